@@ -1,0 +1,209 @@
+//! The points of one ledger of a member: lots, debts and sums.
+
+use crate::ruleset::SpendOrder;
+use crate::{Instant, Text};
+use bincode::{Decode, Encode};
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+/// One ledger of a member.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct Account {
+    /// Its id.
+    pub ledger: Text,
+    /// What everything adds up to.
+    pub sums: Sums,
+    /// Spendable lots with points left, in the order of `[spend] order = "soonest_expiry"`.
+    pub active: VecDeque<Lot>,
+    /// Lots that are not spendable yet, by the instant at which that changes.
+    pub pending: VecDeque<Lot>,
+    /// What is owed, oldest first; paid ones only while a reversal may need them.
+    pub debts: Vec<Debt>,
+}
+
+/// Sums of a ledger; all ≥ 0. §14.1: `earned = pending + active + spent + expired + cancelled + clawed_back + repaid + deducted`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Sums {
+    /// In pending lots.
+    pub pending: i64,
+    /// In active lots.
+    pub active: i64,
+    /// Owed.
+    pub debt: i64,
+    /// Ever credited.
+    pub earned: i64,
+    /// Paid by lots for redemptions, net of what was restored.
+    pub spent: i64,
+    /// Ended.
+    pub expired: i64,
+    /// Taken back while pending.
+    pub cancelled: i64,
+    /// Taken back while active.
+    pub clawed_back: i64,
+    /// Used to repay debt, net of what a reversal gave back.
+    pub repaid: i64,
+    /// Taken by negative adjustments.
+    pub deducted: i64,
+    /// Debt ever opened.
+    pub debt_opened: i64,
+    /// Debt lifted by reversals.
+    pub debt_lifted: i64,
+    /// Debt repayments undone by reversals: they were repaid once.
+    pub repaid_back: i64,
+    /// What refunds were due to take back.
+    pub clawback_due: i64,
+    /// What of it the ruleset forgave.
+    pub forgiven: i64,
+    /// What of it became debt.
+    pub clawback_debt: i64,
+}
+
+/// Points of one rule and source with one start and one end.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Lot {
+    /// Its number within the member.
+    pub number: u32,
+    /// Kind of the source fact.
+    pub source_kind: u8,
+    /// Natural id of the source fact.
+    pub source: Text,
+    /// When that happened.
+    pub occurred_at: Instant,
+    /// The ruleset that gave it.
+    pub ruleset: u64,
+    /// Index of the earn rule there.
+    pub rule: Option<u16>,
+    /// Spendable from.
+    pub starts_at: Instant,
+    /// Spendable to before this; `MAX`: never ends.
+    pub expires_at: Instant,
+    /// Given up at this instant when still waiting for fulfilment; else `MAX`.
+    pub cancel_at: Instant,
+    /// Points at the beginning.
+    pub amount: i64,
+    /// Points left, from 0 to `amount`.
+    pub left: i64,
+}
+
+/// Something owed.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Debt {
+    /// Kind of the fact that opened it.
+    pub source_kind: u8,
+    /// Its natural id.
+    pub source: Text,
+    /// Still owed.
+    pub open: i64,
+    /// A redemption's debt remembers which lots paid: a reversal gives back to them.
+    pub paid_by: Vec<Allocation>,
+}
+
+/// Points that a lot gave, and the lot as it is needed to give them back.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Allocation {
+    /// The lot; its `left` says nothing here.
+    pub lot: Lot,
+    /// Points it gave that have not been given back.
+    pub points: i64,
+}
+
+impl Lot {
+    /// When a pending lot changes: it starts, ends before it starts, or is given up.
+    pub fn due(&self) -> Instant {
+        if self.waits() { self.cancel_at } else { self.starts_at.min(self.expires_at) }
+    }
+
+    /// Waits for fulfilment: it neither starts nor ends before that.
+    pub fn waits(&self) -> bool {
+        self.starts_at == Instant::MAX
+    }
+
+    /// §5: the total order in which lots are used.
+    pub fn spend_cmp(&self, other: &Lot) -> Ordering {
+        (self.expires_at, self.starts_at)
+            .cmp(&(other.expires_at, other.starts_at))
+            .then_with(|| self.age_cmp(other))
+    }
+
+    fn age_cmp(&self, other: &Lot) -> Ordering {
+        (self.occurred_at, self.source_kind)
+            .cmp(&(other.occurred_at, other.source_kind))
+            .then_with(|| {
+                self.source
+                    .as_str()
+                    .cmp(other.source.as_str())
+                    .then_with(|| (self.rule, self.number).cmp(&(other.rule, other.number)))
+            })
+    }
+
+    fn oldest_cmp(&self, other: &Lot) -> Ordering {
+        self.occurred_at.cmp(&other.occurred_at).then_with(|| self.spend_cmp(other))
+    }
+
+    fn pending_cmp(&self, other: &Lot) -> Ordering {
+        self.due().cmp(&other.due()).then_with(|| self.spend_cmp(other))
+    }
+}
+
+impl Account {
+    /// The next instant at which a lot changes by itself.
+    pub fn next_boundary(&self) -> Instant {
+        let ends = self.active.front().map_or(Instant::MAX, |lot| lot.expires_at);
+        let starts = self.pending.front().map_or(Instant::MAX, Lot::due);
+        ends.min(starts)
+    }
+
+    /// Adds a lot where it belongs: spendable at `at` or pending. Sums are the caller's.
+    pub(crate) fn insert(&mut self, lot: Lot, active: bool) {
+        let (lots, order): (_, fn(&Lot, &Lot) -> Ordering) = if active {
+            (&mut self.active, Lot::spend_cmp)
+        } else {
+            (&mut self.pending, Lot::pending_cmp)
+        };
+        if lots.back().is_none_or(|last| order(last, &lot).is_lt()) {
+            lots.push_back(lot);
+        } else {
+            let index = lots.partition_point(|known| order(known, &lot).is_lt());
+            lots.insert(index, lot);
+        }
+    }
+
+    /// Indexes of the active lots in the order in which `[spend] order` uses them.
+    pub(crate) fn spend_order(&self, order: SpendOrder) -> impl Iterator<Item = usize> + use<> {
+        let sorted = (order == SpendOrder::Oldest).then(|| {
+            let mut indexes: Vec<usize> = (0..self.active.len()).collect();
+            indexes.sort_by(|&a, &b| self.active[a].oldest_cmp(&self.active[b]));
+            indexes
+        });
+        let count = if sorted.is_some() { 0 } else { self.active.len() };
+        sorted.into_iter().flatten().chain(0..count)
+    }
+
+    /// Drops lots without points.
+    pub(crate) fn sweep(&mut self) {
+        // Spending empties from the front: don't walk all the rest.
+        while self.active.front().is_some_and(|lot| lot.left == 0) {
+            self.active.pop_front();
+        }
+        if self.active.iter().any(|lot| lot.left == 0) {
+            self.active.retain(|lot| lot.left > 0);
+        }
+    }
+
+    /// Owed, by the list of debts.
+    pub fn debt(&self) -> i64 {
+        self.debts.iter().map(|debt| debt.open).sum()
+    }
+
+    /// What ends and when, soonest first, for lots that end.
+    pub fn expiring(&self) -> Vec<(Instant, i64)> {
+        let mut ends: Vec<(Instant, i64)> = Vec::new();
+        for lot in self.active.iter().filter(|lot| lot.expires_at != Instant::MAX) {
+            match ends.last_mut() {
+                Some((at, points)) if *at == lot.expires_at => *points += lot.left,
+                _ => ends.push((lot.expires_at, lot.left)),
+            }
+        }
+        ends
+    }
+}

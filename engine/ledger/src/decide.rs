@@ -1,0 +1,349 @@
+//! Deciding on a request (§7): once, on everything known then, in the order of the list of rejections.
+
+use crate::calendar::{self, Duration, To};
+use crate::decision::{Decision, IssuedCoupon, Outcome, Promise, Rejection};
+use crate::fact::{Body, CouponRef, Fact, PointsAdjusted, Redemption, When};
+use crate::fold::coupon_key;
+use crate::member::Member;
+use crate::record::{CouponStatus, Record, RecordKey, Records, Redemption as Kept};
+use crate::ruleset::{CouponRule, MAIN, Price, Reward, RewardKind, Ruleset, Timeline};
+use crate::{Instant, Kind};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use smol_str::SmolStr;
+
+/// What a decision is taken with.
+#[derive(Clone, Copy)]
+pub struct Deciding<'a> {
+    /// The rules.
+    pub rules: &'a Timeline,
+    /// The program's secret, for coupon codes.
+    pub secret: &'a [u8; 32],
+    /// The position of the shard's latest fact.
+    pub saw_position: u64,
+}
+
+/// The instant of a decision: the later of the request and the member's latest known fact. Where that is another decision, the
+/// microsecond after it: decisions keep the order in which they were taken.
+pub fn decision_at(member: &Member, request: &Fact<'_>) -> Instant {
+    let last = &member.last;
+    let after_last = if last.decision { Instant(last.at.0.saturating_add(1)) } else { last.at };
+    request.occurred_at.max(after_last)
+}
+
+/// Decides on a request. `member` must have been advanced to `at` ([`decision_at`]), and `records` hold what [`crate::needs`] names.
+pub fn decide<'a>(member: &'a Member, records: &'a Records, request: &'a Fact<'_>, at: Instant, with: Deciding<'a>) -> Decision {
+    let rules = with.rules.at(at);
+    let case = rules.map(|rules| Case {
+        member,
+        records,
+        request,
+        rules,
+        at,
+        secret: with.secret,
+    });
+    let reversed = match &request.body {
+        Body::RedemptionReversed { redemption_id, .. } => kept(member, records, RecordKey::new(Kind::RedemptionRequested, redemption_id)),
+        _ => None,
+    };
+    let ledger = match &request.body {
+        Body::Redemption(redemption) => redemption.ledger,
+        Body::PointsAdjusted(adjusted) => adjusted.ledger,
+        _ => reversed.map(|redemption| redemption.ledger.as_str()),
+    };
+    let outcome = match case.map_or(Err(Rejection::MemberUnknown), |case| case.judge()) {
+        Ok(promise) => Outcome::Accepted(promise),
+        Err(rejection) => Outcome::Rejected(rejection),
+    };
+    let balance_before = member.active(ledger.unwrap_or(MAIN));
+    Decision {
+        at,
+        outcome,
+        ruleset: rules.map_or(0, |rules| rules.tag()),
+        balance_before,
+        saw_position: with.saw_position,
+    }
+}
+
+struct Case<'a, 'f> {
+    member: &'a Member,
+    records: &'a Records,
+    request: &'a Fact<'f>,
+    rules: &'a Ruleset,
+    at: Instant,
+    secret: &'a [u8; 32],
+}
+
+type Judged = Result<Promise, Rejection>;
+
+fn refuse_if(holds: bool, rejection: Rejection) -> Result<(), Rejection> {
+    if holds { Err(rejection) } else { Ok(()) }
+}
+
+impl Case<'_, '_> {
+    fn judge(&self) -> Judged {
+        let unknown = !self.member.known;
+        match &self.request.body {
+            Body::Redemption(redemption) => {
+                refuse_if(self.member.excluded_from_spending(self.at), Rejection::MemberExcluded)?;
+                refuse_if(unknown, Rejection::MemberUnknown)?;
+                self.redemption(redemption)
+            }
+            Body::RewardGranted { reward, .. } => self.grant(reward),
+            Body::PointsAdjusted(adjusted) => {
+                refuse_if(unknown && adjusted.points < 0, Rejection::MemberUnknown)?;
+                self.adjustment(adjusted)
+            }
+            Body::RedemptionReversed {
+                redemption_id, points, ..
+            } => {
+                refuse_if(unknown, Rejection::MemberUnknown)?;
+                self.reversal(redemption_id, *points)
+            }
+            Body::CouponReserved { coupon, order_id, until } => {
+                refuse_if(self.member.excluded_from_spending(self.at), Rejection::MemberExcluded)?;
+                refuse_if(unknown, Rejection::MemberUnknown)?;
+                self.reservation(*coupon, order_id, *until)
+            }
+            Body::CouponRevoked {
+                coupon, restore_points, ..
+            } => {
+                refuse_if(unknown, Rejection::MemberUnknown)?;
+                let redemption = self.coupon(*coupon)?;
+                self.still_whole(redemption)?;
+                Ok(Promise {
+                    points: if *restore_points {
+                        redemption.points - redemption.reversed
+                    } else {
+                        0
+                    },
+                    ..Promise::default()
+                })
+            }
+            _ => Ok(Promise::default()),
+        }
+    }
+
+    fn redemption(&self, wanted: &Redemption<'_>) -> Judged {
+        let ledger = wanted.ledger.unwrap_or(MAIN);
+        refuse_if(!self.rules.has_ledger(ledger), Rejection::LedgerUnknown)?;
+        let reward = wanted
+            .reward
+            .map(|id| self.rules.reward(id).ok_or(Rejection::RewardUnknown))
+            .transpose()?;
+        let (cost, value) = match reward.map(|reward| (reward, reward.price)) {
+            None => (
+                wanted.points.filter(|&points| points > 0).ok_or(Rejection::PointsInvalid)?,
+                None,
+            ),
+            Some((_, Price::Free)) => return Err(Rejection::RewardKindMismatch),
+            Some((reward, Price::Fixed(cost))) => {
+                refuse_if(wanted.points.is_some_and(|points| points != cost), Rejection::PointsInvalid)?;
+                (cost, Some(reward.benefit.clone()))
+            }
+            Some((
+                _,
+                Price::PayWithPoints {
+                    points: unit,
+                    worth,
+                    min,
+                    step,
+                },
+            )) => {
+                let points = wanted.points.ok_or(Rejection::PointsInvalid)?;
+                refuse_if(points < min || points % step != 0, Rejection::PointsInvalid)?;
+                let minor = (i128::from(points) * i128::from(worth) / i128::from(unit)) as i64;
+                let amount = crate::currency::format_amount(minor, self.rules.exponent);
+                (
+                    points,
+                    Some(SmolStr::from(format!("amount {amount} {}", self.rules.currency))),
+                )
+            }
+        };
+        refuse_if(self.member.active(ledger) < cost, Rejection::InsufficientPoints)?;
+        let coupon = reward.and_then(|reward| Some(self.issue(reward.coupon.as_ref()?, value?, wanted.redemption_id)));
+        Ok(Promise {
+            points: cost,
+            coupon,
+            ..Promise::default()
+        })
+    }
+
+    fn grant(&self, reward: &str) -> Judged {
+        let reward: &Reward = self.rules.reward(reward).ok_or(Rejection::RewardUnknown)?;
+        refuse_if(reward.kind != RewardKind::Grantable, Rejection::RewardKindMismatch)?;
+        let id = self.request.natural_key().map_or(self.request.id, |key| key.id);
+        let coupon = reward
+            .coupon
+            .as_ref()
+            .map(|rule| self.issue(rule, reward.benefit.clone(), id));
+        Ok(Promise {
+            coupon,
+            ..Promise::default()
+        })
+    }
+
+    fn adjustment(&self, adjusted: &PointsAdjusted<'_>) -> Judged {
+        let ledger = adjusted.ledger.unwrap_or(MAIN);
+        refuse_if(!self.rules.has_ledger(ledger), Rejection::LedgerUnknown)?;
+        refuse_if(adjusted.points == 0, Rejection::PointsInvalid)?;
+        if adjusted.points < 0 {
+            let short = self.member.active(ledger) < -adjusted.points;
+            refuse_if(short && !adjusted.allow_debt, Rejection::InsufficientPoints)?;
+            return Ok(Promise {
+                points: adjusted.points,
+                ..Promise::default()
+            });
+        }
+        let starts = adjusted.starts.map_or(self.at, |when| self.instant(when, self.at));
+        let expires = match adjusted.expires {
+            None => self.rules.expires_at(&self.rules.life, self.at, starts.max(self.at)),
+            Some(When::After { .. }) => adjusted.expires.map_or(Instant::MAX, |when| self.instant(when, starts.max(self.at))),
+            Some(when) => self.instant(when, self.at),
+        };
+        refuse_if(
+            starts == Instant::MAX || expires <= starts || expires <= self.at,
+            Rejection::ValidityInvalid,
+        )?;
+        let some = |at: Instant| (at != Instant::MAX).then_some(at);
+        Ok(Promise {
+            points: adjusted.points,
+            starts_at: some(starts).filter(|&at| at > self.at),
+            expires_at: some(expires),
+            coupon: None,
+        })
+    }
+
+    fn instant(&self, when: When<'_>, base: Instant) -> Instant {
+        match when {
+            When::At(at) => at,
+            When::Never => Instant::MAX,
+            When::Immediate => base,
+            When::After { after, to } => {
+                let after = Duration::parse(after).unwrap_or_default();
+                calendar::add(base, after, To::parse(to).unwrap_or_default(), &self.rules.zone)
+            }
+        }
+    }
+
+    fn reversal(&self, redemption_id: &str, points: Option<i64>) -> Judged {
+        let key = RecordKey::new(Kind::RedemptionRequested, redemption_id);
+        let redemption = self.kept(key).ok_or(Rejection::RedemptionUnknown)?;
+        let left = redemption.points - redemption.reversed;
+        refuse_if(left == 0, Rejection::RedemptionAlreadyReversed)?;
+        refuse_if(
+            points.is_some_and(|points| points <= 0 || points > left),
+            Rejection::PointsInvalid,
+        )?;
+        self.still_whole(redemption)?;
+        Ok(Promise {
+            points: points.unwrap_or(left),
+            ..Promise::default()
+        })
+    }
+
+    fn reservation(&self, coupon: CouponRef<'_>, order_id: &str, until: Instant) -> Judged {
+        let redemption = self.coupon(coupon)?;
+        self.still_open(redemption)?;
+        let held = redemption.coupon.as_ref().and_then(|coupon| coupon.reserved.as_ref());
+        refuse_if(held.is_some_and(|(order, _)| *order != *order_id), Rejection::CouponReserved)?;
+        refuse_if(until <= self.at, Rejection::ValidityInvalid)?;
+        Ok(Promise::default())
+    }
+
+    fn kept(&self, key: RecordKey) -> Option<&Kept> {
+        kept(self.member, self.records, key)
+    }
+
+    fn coupon(&self, coupon: CouponRef<'_>) -> Result<&Kept, Rejection> {
+        let key = coupon_key(self.member, self.records, coupon);
+        key.and_then(|key| self.kept(key))
+            .filter(|kept| kept.coupon.is_some())
+            .ok_or(Rejection::CouponUnknown)
+    }
+
+    /// A coupon that was used up, revoked or ended can't be held; without a coupon there is nothing in the way.
+    fn still_open(&self, redemption: &Kept) -> Result<(), Rejection> {
+        match redemption.coupon.as_ref().map(|coupon| coupon.status()) {
+            None | Some(CouponStatus::Issued | CouponStatus::Reserved) => Ok(()),
+            Some(CouponStatus::Used) => Err(Rejection::CouponAlreadyUsed),
+            Some(CouponStatus::Revoked) => Err(Rejection::CouponRevoked),
+            Some(CouponStatus::Expired) => Err(Rejection::CouponExpired),
+        }
+    }
+
+    /// To be taken back it must not have been used at all, not even once of many times.
+    fn still_whole(&self, redemption: &Kept) -> Result<(), Rejection> {
+        self.still_open(redemption)?;
+        let used = redemption.coupon.as_ref().is_some_and(|coupon| !coupon.used_by.is_empty());
+        refuse_if(used, Rejection::CouponAlreadyUsed)
+    }
+
+    fn issue(&self, rule: &CouponRule, value: SmolStr, natural_id: &str) -> IssuedCoupon {
+        let expires = rule
+            .valid_for
+            .map(|life| calendar::add(self.at, life, To::Exact, &self.rules.zone));
+        let identity = [
+            self.request.program,
+            self.request.member,
+            self.request.kind.name(),
+            natural_id,
+        ];
+        let code = code(self.secret, &identity);
+        let code = if rule.prefix.is_empty() {
+            code
+        } else {
+            format!("{}-{code}", rule.prefix)
+        };
+        IssuedCoupon {
+            code: code.into(),
+            value,
+            expires_at: expires.filter(|&at| at != Instant::MAX),
+            uses: rule.uses,
+        }
+    }
+}
+
+/// A redemption or grant, with the state or beside it.
+fn kept<'a>(member: &'a Member, records: &'a Records, key: RecordKey) -> Option<&'a Kept> {
+    let open = member.open.iter().find(|redemption| redemption.key() == key);
+    open.or_else(|| match records.peek(key) {
+        Some(Record::Redemption(redemption)) => Some(redemption.as_ref()),
+        _ => None,
+    })
+}
+
+/// Unguessable and reproducible: HMAC-SHA-256 of the identity, 80 bits of it in Crockford's base 32, and his check character.
+fn code(secret: &[u8; 32], identity: &[&str]) -> String {
+    const DIGITS: &[u8; 37] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ*~$=U";
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else {
+        return String::new();
+    };
+    for part in identity {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part.as_bytes());
+    }
+    let bytes = mac.finalize().into_bytes();
+    let number = bytes
+        .iter()
+        .take(10)
+        .fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    let digit = |value: u128| char::from(DIGITS[value as usize]);
+    let mut code: String = (0..16).rev().map(|place| digit(number >> (place * 5) & 31)).collect();
+    code.push(digit(number % 37));
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_reproducible_and_checked() {
+        let of = |id| code(&[7; 32], &["acme", "m1", "redemption_requested", id]);
+        assert_eq!(of("R1"), of("R1"));
+        assert_ne!(of("R1"), of("R2"));
+        assert_ne!(of("R1"), code(&[8; 32], &["acme", "m1", "redemption_requested", "R1"]));
+        assert_eq!(of("R1").len(), 17);
+    }
+}

@@ -1,0 +1,318 @@
+//! Folding a fact or decision into a member's state. Cannot fail, wait or look anything up.
+//!
+//! [`Fold::apply`] is the one entrance; each file below is one behaviour.
+
+mod adjust;
+mod boundary;
+mod clawback;
+mod coupon;
+mod lots;
+mod order;
+mod redeem;
+mod refund;
+mod restore;
+mod standing;
+
+use crate::decision::{Decision, Outcome};
+use crate::entry::{EntryKind, EntryRef, LotPart, Sink, Why};
+use crate::fact::{Body, Fact, Kind};
+use crate::member::{Member, Place};
+use crate::record::{Needs, RecordKey, Records, Redemption, source_of};
+use crate::ruleset::{MAIN, Ruleset, Timeline};
+use crate::{Instant, Record, Text};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+pub(crate) use coupon::key_of as coupon_key;
+pub use standing::exclusions_of;
+pub(crate) use standing::standing_from;
+
+/// A member being folded: its state, the records at hand, the rules and whoever wants the entries.
+pub struct Fold<'a, S: Sink> {
+    /// The state.
+    pub member: &'a mut Member,
+    /// The records at hand: see [`needs`].
+    pub records: &'a mut Records,
+    rules: &'a Timeline,
+    sink: &'a mut S,
+    /// The exclusions are those of the whole history already: facts don't change them.
+    exclusions_known: bool,
+}
+
+/// What became of a fact beside its entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// It waits for its order.
+    pub parked: bool,
+}
+
+/// What an entry names as its source.
+#[derive(Clone, Copy)]
+struct Source<'s> {
+    kind: u8,
+    id: &'s str,
+}
+
+/// The parts of an entry that differ.
+struct Draft<'s> {
+    kind: EntryKind,
+    at: Instant,
+    ledger: &'s str,
+    points: i64,
+    source: Source<'s>,
+    ruleset: u64,
+    rule: Option<u16>,
+    lots: &'s [LotPart],
+    why: Why,
+}
+
+impl<'a, S: Sink> Fold<'a, S> {
+    /// Folds on from `member`.
+    pub fn new(member: &'a mut Member, records: &'a mut Records, rules: &'a Timeline, sink: &'a mut S) -> Self {
+        Fold {
+            member,
+            records,
+            rules,
+            sink,
+            exclusions_known: false,
+        }
+    }
+
+    /// Folds a member from its beginning; `exclusions` are those of its whole history ([`exclusions_of`]).
+    pub fn from_beginning(mut self, exclusions: Vec<crate::member::Excluded>) -> Self {
+        self.member.exclusions = exclusions;
+        self.exclusions_known = true;
+        self
+    }
+
+    /// Folds one fact, or a request with its decision, at its place in the member's history: after everything folded so far.
+    /// What [`needs`] names must be in `records`.
+    pub fn apply(&mut self, fact: &Fact<'_>, decision: Option<&Decision>) -> Applied {
+        let at = decision.map_or(fact.occurred_at, |decision| decision.at);
+        self.advance(at);
+        self.member.last = Place {
+            at,
+            decision: decision.is_some(),
+            id: Text::new(fact.id),
+            source: Text::new(fact.source),
+        };
+        self.member.facts += 1;
+        self.member.known |= decision.is_none_or(|decision| matches!(decision.outcome, Outcome::Accepted(_)));
+        let Some(rules) = self.rules.at(at) else {
+            return Applied::default();
+        };
+        let source = Source {
+            kind: fact.kind as u8,
+            id: source_of(fact),
+        };
+        match decision {
+            None => self.fact(fact, source, rules, at),
+            Some(decision) => {
+                if let Outcome::Accepted(promise) = &decision.outcome {
+                    self.promise(fact, promise, source, rules, at);
+                }
+                Applied::default()
+            }
+        }
+    }
+
+    /// Lets time pass to `to`, that instant included: everything that happens by itself happens at its own instant (§2).
+    pub fn advance(&mut self, to: Instant) {
+        loop {
+            let next = self.member.next_boundary();
+            if next > to || next == Instant::MAX || self.rules.at(next).is_none() {
+                return;
+            }
+            self.boundary(next);
+        }
+    }
+
+    fn fact(&mut self, fact: &Fact<'_>, source: Source<'_>, rules: &Ruleset, at: Instant) -> Applied {
+        match &fact.body {
+            Body::OrderPlaced(placed) => self.order_placed(placed, source, rules, at),
+            Body::OrderFulfilled { order_id } => return self.order_fulfilled(order_id, source, rules, at),
+            Body::OrderCancelled { order_id } => return self.order_cancelled(order_id, source, rules, at),
+            Body::RefundRecorded(refund) => return self.refund_recorded(refund, source, rules, at),
+            Body::Redemption(redemption) => self.redemption_recorded(redemption, source, rules, at),
+            Body::ActivityRecorded { activity, .. } => self.activity_recorded(activity, source, rules, at),
+            Body::PointsImported(imported) => self.points_imported(imported, source, rules, at),
+            Body::MemberExcluded(_) | Body::MemberIncluded => self.standing_changed(fact, at),
+            Body::CouponUsed { coupon, order_id } => self.coupon_used(*coupon, order_id, source, rules, at),
+            Body::CouponReleased { coupon, order_id } => self.coupon_released(*coupon, order_id, source, rules, at),
+            // Requests change nothing before they are decided; control facts are not of a member.
+            Body::RedemptionReversed { .. } | Body::RewardGranted { .. } | Body::CouponReserved { .. } => {}
+            Body::CouponRevoked { .. } | Body::PointsAdjusted(_) | Body::RulesetActivated { .. } => {}
+            Body::Noted => self.standing_changed(fact, at),
+        }
+        Applied::default()
+    }
+
+    fn promise(&mut self, fact: &Fact<'_>, promise: &crate::Promise, source: Source<'_>, rules: &Ruleset, at: Instant) {
+        match &fact.body {
+            Body::Redemption(redemption) => self.redemption_accepted(redemption, promise, source, rules, at),
+            Body::RedemptionReversed {
+                redemption_id, cause, ..
+            } => {
+                let key = RecordKey::new(Kind::RedemptionRequested, redemption_id);
+                self.reversal(key, promise.points, *cause, true, source, rules, at);
+            }
+            Body::RewardGranted { reward, .. } => self.reward_granted(reward, promise, source, rules, at),
+            Body::CouponReserved { coupon, order_id, until } => {
+                self.coupon_reserved(*coupon, order_id, *until, source, rules, at)
+            }
+            Body::CouponRevoked {
+                coupon,
+                restore_points,
+                cause,
+            } => {
+                self.coupon_revoked(*coupon, *restore_points, *cause, source, rules, at);
+            }
+            Body::PointsAdjusted(adjusted) => self.points_adjusted(adjusted, promise, source, rules, at),
+            _ => {}
+        }
+    }
+
+    fn entry(&mut self, draft: Draft<'_>) {
+        let active_after = self.member.active(draft.ledger);
+        let entry = EntryRef {
+            kind: draft.kind,
+            at: draft.at,
+            ledger: draft.ledger,
+            points: draft.points,
+            active_after,
+            source_kind: draft.source.kind,
+            source: draft.source.id,
+            ruleset: draft.ruleset,
+            rule: draft.rule,
+            lots: draft.lots,
+            why: draft.why,
+        };
+        let number = self.member.entries;
+        self.member.entries += 1;
+        self.member.entries_hash = hash_entry(self.member.entries_hash, &entry);
+        self.sink.entry(number, &entry);
+    }
+
+    /// An entry about something people must look at.
+    fn exception(&mut self, code: &str, about: &str, cost: i64, source: Source<'_>, rules: &Ruleset, at: Instant) {
+        self.member.exceptions += 1;
+        let why = Why::Trouble {
+            code: Text::new(code),
+            about: Text::new(about),
+        };
+        let (kind, ruleset) = (EntryKind::Exception, rules.tag());
+        self.entry(Draft {
+            kind,
+            at,
+            ledger: MAIN,
+            points: cost,
+            source,
+            ruleset,
+            rule: None,
+            lots: &[],
+            why,
+        });
+    }
+
+    /// Takes a redemption or grant out, wherever it is; it must be put back.
+    fn take_redemption(&mut self, key: RecordKey) -> Option<Redemption> {
+        if let Some(index) = self.member.open_index(key) {
+            return Some(self.member.open.remove(index));
+        }
+        match self.records.take(key) {
+            Some(Record::Redemption(redemption)) => Some(*redemption),
+            Some(other) => {
+                self.records.put(key, other);
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// Puts it where it belongs: with the state while its coupon is open, else beside it.
+    fn put_redemption(&mut self, redemption: Redemption) {
+        if redemption.is_open() {
+            self.member.open.push(redemption);
+        } else {
+            self.records.put(redemption.key(), Record::Redemption(Box::new(redemption)));
+        }
+    }
+}
+
+/// Chains an entry onto the hash of those before it.
+fn hash_entry(before: u64, entry: &EntryRef<'_>) -> u64 {
+    let mut fixed = [0_u8; 48];
+    let words = [
+        u64::from(entry.kind as u8) | u64::from(entry.source_kind) << 8 | entry.rule.map_or(0, |rule| u64::from(rule) + 1) << 16,
+        entry.at.0 as u64,
+        entry.points as u64,
+        entry.active_after as u64,
+        entry.ruleset,
+        entry.lots.iter().fold(entry.lots.len() as u64, |hash, part| {
+            hash.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+                ^ u64::from(part.lot)
+                ^ (part.points as u64).rotate_left(32)
+                ^ part.expires_at.0 as u64
+        }),
+    ];
+    for (bytes, word) in fixed.chunks_exact_mut(8).zip(words) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    let hash = xxh3_64_with_seed(&fixed, before);
+    xxh3_64_with_seed(entry.source.as_bytes(), hash) ^ xxh3_64_with_seed(entry.ledger.as_bytes(), hash)
+}
+
+/// What must be in `records` before `fact` can be folded or decided on. Ask again after loading: one thing leads to another.
+pub fn needs(member: &Member, records: &Records, fact: &Fact<'_>) -> Needs {
+    let mut keys = Vec::new();
+    let mut want = |key: RecordKey| {
+        if !records.has(key) && member.open_index(key).is_none() && !keys.contains(&key) {
+            keys.push(key);
+        }
+    };
+    match &fact.body {
+        Body::OrderPlaced(placed) => {
+            want(RecordKey::order(placed.order_id));
+            placed
+                .coupons
+                .iter()
+                .for_each(|code| coupon::wants(member, records, crate::CouponRef::Code(code), &mut want));
+        }
+        Body::OrderFulfilled { order_id } => want(RecordKey::order(order_id)),
+        Body::OrderCancelled { order_id } => {
+            let key = RecordKey::order(order_id);
+            want(key);
+            if let (true, Some(Record::Order(order))) = (records.has(key), records.peek(key)) {
+                order.tied.iter().for_each(|&tied| want(tied));
+            }
+        }
+        Body::RefundRecorded(refund) => match refund.order_id {
+            Some(order_id) => want(RecordKey::order(order_id)),
+            None if records.is_complete_for_orders() => {}
+            None => return Needs::AllOrders,
+        },
+        Body::Redemption(redemption) => {
+            want(RecordKey::new(Kind::RedemptionRequested, redemption.redemption_id));
+            redemption
+                .order_id
+                .iter()
+                .for_each(|order_id| want(RecordKey::order(order_id)));
+            redemption.coupon_code.iter().for_each(|code| want(RecordKey::code(code)));
+        }
+        Body::CouponUsed { coupon, order_id } | Body::CouponReleased { coupon, order_id } => {
+            want(RecordKey::order(order_id));
+            coupon::wants(member, records, *coupon, &mut want);
+        }
+        Body::CouponReserved { coupon, .. } | Body::CouponRevoked { coupon, .. } => {
+            coupon::wants(member, records, *coupon, &mut want)
+        }
+        Body::RedemptionReversed { redemption_id, .. } => want(RecordKey::new(Kind::RedemptionRequested, redemption_id)),
+        Body::RewardGranted { grant_id, .. } => want(RecordKey::new(Kind::RewardGranted, grant_id)),
+        Body::ActivityRecorded { .. } | Body::PointsImported(_) | Body::MemberExcluded(_) | Body::MemberIncluded => {}
+        Body::PointsAdjusted(_) | Body::RulesetActivated { .. } | Body::Noted => {}
+    }
+    if keys.is_empty() {
+        Needs::Nothing
+    } else {
+        Needs::Records(keys)
+    }
+}

@@ -1,0 +1,142 @@
+//! What happens by itself: points start and end, holds and coupons end (§2).
+//!
+//! A lot of 50 that starts on 1 May and ends on 1 June: `activated 50` at the first instant, `expired -50` at the second.
+
+use super::{Draft, Fold, Source};
+use crate::account::Lot;
+use crate::entry::{EntryKind, LotPart, Sink, Why};
+use crate::fact::Cause;
+use crate::ruleset::{MAIN, Ruleset};
+use crate::{Instant, Text};
+
+impl<S: Sink> Fold<'_, S> {
+    /// Everything that is due at `at`, in order: expire, give up, activate, repay; then coupons.
+    pub(super) fn boundary(&mut self, at: Instant) {
+        let Some(rules) = self.rules.at(at) else { return };
+        for index in 0..self.member.accounts.len() {
+            if self.member.accounts[index].next_boundary() > at {
+                continue;
+            }
+            let ledger = self.member.accounts[index].ledger.clone();
+            self.lots_due(index, &ledger, at);
+            self.repay(&ledger, rules, at);
+        }
+        self.coupons_due(rules, at);
+    }
+
+    fn lots_due(&mut self, index: usize, ledger: &Text, at: Instant) {
+        let mut ended = Vec::new();
+        let account = &mut self.member.accounts[index];
+        while account.active.front().is_some_and(|lot| lot.expires_at <= at) {
+            ended.extend(account.active.pop_front());
+        }
+        for lot in ended {
+            let sums = &mut self.member.accounts[index].sums;
+            sums.active -= lot.left;
+            sums.expired += lot.left;
+            self.lot_entry(EntryKind::Expired, &lot, -lot.left, ledger, Why::Boundary, at);
+        }
+        let mut due = Vec::new();
+        let account = &mut self.member.accounts[index];
+        while account.pending.front().is_some_and(|lot| lot.due() <= at) {
+            due.extend(account.pending.pop_front());
+        }
+        // Among lots that are due at one instant: those that end, those that are given up, those that start.
+        due.sort_by_key(|lot| {
+            match (lot.waits(), lot.expires_at <= at) {
+                (true, _) => 1,
+                (false, true) => 0,
+                (false, false) => 2,
+            }
+        });
+        for lot in due {
+            let account = &mut self.member.accounts[index];
+            account.sums.pending -= lot.left;
+            if lot.waits() {
+                account.sums.cancelled += lot.left;
+                self.lot_entry(EntryKind::Cancelled, &lot, -lot.left, ledger, Why::NeverFulfilled, at);
+            } else if lot.expires_at <= at {
+                account.sums.expired += lot.left;
+                self.lot_entry(EntryKind::Expired, &lot, -lot.left, ledger, Why::Boundary, at);
+            } else {
+                self.activate(lot, ledger, Why::Boundary, at);
+            }
+        }
+    }
+
+    /// A pending lot (its sum is taken off already) becomes spendable.
+    pub(super) fn activate(&mut self, lot: Lot, ledger: &str, why: Why, at: Instant) {
+        let account = self.member.account_mut(ledger);
+        account.sums.active += lot.left;
+        account.insert(lot.clone(), true);
+        self.lot_entry(EntryKind::Activated, &lot, lot.left, ledger, why, at);
+    }
+
+    pub(super) fn lot_entry(&mut self, kind: EntryKind, lot: &Lot, points: i64, ledger: &str, why: Why, at: Instant) {
+        let source = Source {
+            kind: lot.source_kind,
+            id: &lot.source,
+        };
+        let (ruleset, rule, lots) = (lot.ruleset, lot.rule, [LotPart::of(lot, points)]);
+        self.entry(Draft {
+            kind,
+            at,
+            ledger,
+            points,
+            source,
+            ruleset,
+            rule,
+            lots: &lots,
+            why,
+        });
+    }
+
+    fn coupons_due(&mut self, rules: &Ruleset, at: Instant) {
+        while let Some(index) = self
+            .member
+            .open
+            .iter()
+            .position(|redemption| redemption.next_boundary() <= at)
+        {
+            let mut redemption = self.member.open.remove(index);
+            let Some(coupon) = redemption.coupon.as_mut() else { continue };
+            let ended = coupon.expires_at <= at;
+            coupon.expired = ended;
+            let order = coupon.reserved.take().map_or(Text::default(), |(order, _)| order);
+            let kind = if ended {
+                EntryKind::CouponExpired
+            } else {
+                EntryKind::CouponReleased
+            };
+            let why = Why::Coupon {
+                code: coupon.code.clone(),
+                order,
+            };
+            let restore = ended && coupon.restore_on_expiry && coupon.used_by.is_empty();
+            let (family, id, key) = (redemption.family, redemption.id.clone(), redemption.key());
+            let left = redemption.points - redemption.reversed;
+            if ended {
+                self.member.closed.expired += 1;
+                self.put_redemption(redemption);
+            } else {
+                self.member.open.insert(index, redemption);
+            }
+            let source = Source { kind: family, id: &id };
+            let (ruleset, rule, lots) = (rules.tag(), None, []);
+            self.entry(Draft {
+                kind,
+                at,
+                ledger: MAIN,
+                points: 0,
+                source,
+                ruleset,
+                rule,
+                lots: &lots,
+                why,
+            });
+            if restore && left > 0 {
+                self.give_back(key, left, Cause::System, source, rules, at);
+            }
+        }
+    }
+}

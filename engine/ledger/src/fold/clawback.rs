@@ -1,0 +1,141 @@
+//! Taking back what an order no longer gives (§4): its own pending points, its own active ones, others, debt.
+//!
+//! An order of two lots, one spent: after a refund of half, what is left of its lots pays first, other lots next, the rest is owed.
+
+use super::lots::parts;
+use super::{Draft, Fold, Source};
+use crate::Instant;
+use crate::account::{Account, Allocation};
+use crate::entry::{EntryKind, Sink, Why};
+use crate::ruleset::{Clawback, OrderOfLots, Ruleset};
+use crate::worth::Worth;
+
+/// What a rule no longer gives.
+#[derive(Clone, Copy)]
+pub(super) struct Loss<'r> {
+    /// What the order captured.
+    pub rules: &'r Ruleset,
+    /// What is in force at the fact's instant: its policies take the points.
+    pub now: &'r Ruleset,
+    /// The rule in `rules`.
+    pub index: usize,
+    /// What it gives now.
+    pub worth: Worth,
+    /// Points it gave before.
+    pub before: i64,
+}
+
+impl<S: Sink> Fold<'_, S> {
+    /// `own`: numbers of all the order's lots.
+    pub(super) fn claw_back(&mut self, own: &[u32], loss: Loss<'_>, source: Source<'_>, at: Instant) {
+        let Loss { rules, now, index, worth, before } = loss;
+        let ledger = rules.earn[index].ledger.as_str();
+        let (rule, ruleset, due) = (Some(index as u16), rules.tag(), before - worth.points);
+        let account = self.member.account_mut(ledger);
+        account.sums.clawback_due += due;
+        let pending = take_pending(account, own, rule, due);
+        let cancelled = sum(&pending);
+        account.sums.pending -= cancelled;
+        account.sums.cancelled += cancelled;
+        let mut rest = due - cancelled;
+        let mut active = Vec::new();
+        if now.refund.clawback != Clawback::PendingOnly {
+            if now.refund.order_of_lots == OrderOfLots::OriginatingFirst {
+                active = take_own_active(account, own, rule, rest);
+                rest -= sum(&active);
+            }
+            if rest > 0 {
+                let others = self.take_active(ledger, rest, now);
+                rest -= sum(&others);
+                active.extend(others);
+            }
+        }
+        let clawed = sum(&active);
+        self.member.account_mut(ledger).sums.clawed_back += clawed;
+        let why = Why::Entitlement {
+            eligible: worth.eligible,
+            before,
+            after: worth.points,
+            starts_at: Instant::MIN,
+            expires_at: Instant::MAX,
+        };
+        for (kind, taken) in [(EntryKind::Cancelled, &pending), (EntryKind::ClawedBack, &active)] {
+            let points = -sum(taken);
+            if points != 0 {
+                let (lots, why) = (parts(taken, -1), why.clone());
+                self.entry(Draft {
+                    kind,
+                    at,
+                    ledger,
+                    points,
+                    source,
+                    ruleset,
+                    rule,
+                    lots: &lots,
+                    why,
+                });
+            }
+        }
+        if rest > 0 && now.refund.clawback == Clawback::Debt {
+            self.member.account_mut(ledger).sums.clawback_debt += rest;
+            self.owe(ledger, rest, source, rule, ruleset, at);
+        } else {
+            self.member.account_mut(ledger).sums.forgiven += rest;
+        }
+    }
+}
+
+fn sum(taken: &[Allocation]) -> i64 {
+    taken.iter().map(|part| part.points).sum()
+}
+
+/// From the order's own pending lots: those of the rule first, each in spend order.
+fn take_pending(account: &mut Account, own: &[u32], rule: Option<u16>, due: i64) -> Vec<Allocation> {
+    if account.pending.is_empty() || own.is_empty() {
+        return Vec::new();
+    }
+    let mut indexes: Vec<usize> = (0..account.pending.len())
+        .filter(|&index| own.contains(&account.pending[index].number))
+        .collect();
+    indexes.sort_by(|&a, &b| {
+        let (a, b) = (&account.pending[a], &account.pending[b]);
+        (a.rule != rule).cmp(&(b.rule != rule)).then_with(|| a.spend_cmp(b))
+    });
+    let taken = take_at(&mut account.pending, &indexes, due);
+    if !taken.is_empty() {
+        account.pending.retain(|lot| lot.left > 0);
+    }
+    taken
+}
+
+/// From the order's own active lots: those of the rule first, each in spend order.
+fn take_own_active(account: &mut Account, own: &[u32], rule: Option<u16>, due: i64) -> Vec<Allocation> {
+    if due == 0 || own.is_empty() {
+        return Vec::new();
+    }
+    let mut indexes: Vec<usize> = (0..account.active.len())
+        .filter(|&index| own.contains(&account.active[index].number))
+        .collect();
+    indexes.sort_by_key(|&index| account.active[index].rule != rule);
+    let taken = take_at(&mut account.active, &indexes, due);
+    account.sums.active -= sum(&taken);
+    account.sweep();
+    taken
+}
+
+fn take_at(lots: &mut std::collections::VecDeque<crate::Lot>, indexes: &[usize], mut due: i64) -> Vec<Allocation> {
+    let mut taken = Vec::new();
+    for &index in indexes {
+        let lot = &mut lots[index];
+        let points = lot.left.min(due);
+        if points > 0 {
+            lot.left -= points;
+            due -= points;
+            taken.push(Allocation {
+                lot: lot.clone(),
+                points,
+            });
+        }
+    }
+    taken
+}

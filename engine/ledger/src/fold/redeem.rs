@@ -1,0 +1,158 @@
+//! Spending (§5): lots give in their total order, and the allocation is kept.
+//!
+//! A 100 ending 31 December, B 50 ending 30 June, C 30 never: a redemption of 120 takes B 50, A 70.
+
+use super::lots::parts;
+use super::{Draft, Fold, Source};
+use crate::decision::Promise;
+use crate::entry::{EntryKind, Sink, Why};
+use crate::fact::Kind;
+use crate::record::{Coupon, Record, RecordKey, Redemption};
+use crate::ruleset::{MAIN, Price, Ruleset};
+use crate::{Instant, Text};
+
+impl<S: Sink> Fold<'_, S> {
+    /// A redemption honoured elsewhere: booked even without cover.
+    pub(super) fn redemption_recorded(&mut self, fact: &crate::Redemption<'_>, source: Source<'_>, rules: &Ruleset, at: Instant) {
+        let reward = fact.reward.and_then(|id| rules.reward(id));
+        let price = reward.map_or(0, |reward| if let Price::Fixed(cost) = reward.price { cost } else { 0 });
+        let points = fact.points.unwrap_or(price);
+        let coupon = fact.coupon_code.map(|code| Coupon {
+            code: Text::new(code),
+            value: reward.map_or_else(Text::default, |reward| Text::from(reward.benefit.clone())),
+            expires_at: Instant::MAX,
+            uses: 1,
+            used_by: vec![Text::new(fact.order_id.unwrap_or_default())],
+            ..Coupon::default()
+        });
+        self.member.closed.used += u32::from(coupon.is_some());
+        self.redeem(fact, points, coupon, source, rules, at);
+    }
+
+    /// A request that was accepted.
+    pub(super) fn redemption_accepted(
+        &mut self,
+        fact: &crate::Redemption<'_>,
+        promise: &Promise,
+        source: Source<'_>,
+        rules: &Ruleset,
+        at: Instant,
+    ) {
+        let restore = fact
+            .reward
+            .and_then(|id| rules.reward(id))
+            .is_some_and(|reward| reward.restore_on_expiry);
+        let coupon = promise.coupon.as_ref().map(|issued| issue(issued, restore));
+        self.redeem(fact, promise.points, coupon, source, rules, at);
+    }
+
+    fn redeem(
+        &mut self,
+        fact: &crate::Redemption<'_>,
+        points: i64,
+        coupon: Option<Coupon>,
+        source: Source<'_>,
+        rules: &Ruleset,
+        at: Instant,
+    ) {
+        let ledger = fact.ledger.unwrap_or(MAIN);
+        let allocation = self.take_active(ledger, points, rules);
+        let covered: i64 = allocation.iter().map(|part| part.points).sum();
+        self.member.account_mut(ledger).sums.spent += covered;
+        let ruleset = rules.tag();
+        if covered > 0 {
+            let why = Why::Redemption {
+                reward: Text::new(fact.reward.unwrap_or_default()),
+            };
+            let (kind, lots) = (EntryKind::Spent, parts(&allocation, -1));
+            self.entry(Draft {
+                kind,
+                at,
+                ledger,
+                points: -covered,
+                source,
+                ruleset,
+                rule: None,
+                lots: &lots,
+                why,
+            });
+        }
+        if points > covered {
+            self.owe(ledger, points - covered, source, None, ruleset, at);
+        }
+        let redemption = Redemption {
+            id: Text::new(fact.redemption_id),
+            family: Kind::RedemptionRequested as u8,
+            reward: Text::new(fact.reward.unwrap_or_default()),
+            ledger: Text::new(ledger),
+            at,
+            points,
+            reversed: 0,
+            allocation,
+            coupon,
+            order_id: Text::new(fact.order_id.unwrap_or_default()),
+        };
+        if let Some(order_id) = fact.order_id {
+            let key = RecordKey::order(order_id);
+            let mut order = self.take_order(key, order_id);
+            order.tied.push(redemption.key());
+            self.records.put(key, Record::Order(order));
+        }
+        self.hand_out(redemption, source, ruleset, at);
+    }
+
+    /// A reward that costs nothing.
+    pub(super) fn reward_granted(&mut self, reward: &str, promise: &Promise, source: Source<'_>, rules: &Ruleset, at: Instant) {
+        let coupon = promise.coupon.as_ref().map(|issued| issue(issued, false));
+        let redemption = Redemption {
+            id: Text::new(source.id),
+            family: Kind::RewardGranted as u8,
+            reward: Text::new(reward),
+            ledger: Text::new(MAIN),
+            at,
+            coupon,
+            ..Redemption::default()
+        };
+        self.hand_out(redemption, source, rules.tag(), at);
+    }
+
+    /// Keeps the redemption, and its code so that it is found by it.
+    fn hand_out(&mut self, redemption: Redemption, source: Source<'_>, ruleset: u64, at: Instant) {
+        if let Some(coupon) = &redemption.coupon {
+            let code = coupon.code.clone();
+            self.records.put(RecordKey::code(&code), Record::Code(redemption.key()));
+            let kind = if redemption.is_open() {
+                EntryKind::CouponIssued
+            } else {
+                EntryKind::CouponUsed
+            };
+            let why = Why::Coupon {
+                code,
+                order: redemption.order_id.clone(),
+            };
+            self.entry(Draft {
+                kind,
+                at,
+                ledger: MAIN,
+                points: 0,
+                source,
+                ruleset,
+                rule: None,
+                lots: &[],
+                why,
+            });
+        }
+        self.put_redemption(redemption);
+    }
+}
+
+fn issue(issued: &crate::IssuedCoupon, restore_on_expiry: bool) -> Coupon {
+    Coupon {
+        code: Text::from(issued.code.clone()),
+        value: Text::from(issued.value.clone()),
+        expires_at: issued.expires_at.unwrap_or(Instant::MAX),
+        uses: issued.uses.max(1),
+        restore_on_expiry,
+        ..Coupon::default()
+    }
+}

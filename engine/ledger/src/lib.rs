@@ -1,0 +1,53 @@
+//! The rules of the ledger: pure functions over facts.
+//!
+//! Knows nothing about files, Kafka, RocksDB, HTTP or clocks, and cannot fail: it returns decisions.
+//! Read in this order: [`Fact`] (what happened), [`Ruleset`] (what it is worth), [`Member`] (what is known),
+//! [`decide`] (what a request is answered), [`Fold`] (how a fact changes a member), [`Entry`] (what it changed, and why).
+
+mod account;
+pub mod calendar;
+mod check;
+pub mod currency;
+mod decide;
+mod decision;
+mod entry;
+mod fact;
+mod fold;
+mod instant;
+mod invariants;
+mod member;
+mod names;
+mod ratio;
+mod record;
+mod replay;
+mod ruleset;
+mod text;
+pub mod worth;
+mod zone;
+
+pub use account::{Account, Allocation, Debt, Lot, Sums};
+pub use check::{Refusal, check};
+pub use decide::{Deciding, decide, decision_at};
+pub use decision::{Decision, IssuedCoupon, Outcome, Promise, Rejection};
+pub use entry::{Entry, EntryKind, EntryRef, LotPart, Sink, Why};
+pub use fact::{
+    Body, Cause, CouponRef, Exclusion, Fact, ImportedLot, Kind, Line, NaturalKey, OrderPlaced, PointsAdjusted, PointsImported,
+    Redemption, RefundLine, RefundRecorded, When,
+};
+pub use fold::{Applied, Fold, exclusions_of, needs};
+pub use instant::Instant;
+pub use invariants::{Broken, broken_invariants};
+pub use member::{ClosedCoupons, Excluded, Member, Place};
+pub use names::Names;
+pub use ratio::{Ratio, Rounding, spread};
+pub use record::{
+    Award, Coupon, CouponStatus, LineRefund, Needs, Order, OrderLine, Placed, Record, RecordKey, Records,
+    Redemption as RedemptionRecord,
+};
+pub use replay::{Booked, must_fold_again, replay};
+pub use ruleset::{
+    Activation, Clawback, CouponRule, EARN_RULES_MAX, EarnRule, Eligible, End, Life, LineFilter, MAIN, On, OrderOfLots, Price,
+    Refund, Reward, RewardKind, Ruleset, RulesetError, SpendOrder, Start, ThresholdBonus, Timeline, When as EarnWhen, canonical,
+};
+pub use text::Text;
+pub use zone::Zone;

@@ -1,0 +1,141 @@
+//! What is known of a member between two facts: small, and only what is open.
+
+use crate::account::Account;
+use crate::record::{RecordKey, Redemption};
+use crate::{Fact, Instant, Text};
+use bincode::{Decode, Encode};
+
+/// The state of a member as of its last fact. Points are derived: this is a function of the member's facts (§1).
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct Member {
+    /// The place of the last fact or decision in the member's history.
+    pub last: Place,
+    /// A fact or an accepted request made it known; refusals alone don't.
+    pub known: bool,
+    /// Facts and decisions folded.
+    pub facts: u32,
+    /// Orders folded (first versions).
+    pub orders: u32,
+    /// Facts that wait for their order.
+    pub parked: u32,
+    /// Facts that people must look at.
+    pub exceptions: u32,
+    /// Lots ever opened: the number of the next.
+    pub lots_opened: u32,
+    /// Entries ever written: the number of the next.
+    pub entries: u32,
+    /// Hash over all entries, so that the state vouches for them.
+    pub entries_hash: u64,
+    /// Eligible amount of all orders as they are now, minor units of the program's currency, each order rounded down.
+    pub eligible_spend: i64,
+    /// Points by ledger, in order of first use.
+    pub accounts: Vec<Account>,
+    /// Redemptions and grants whose coupon is issued or reserved, in order of last change.
+    pub open: Vec<Redemption>,
+    /// Coupons that are not open.
+    pub closed: ClosedCoupons,
+    /// When orders earn nothing or points can't be spent.
+    pub exclusions: Vec<Excluded>,
+}
+
+/// A place in a member's history: facts are folded in this order (§1).
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub struct Place {
+    /// When.
+    pub at: Instant,
+    /// Facts come before decisions.
+    pub decision: bool,
+    /// The producer's id.
+    pub id: Text,
+    /// The producer.
+    pub source: Text,
+}
+
+impl Place {
+    /// Before everything.
+    pub const FIRST: Instant = Instant::MIN;
+
+    /// Whether a fact (or, with `decided_at`, a request's decision) comes before this place.
+    pub fn is_after(&self, fact: &Fact<'_>, decided_at: Option<Instant>) -> bool {
+        let at = decided_at.unwrap_or(fact.occurred_at);
+        (self.at, self.decision, self.id.as_str(), self.source.as_str()) > (at, decided_at.is_some(), fact.id, fact.source)
+    }
+}
+
+/// How many coupons ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct ClosedCoupons {
+    /// Used as often as allowed.
+    pub used: u32,
+    /// Taken back.
+    pub revoked: u32,
+    /// Ended unused.
+    pub expired: u32,
+}
+
+/// `[from, until)` without earning or spending (§11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Excluded {
+    /// The first instant.
+    pub from: Instant,
+    /// The first instant after.
+    pub until: Instant,
+    /// Orders inside earn nothing.
+    pub earn: bool,
+    /// No spending inside.
+    pub redeem: bool,
+}
+
+impl Member {
+    /// The account of a ledger.
+    pub fn account(&self, ledger: &str) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.ledger == *ledger)
+    }
+
+    /// Spendable points of a ledger.
+    pub fn active(&self, ledger: &str) -> i64 {
+        self.account(ledger).map_or(0, |account| account.sums.active)
+    }
+
+    /// The account of a ledger, opened if it is the first time.
+    pub(crate) fn account_mut(&mut self, ledger: &str) -> &mut Account {
+        let index = self
+            .accounts
+            .iter()
+            .position(|account| account.ledger == *ledger)
+            .unwrap_or_else(|| {
+                self.accounts.push(Account {
+                    ledger: Text::new(ledger),
+                    ..Account::default()
+                });
+                self.accounts.len() - 1
+            });
+        &mut self.accounts[index]
+    }
+
+    /// Whether orders of that instant earn nothing.
+    pub fn excluded_from_earning(&self, at: Instant) -> bool {
+        self.exclusions
+            .iter()
+            .any(|excluded| excluded.earn && excluded.from <= at && at < excluded.until)
+    }
+
+    /// Whether points can't be spent at that instant.
+    pub fn excluded_from_spending(&self, at: Instant) -> bool {
+        self.exclusions
+            .iter()
+            .any(|excluded| excluded.redeem && excluded.from <= at && at < excluded.until)
+    }
+
+    /// The next instant at which something happens by itself; `MAX`: never.
+    pub fn next_boundary(&self) -> Instant {
+        let lots = self.accounts.iter().map(Account::next_boundary);
+        let coupons = self.open.iter().map(Redemption::next_boundary);
+        lots.chain(coupons).min().unwrap_or(Instant::MAX)
+    }
+
+    /// Where an open redemption or grant is.
+    pub(crate) fn open_index(&self, key: RecordKey) -> Option<usize> {
+        self.open.iter().position(|redemption| redemption.key() == key)
+    }
+}

@@ -1,0 +1,389 @@
+//! What is kept of an order or a redemption beside the member's state, and loaded only when a fact needs it.
+
+use crate::account::Allocation;
+use crate::{Fact, Instant, Kind, Text};
+use bincode::{Decode, Encode};
+use std::collections::BTreeMap;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Names a record of a member: the family of natural ids, and the id's hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct RecordKey {
+    /// Number of the [`Kind`] that the family is named after.
+    pub family: u8,
+    /// xxh3 of the id.
+    pub id: u64,
+}
+
+impl RecordKey {
+    /// The key of an id in a family.
+    pub fn new(family: Kind, id: &str) -> RecordKey {
+        RecordKey {
+            family: family as u8,
+            id: xxh3_64(id.as_bytes()),
+        }
+    }
+
+    /// The key of an order.
+    pub fn order(order_id: &str) -> RecordKey {
+        RecordKey::new(Kind::OrderPlaced, order_id)
+    }
+
+    /// The key of a coupon code.
+    pub fn code(code: &str) -> RecordKey {
+        RecordKey::new(Kind::CouponUsed, code)
+    }
+
+    /// Whether it names an order.
+    pub fn is_order(self) -> bool {
+        self.family == Kind::OrderPlaced as u8
+    }
+}
+
+/// A record.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum Record {
+    /// An order, or what is known of one that has not come.
+    Order(Box<Order>),
+    /// A redemption or grant without an open coupon.
+    Redemption(Box<Redemption>),
+    /// Which redemption or grant a code belongs to.
+    Code(RecordKey),
+}
+
+/// An order: the highest version, and what was taken off it.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct Order {
+    /// The shop's id.
+    pub order_id: Text,
+    /// `None`: only facts about it are known yet.
+    pub placed: Option<Placed>,
+    /// Refunds of lines, in order.
+    pub refunds: Vec<LineRefund>,
+    /// Sum of amount-only refunds, minor units.
+    pub refunded_amount: i64,
+    /// Taken back as a whole.
+    pub cancelled: bool,
+    /// When goods left.
+    pub fulfilled_at: Option<Instant>,
+    /// Coupons used on it and redemptions tied to it.
+    pub tied: Vec<RecordKey>,
+    /// Facts that wait for it.
+    pub waiting: u32,
+    /// Refunds that wait for it: whether they fit is known when its currency is.
+    pub waiting_refunds: Vec<WaitingRefund>,
+}
+
+/// A refund that waits for its order.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct WaitingRefund {
+    /// ISO 4217; empty: the order's.
+    pub currency: Text,
+    /// By line.
+    pub lines: Vec<LineRefund>,
+    /// Amount-only, minor units.
+    pub amount: i64,
+}
+
+/// The order itself.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct Placed {
+    /// Highest version folded.
+    pub version: u32,
+    /// Instant of the first version: what all rules look at.
+    pub at: Instant,
+    /// The ruleset in force then.
+    pub ruleset: u64,
+    /// The member's first order.
+    pub first_order: bool,
+    /// The member was excluded.
+    pub excluded: bool,
+    /// ISO 4217.
+    pub currency: Text,
+    /// Where it was bought; empty: not said.
+    pub channel: Text,
+    /// What was bought.
+    pub lines: Vec<OrderLine>,
+    /// Minor units.
+    pub shipping: i64,
+    /// Minor units.
+    pub tax: i64,
+    /// Minor units.
+    pub paid_with_gift_card: i64,
+    /// Minor units.
+    pub paid_with_points: i64,
+    /// What each rule has given, net.
+    pub awards: Vec<Award>,
+    /// Eligible amount as counted in `Member::eligible_spend`.
+    pub counted: i64,
+}
+
+/// A line of an order.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct OrderLine {
+    /// Unique in the order.
+    pub line_id: Text,
+    /// The article.
+    pub sku: Text,
+    /// Pieces.
+    pub quantity: i64,
+    /// Quantity × price − discount − share of the order's discount, minor units.
+    pub value: i64,
+    /// Never earns.
+    pub excluded: bool,
+    /// Bit i: rule i asks for such lines.
+    pub rules: u64,
+}
+
+/// What was refunded on a line, by refunds of one kind that came one after the other.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct LineRefund {
+    /// The line.
+    pub line_id: Text,
+    /// Pieces.
+    pub pieces: i64,
+    /// They came without an amount: they are worth their share of the line.
+    pub by_share: bool,
+    /// Amounts that were given, minor units.
+    pub amount: i64,
+}
+
+/// What a rule has given for an order.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Award {
+    /// Index of the rule in the order's ruleset.
+    pub rule: u16,
+    /// Points, net of what was taken back.
+    pub points: i64,
+    /// Numbers of the lots.
+    pub lots: Vec<u32>,
+}
+
+/// A redemption, or a grant: what was promised.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct Redemption {
+    /// `redemption_id` or `grant_id`.
+    pub id: Text,
+    /// Number of the family: `redemption_requested` or `reward_granted`.
+    pub family: u8,
+    /// The reward; empty: plain points.
+    pub reward: Text,
+    /// The ledger that pays.
+    pub ledger: Text,
+    /// When.
+    pub at: Instant,
+    /// What it cost.
+    pub points: i64,
+    /// What was given back.
+    pub reversed: i64,
+    /// Which lots gave what has not been given back.
+    pub allocation: Vec<Allocation>,
+    /// What was handed out.
+    pub coupon: Option<Coupon>,
+    /// The order it is tied to; empty: none.
+    pub order_id: Text,
+}
+
+/// A coupon (§10).
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct Coupon {
+    /// What the member shows.
+    pub code: Text,
+    /// What it is worth.
+    pub value: Text,
+    /// `MAX`: never.
+    pub expires_at: Instant,
+    /// How often.
+    pub uses: u32,
+    /// The orders.
+    pub used_by: Vec<Text>,
+    /// Held for an order until an instant.
+    pub reserved: Option<(Text, Instant)>,
+    /// Taken back.
+    pub revoked: bool,
+    /// Ended unused.
+    pub expired: bool,
+    /// Points go back when it ends.
+    pub restore_on_expiry: bool,
+}
+
+/// The life of a coupon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CouponStatus {
+    /// Can be used.
+    Issued,
+    /// Can be used on one order.
+    Reserved,
+    /// Used as often as it may.
+    Used,
+    /// Taken back.
+    Revoked,
+    /// Ended.
+    Expired,
+}
+
+impl CouponStatus {
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            CouponStatus::Issued => "issued",
+            CouponStatus::Reserved => "reserved",
+            CouponStatus::Used => "used",
+            CouponStatus::Revoked => "revoked",
+            CouponStatus::Expired => "expired",
+        }
+    }
+}
+
+impl Coupon {
+    /// What it is now.
+    pub fn status(&self) -> CouponStatus {
+        match self {
+            _ if self.revoked => CouponStatus::Revoked,
+            _ if self.used_by.len() >= self.uses as usize => CouponStatus::Used,
+            _ if self.expired => CouponStatus::Expired,
+            _ if self.reserved.is_some() => CouponStatus::Reserved,
+            _ => CouponStatus::Issued,
+        }
+    }
+}
+
+impl Redemption {
+    /// Its key.
+    pub fn key(&self) -> RecordKey {
+        RecordKey {
+            family: self.family,
+            id: xxh3_64(self.id.as_bytes()),
+        }
+    }
+
+    /// Whether its coupon is issued or reserved.
+    pub fn is_open(&self) -> bool {
+        self.coupon
+            .as_ref()
+            .is_some_and(|coupon| matches!(coupon.status(), CouponStatus::Issued | CouponStatus::Reserved))
+    }
+
+    /// When something happens to an open coupon by itself.
+    pub fn next_boundary(&self) -> Instant {
+        self.coupon.as_ref().map_or(Instant::MAX, |coupon| {
+            let hold = coupon.reserved.as_ref().map_or(Instant::MAX, |(_, until)| *until);
+            coupon.expires_at.min(hold)
+        })
+    }
+}
+
+/// The records of a member that a fact works on.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    slots: BTreeMap<RecordKey, Slot>,
+    /// Everything the member has is here: a missing key does not exist.
+    complete: bool,
+    orders_complete: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Slot {
+    record: Option<Record>,
+    changed: bool,
+}
+
+impl Records {
+    /// An empty set that is everything: for folding a member from its beginning.
+    pub fn complete() -> Records {
+        Records {
+            complete: true,
+            ..Records::default()
+        }
+    }
+
+    /// Whether the key was loaded (or is known not to exist).
+    pub fn has(&self, key: RecordKey) -> bool {
+        self.complete || self.slots.contains_key(&key) || (self.orders_complete && key.is_order())
+    }
+
+    /// Puts what was found in the store.
+    pub fn load(&mut self, key: RecordKey, record: Option<Record>) {
+        self.slots.entry(key).or_insert(Slot { record, changed: false });
+    }
+
+    /// Looks at a record.
+    pub fn get(&self, key: RecordKey) -> Option<&Record> {
+        debug_assert!(self.has(key), "record {key:?} was not loaded");
+        self.slots.get(&key)?.record.as_ref()
+    }
+
+    /// Looks at a record that may not have been loaded.
+    pub fn peek(&self, key: RecordKey) -> Option<&Record> {
+        self.slots.get(&key)?.record.as_ref()
+    }
+
+    /// Says that all orders of the member have been loaded.
+    pub fn set_orders_complete(&mut self) {
+        self.orders_complete = true;
+    }
+
+    /// Whether all orders of the member are here.
+    pub fn is_complete_for_orders(&self) -> bool {
+        self.complete || self.orders_complete
+    }
+
+    /// Takes a record out to change it; it must be put back.
+    pub(crate) fn take(&mut self, key: RecordKey) -> Option<Record> {
+        debug_assert!(self.has(key), "record {key:?} was not loaded");
+        let slot = self.slots.get_mut(&key)?;
+        slot.changed = true;
+        slot.record.take()
+    }
+
+    /// Puts a record.
+    pub(crate) fn put(&mut self, key: RecordKey, record: Record) {
+        self.slots.insert(
+            key,
+            Slot {
+                record: Some(record),
+                changed: true,
+            },
+        );
+    }
+
+    /// All orders that are here, with their keys.
+    pub fn orders(&self) -> impl Iterator<Item = (RecordKey, &Order)> {
+        self.slots.iter().filter_map(|(key, slot)| match &slot.record {
+            Some(Record::Order(order)) => Some((*key, order.as_ref())),
+            _ => None,
+        })
+    }
+
+    /// Every record that is here.
+    pub fn iter(&self) -> impl Iterator<Item = (RecordKey, &Record)> {
+        self.slots
+            .iter()
+            .filter_map(|(key, slot)| slot.record.as_ref().map(|record| (*key, record)))
+    }
+
+    /// Hands out what was changed (`None`: gone) and forgets everything.
+    pub fn drain_changed(&mut self) -> impl Iterator<Item = (RecordKey, Option<Record>)> + use<> {
+        self.orders_complete = false;
+        std::mem::take(&mut self.slots)
+            .into_iter()
+            .filter(|(_, slot)| slot.changed)
+            .map(|(key, slot)| (key, slot.record))
+    }
+}
+
+/// What must be loaded before a fact can be folded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing more.
+    Nothing,
+    /// These records.
+    Records(Vec<RecordKey>),
+    /// All orders of the member.
+    AllOrders,
+}
+
+/// The natural id of a fact's source, or the producer's id where its kind has none: what entries and lots name.
+pub(crate) fn source_of<'a>(fact: &Fact<'a>) -> &'a str {
+    fact.natural_key().map_or(fact.id, |key| key.id)
+}

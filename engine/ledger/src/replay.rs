@@ -1,0 +1,54 @@
+//! Folding a member from its beginning: the definition of its state (§1). Incremental folding must give the same.
+
+use crate::entry::Sink;
+use crate::fact::Fact;
+use crate::fold::{Fold, exclusions_of, standing_from};
+use crate::member::Member;
+use crate::record::Records;
+use crate::ruleset::Timeline;
+use crate::{Decision, Instant};
+
+/// A fact, or a request with its decision, as it was booked.
+#[derive(Clone, Debug)]
+pub struct Booked<'a> {
+    /// The fact or request.
+    pub fact: Fact<'a>,
+    /// Its decision.
+    pub decision: Option<Decision>,
+}
+
+impl Booked<'_> {
+    /// Its instant in the member's history.
+    pub fn at(&self) -> Instant {
+        self.decision.as_ref().map_or(self.fact.occurred_at, |decision| decision.at)
+    }
+
+    fn cmp(&self, other: &Booked<'_>) -> std::cmp::Ordering {
+        let key = |booked: &Self| (booked.at(), booked.decision.is_some());
+        let other_key = (other.at(), other.decision.is_some());
+        key(self)
+            .cmp(&other_key)
+            .then_with(|| (self.fact.id, self.fact.source).cmp(&(other.fact.id, other.fact.source)))
+    }
+}
+
+/// The state of a member with these facts and decisions, as of the last of them, in any order given.
+pub fn replay<S: Sink>(rules: &Timeline, booked: &mut [Booked<'_>], sink: &mut S) -> (Member, Records) {
+    booked.sort_by(Booked::cmp);
+    let (mut member, mut records) = (Member::default(), Records::complete());
+    let exclusions = exclusions_of(booked.iter().map(|booked| &booked.fact));
+    let mut fold = Fold::new(&mut member, &mut records, rules, sink).from_beginning(exclusions);
+    for booked in booked.iter() {
+        fold.apply(&booked.fact, booked.decision.as_ref());
+    }
+    (member, records)
+}
+
+/// Whether a new fact (or, with `decided_at`, a request) can't be folded on top of `member`: it belongs before what was folded,
+/// or changes the standing of orders that were.
+pub fn must_fold_again(member: &Member, fact: &Fact<'_>, decided_at: Option<Instant>) -> bool {
+    if member.facts == 0 {
+        return false;
+    }
+    member.last.is_after(fact, decided_at) || standing_from(fact).is_some_and(|from| from <= member.last.at)
+}

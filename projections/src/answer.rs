@@ -1,0 +1,471 @@
+//! The shapes of answers: the same for JSON and for tables. Points are whole numbers, money decimal strings, instants RFC 3339.
+
+use crate::explain::sentence;
+use crate::reader::Found;
+use crate::rows::DayRow;
+use accrue_ledger::currency::format_amount;
+use accrue_ledger::{CouponStatus, Entry, EntryKind, Instant, Kind, Lot, Member, RedemptionRecord, Timeline};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A member, as of an instant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemberAnswer {
+    /// The program.
+    pub program: String,
+    /// The member.
+    pub member: String,
+    /// The instant it is true at.
+    pub as_of: String,
+    /// The shard it is in.
+    pub shard: u32,
+    /// Everything durable before this position of the shard is part of it.
+    pub next_position: u64,
+    /// Points by ledger.
+    pub balance: BTreeMap<String, BalanceAnswer>,
+    /// Coupons that can be used, and by status how many there are.
+    pub coupons: CouponsAnswer,
+    /// Facts that wait for their order.
+    pub parked: u32,
+    /// Facts that people must look at.
+    pub exceptions: u32,
+    /// Orders placed.
+    pub orders: u32,
+    /// Eligible amount of all orders as they are now, in the program's currency.
+    pub eligible_spend: String,
+    /// The program's currency.
+    pub currency: String,
+    /// Facts and decisions known.
+    pub facts: u32,
+    /// The instant of the latest.
+    pub last_activity: String,
+    /// When orders earn nothing or points can't be spent.
+    pub exclusions: Vec<ExclusionAnswer>,
+}
+
+/// One ledger of a member.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BalanceAnswer {
+    /// Spendable.
+    pub active: i64,
+    /// Not yet spendable.
+    pub pending: i64,
+    /// Owed.
+    pub debt: i64,
+    /// Ever credited.
+    pub earned: i64,
+    /// Spent, net of what was restored.
+    pub spent: i64,
+    /// Ended.
+    pub expired: i64,
+    /// Taken back while pending.
+    pub cancelled: i64,
+    /// Taken back while active.
+    pub clawed_back: i64,
+    /// Used to repay debt.
+    pub repaid: i64,
+    /// Taken by hand.
+    pub deducted: i64,
+    /// What ends and when, soonest first.
+    pub expiring: Vec<PartAnswer>,
+    /// What starts and when, soonest first.
+    pub starting: Vec<PartAnswer>,
+    /// Lots with points left.
+    pub lots: Vec<LotAnswer>,
+}
+
+/// Points at an instant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PartAnswer {
+    /// How many.
+    pub points: i64,
+    /// When.
+    pub at: String,
+}
+
+/// A lot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LotAnswer {
+    /// Its number within the member.
+    pub lot: u32,
+    /// `active` or `pending`.
+    pub status: &'static str,
+    /// Points left.
+    pub left: i64,
+    /// Points at the beginning.
+    pub amount: i64,
+    /// The rule that gave it; empty: no rule.
+    pub rule: String,
+    /// What kind of fact it comes from.
+    pub source_kind: &'static str,
+    /// That fact's natural id.
+    pub source: String,
+    /// When that happened.
+    pub occurred_at: String,
+    /// Spendable from.
+    pub starts_at: String,
+    /// Spendable to before this.
+    pub expires_at: String,
+}
+
+/// Coupons of a member.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CouponsAnswer {
+    /// How many can be used.
+    pub issued: u32,
+    /// How many are held for an order.
+    pub reserved: u32,
+    /// How many were used up.
+    pub used: u32,
+    /// How many were taken back.
+    pub revoked: u32,
+    /// How many ended unused.
+    pub expired: u32,
+    /// Those that are issued or reserved.
+    pub open: Vec<CouponAnswer>,
+}
+
+/// A coupon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CouponAnswer {
+    /// What the member shows.
+    pub code: String,
+    /// Its member.
+    pub member: String,
+    /// The reward's id.
+    pub reward: String,
+    /// What it is worth.
+    pub value: String,
+    /// `issued`, `reserved`, `used`, `revoked` or `expired`.
+    pub status: &'static str,
+    /// `redemption_id` or `grant_id` of what issued it.
+    pub issued_by: String,
+    /// When.
+    pub issued_at: String,
+    /// The end of its life.
+    pub expires_at: String,
+    /// How often it can be used.
+    pub uses: u32,
+    /// The orders it was used on.
+    pub used_on: Vec<String>,
+    /// The order it is held for.
+    pub reserved_for: Option<String>,
+    /// What it cost.
+    pub points: i64,
+}
+
+/// `[from, until)`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExclusionAnswer {
+    /// From.
+    pub from: String,
+    /// To before.
+    pub until: String,
+    /// Orders earn nothing.
+    pub earn: bool,
+    /// No spending.
+    pub redeem: bool,
+}
+
+/// A line of a list of members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemberRow {
+    /// The member.
+    pub member: String,
+    /// Its shard.
+    pub shard: u32,
+    /// Spendable, ledger `main`.
+    pub active: i64,
+    /// Not yet spendable.
+    pub pending: i64,
+    /// Owed.
+    pub debt: i64,
+    /// Ever credited.
+    pub earned: i64,
+    /// Spent.
+    pub spent: i64,
+    /// Ended.
+    pub expired: i64,
+    /// Orders placed.
+    pub orders: u32,
+    /// Eligible amount of all orders as they are now.
+    pub eligible_spend: String,
+    /// Facts that wait for their order.
+    pub parked: u32,
+    /// Facts that people must look at.
+    pub exceptions: u32,
+    /// The instant of the latest fact.
+    pub last_activity: String,
+}
+
+/// An entry, told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EntryAnswer {
+    /// Its number within the member.
+    pub entry: u32,
+    /// When.
+    pub at: String,
+    /// What happened.
+    pub kind: &'static str,
+    /// The ledger.
+    pub ledger: String,
+    /// Signed points.
+    pub points: i64,
+    /// Spendable points afterwards.
+    pub active_after: i64,
+    /// What kind of fact caused it.
+    pub source_kind: &'static str,
+    /// That fact's natural id.
+    pub source: String,
+    /// The rule; empty: none.
+    pub rule: String,
+    /// The ruleset, first 8 bytes of its hash.
+    pub ruleset: String,
+    /// What each lot gave or got.
+    pub lots: Vec<LotPartAnswer>,
+    /// Why, in a sentence.
+    pub why: String,
+    /// Stable code of an exception or of what waits; empty: neither.
+    pub code: String,
+}
+
+/// What an entry did to a lot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LotPartAnswer {
+    /// The lot.
+    pub lot: u32,
+    /// Signed points.
+    pub points: i64,
+    /// The lot's end.
+    pub expires_at: String,
+}
+
+/// Sums of a program's ledger on a local day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TotalsRow {
+    /// The ledger.
+    pub ledger: String,
+    /// The local day, `YYYY-MM-DD`.
+    pub day: String,
+    /// Signed points by kind of entry.
+    pub points: BTreeMap<&'static str, i64>,
+    /// Entries.
+    pub entries: u64,
+}
+
+impl TotalsRow {
+    pub(crate) fn of(ledger: &str, day: i32, row: &DayRow) -> TotalsRow {
+        let at = Instant(i64::from(day) * 86_400_000_000);
+        let points = EntryKind::ALL.iter().zip(row.points).filter(|(_, points)| *points != 0);
+        let day = at.to_string().chars().take(10).collect();
+        TotalsRow {
+            ledger: ledger.to_string(),
+            day,
+            points: points.map(|(kind, points)| (kind.name(), points)).collect(),
+            entries: row.entries,
+        }
+    }
+}
+
+/// Name of a rule that a lot or an entry remembers; empty: none, or its ruleset is not known.
+pub(crate) fn rule_name(rules: &Timeline, ruleset: u64, rule: Option<u16>) -> String {
+    let found = rule.and_then(|rule| {
+        rules
+            .by_tag(ruleset)?
+            .earn
+            .get(usize::from(rule))
+            .map(|rule| rule.id.to_string())
+    });
+    found.unwrap_or_default()
+}
+
+fn kind_name(kind: u8) -> &'static str {
+    Kind::from_number(u32::from(kind)).map_or("unknown", Kind::name)
+}
+
+impl LotAnswer {
+    fn of(lot: &Lot, status: &'static str, rules: &Timeline) -> LotAnswer {
+        LotAnswer {
+            lot: lot.number,
+            status,
+            left: lot.left,
+            amount: lot.amount,
+            rule: rule_name(rules, lot.ruleset, lot.rule),
+            source_kind: kind_name(lot.source_kind),
+            source: lot.source.to_string(),
+            occurred_at: lot.occurred_at.to_string(),
+            starts_at: lot.starts_at.to_string(),
+            expires_at: lot.expires_at.to_string(),
+        }
+    }
+}
+
+impl CouponAnswer {
+    /// `None`: there is no coupon to it. `at`: a coupon whose time is over by then is expired.
+    pub(crate) fn of(redemption: &RedemptionRecord, member: &str, at: Instant) -> Option<CouponAnswer> {
+        let coupon = redemption.coupon.as_ref()?;
+        let status = match coupon.status() {
+            CouponStatus::Issued | CouponStatus::Reserved if coupon.expires_at <= at => CouponStatus::Expired,
+            status => status,
+        };
+        Some(CouponAnswer {
+            code: coupon.code.to_string(),
+            member: member.to_string(),
+            reward: redemption.reward.to_string(),
+            value: coupon.value.to_string(),
+            status: status.name(),
+            issued_by: redemption.id.to_string(),
+            issued_at: redemption.at.to_string(),
+            expires_at: coupon.expires_at.to_string(),
+            uses: coupon.uses,
+            used_on: coupon.used_by.iter().map(ToString::to_string).collect(),
+            reserved_for: coupon
+                .reserved
+                .as_ref()
+                .filter(|(_, until)| *until > at)
+                .map(|(order, _)| order.to_string()),
+            points: redemption.points - redemption.reversed,
+        })
+    }
+}
+
+impl EntryAnswer {
+    pub(crate) fn of(number: u32, entry: &Entry, rules: &Timeline) -> EntryAnswer {
+        let code = match &entry.why {
+            accrue_ledger::Why::Trouble { code, .. } => code.to_string(),
+            _ => String::new(),
+        };
+        let lots = entry.lots.iter();
+        EntryAnswer {
+            entry: number,
+            at: entry.at.to_string(),
+            kind: entry.kind.name(),
+            ledger: entry.ledger.to_string(),
+            points: entry.points,
+            active_after: entry.active_after,
+            source_kind: kind_name(entry.source_kind),
+            source: entry.source.to_string(),
+            rule: rule_name(rules, entry.ruleset, entry.rule),
+            ruleset: format!("{:016x}", entry.ruleset),
+            lots: lots
+                .map(|part| LotPartAnswer {
+                    lot: part.lot,
+                    points: part.points,
+                    expires_at: part.expires_at.to_string(),
+                })
+                .collect(),
+            why: sentence(entry, rules),
+            code,
+        }
+    }
+}
+
+impl MemberRow {
+    pub(crate) fn of(shard: u32, member: &str, state: &Member, rules: &Timeline) -> MemberRow {
+        let sums = state
+            .account(accrue_ledger::MAIN)
+            .map(|account| account.sums)
+            .unwrap_or_default();
+        MemberRow {
+            member: member.to_string(),
+            shard,
+            active: sums.active,
+            pending: sums.pending,
+            debt: sums.debt,
+            earned: sums.earned,
+            spent: sums.spent,
+            expired: sums.expired,
+            orders: state.orders,
+            eligible_spend: spend(state, rules).0,
+            parked: state.parked,
+            exceptions: state.exceptions,
+            last_activity: state.last.at.to_string(),
+        }
+    }
+}
+
+fn spend(state: &Member, rules: &Timeline) -> (String, String) {
+    let known = rules
+        .at(state.last.at)
+        .or_else(|| rules.activations().last().map(|known| &known.ruleset));
+    let (exponent, currency) = known.map_or((2, String::new()), |rules| (rules.exponent, rules.currency.to_string()));
+    (format_amount(state.eligible_spend, exponent), currency)
+}
+
+pub(crate) fn member_answer(shard: u32, program: &str, member: &str, found: &Found) -> MemberAnswer {
+    let (state, rules) = (&found.state, &found.rules);
+    let (eligible_spend, currency) = spend(state, rules);
+    let open: Vec<CouponAnswer> = state
+        .open
+        .iter()
+        .filter_map(|redemption| CouponAnswer::of(redemption, member, found.at))
+        .collect();
+    let count = |status: CouponStatus| open.iter().filter(|coupon| coupon.status == status.name()).count() as u32;
+    let coupons = CouponsAnswer {
+        issued: count(CouponStatus::Issued),
+        reserved: count(CouponStatus::Reserved),
+        used: state.closed.used,
+        revoked: state.closed.revoked,
+        expired: state.closed.expired,
+        open,
+    };
+    let exclusions = state.exclusions.iter().map(|excluded| ExclusionAnswer {
+        from: excluded.from.to_string(),
+        until: excluded.until.to_string(),
+        earn: excluded.earn,
+        redeem: excluded.redeem,
+    });
+    MemberAnswer {
+        program: program.to_string(),
+        member: member.to_string(),
+        as_of: found.at.to_string(),
+        shard,
+        next_position: found.position.0,
+        balance: state
+            .accounts
+            .iter()
+            .map(|account| (account.ledger.to_string(), balance(account, rules)))
+            .collect(),
+        coupons,
+        parked: state.parked,
+        exceptions: state.exceptions,
+        orders: state.orders,
+        eligible_spend,
+        currency,
+        facts: state.facts,
+        last_activity: state.last.at.to_string(),
+        exclusions: exclusions.collect(),
+    }
+}
+
+fn balance(account: &accrue_ledger::Account, rules: &Timeline) -> BalanceAnswer {
+    let sums = &account.sums;
+    let part = |(at, points): (Instant, i64)| PartAnswer {
+        points,
+        at: at.to_string(),
+    };
+    let mut starting: Vec<(Instant, i64)> = Vec::new();
+    for lot in &account.pending {
+        match starting.last_mut() {
+            Some((at, points)) if *at == lot.starts_at => *points += lot.left,
+            _ => starting.push((lot.starts_at, lot.left)),
+        }
+    }
+    let active = account.active.iter().map(|lot| LotAnswer::of(lot, "active", rules));
+    let pending = account.pending.iter().map(|lot| LotAnswer::of(lot, "pending", rules));
+    BalanceAnswer {
+        active: sums.active,
+        pending: sums.pending,
+        debt: sums.debt,
+        earned: sums.earned,
+        spent: sums.spent,
+        expired: sums.expired,
+        cancelled: sums.cancelled,
+        clawed_back: sums.clawed_back,
+        repaid: sums.repaid,
+        deducted: sums.deducted,
+        expiring: account.expiring().into_iter().map(part).collect(),
+        starting: starting.into_iter().map(part).collect(),
+        lots: active.chain(pending).collect(),
+    }
+}

@@ -1,0 +1,221 @@
+//! Why a number is what it is: sentences of entries, and the finding of every rule on an order (§13).
+
+use crate::answer::{EntryAnswer, rule_name};
+use accrue_ledger::currency::{exponent, format_amount};
+use accrue_ledger::{End, Entry, EntryKind, Instant, Kind, Life, Order, Ruleset, Start, Timeline, Why, worth};
+use serde::Serialize;
+
+/// An order explained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The order.
+    pub order_id: String,
+    /// Its instant; empty: it has not come yet.
+    pub occurred_at: String,
+    /// Its highest version.
+    pub version: u32,
+    /// The ruleset that judges it, and from its time zone the calendar.
+    pub ruleset: String,
+    /// Its zone.
+    pub time_zone: String,
+    /// What counts of it now, in its currency.
+    pub eligible: String,
+    /// Refunds noted on it, by line: pieces and amount.
+    pub refunds: Vec<String>,
+    /// What each rule made of it.
+    pub rules: Vec<RuleFinding>,
+    /// The entries it led to: its own, and those of its lots.
+    pub entries: Vec<EntryAnswer>,
+}
+
+/// What a rule made of an order, or what kept it from earning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RuleFinding {
+    /// The rule.
+    pub rule: String,
+    /// Points now.
+    pub points: i64,
+    /// The calculation, or why not.
+    pub because: String,
+}
+
+fn money(amount: i64, currency: &str) -> String {
+    format!("{} {currency}", format_amount(amount, exponent(currency).unwrap_or(2)))
+}
+
+pub(crate) fn explain_order(order: &Order, rules: &Timeline, entries: &[Entry]) -> Option<Explanation> {
+    let own: Vec<u32> = order
+        .placed
+        .iter()
+        .flat_map(|placed| &placed.awards)
+        .flat_map(|award| &award.lots)
+        .copied()
+        .collect();
+    let about = |entry: &&(u32, &Entry)| {
+        let named = entry.1.source_kind == Kind::OrderPlaced as u8 && *entry.1.source == *order.order_id;
+        named || entry.1.lots.iter().any(|part| own.contains(&part.lot))
+    };
+    let numbered: Vec<(u32, &Entry)> = (0..).zip(entries).collect();
+    let told = numbered
+        .iter()
+        .filter(about)
+        .map(|(number, entry)| EntryAnswer::of(*number, entry, rules))
+        .collect();
+    let placed = order.placed.as_ref();
+    let ruleset = placed.and_then(|placed| rules.by_tag(placed.ruleset));
+    let currency = placed.map_or("", |placed| placed.currency.as_str());
+    let mut refunds: Vec<String> = order.refunds.iter().map(|refund| refund_line(refund, currency)).collect();
+    if order.refunded_amount > 0 {
+        refunds.push(format!("amount {}", money(order.refunded_amount, currency)));
+    }
+    let findings = placed.zip(ruleset).map_or(Vec::new(), |(placed, ruleset)| {
+        let worths = worth::worths(order, placed, ruleset);
+        ruleset
+            .earn
+            .iter()
+            .zip(worths)
+            .map(|(rule, worth)| finding(rule, worth, currency, ruleset))
+            .collect()
+    });
+    Some(Explanation {
+        order_id: order.order_id.to_string(),
+        occurred_at: placed.map_or_else(String::new, |placed| placed.at.to_string()),
+        version: placed.map_or(0, |placed| placed.version),
+        ruleset: ruleset.map_or_else(String::new, |ruleset| ruleset.hash_hex()),
+        time_zone: ruleset.map_or_else(String::new, |ruleset| ruleset.time_zone.to_string()),
+        eligible: placed.zip(ruleset).map_or_else(String::new, |(placed, rules)| {
+            money(worth::eligible(order, placed, rules), currency)
+        }),
+        refunds,
+        rules: findings,
+        entries: told,
+    })
+}
+
+fn refund_line(refund: &accrue_ledger::LineRefund, currency: &str) -> String {
+    format!(
+        "line {}: {} pieces, {}",
+        refund.line_id,
+        refund.pieces,
+        money(refund.amount, currency)
+    )
+}
+
+fn finding(rule: &accrue_ledger::EarnRule, worth: worth::Worth, currency: &str, ruleset: &Ruleset) -> RuleFinding {
+    let because = match (worth.why_not, rule.per) {
+        (Some(why_not), _) => why_not.sentence().to_string(),
+        (None, None) => format!(
+            "{} points for the order, eligible {}",
+            rule.points,
+            money(worth.eligible, currency)
+        ),
+        (None, Some(per)) => {
+            let how = format!("{:?}", ruleset.eligible.round).to_lowercase();
+            let factor = if currency == ruleset.currency {
+                String::new()
+            } else {
+                format!(" in {}", ruleset.currency)
+            };
+            let rate = format!("{} per {}", rule.points, money(per, &ruleset.currency));
+            format!(
+                "{} eligible{factor} × {rate}, rounded once ({how})",
+                money(worth.eligible, currency)
+            )
+        }
+    };
+    RuleFinding {
+        rule: rule.id.to_string(),
+        points: worth.points,
+        because,
+    }
+}
+
+/// A person's sentence for an entry.
+pub fn sentence(entry: &Entry, rules: &Timeline) -> String {
+    let source = format!(
+        "{} {}",
+        Kind::from_number(u32::from(entry.source_kind)).map_or("fact", Kind::name),
+        entry.source
+    );
+    let rule = rule_name(rules, entry.ruleset, entry.rule);
+    let ruleset = rules.by_tag(entry.ruleset);
+    match &entry.why {
+        Why::Entitlement {
+            eligible,
+            before,
+            after,
+            starts_at,
+            expires_at,
+        } => {
+            let amount = ruleset.map_or_else(|| eligible.to_string(), |ruleset| money(*eligible, &ruleset.currency));
+            let change = if *before == 0 {
+                format!("{after}")
+            } else {
+                format!("{after} instead of {before}")
+            };
+            let base = format!("{source}: rule {rule} gives {change} on {amount} eligible");
+            if entry.kind == EntryKind::Earned {
+                format!("{base}; {}", life(ruleset, entry, *starts_at, *expires_at))
+            } else {
+                base
+            }
+        }
+        Why::Fixed { starts_at, expires_at } => {
+            format!(
+                "{source}: rule {rule} gives {}; {}",
+                entry.points,
+                life(ruleset, entry, *starts_at, *expires_at)
+            )
+        }
+        Why::Boundary if entry.kind == EntryKind::Activated => format!("points of {source} start"),
+        Why::Boundary => format!("points of {source} end"),
+        Why::NeverFulfilled => format!("{source} was not fulfilled in time: its points are given up"),
+        Why::Fulfilled => format!("{source} was fulfilled: its points start"),
+        Why::Uncovered { due } => format!("{source}: {due} points are not there and are owed"),
+        Why::Debt => format!("points pay what {source} left owing"),
+        Why::Redemption { reward } if reward.is_empty() => format!("{source}: plain points"),
+        Why::Redemption { reward } => format!("{source}: reward {reward}"),
+        Why::Reversal { guaranteed: true } => format!("{source}: points go back and live on for the time that is guaranteed"),
+        Why::Reversal { guaranteed: false } => format!("{source}: points go back"),
+        Why::EndedAlready => format!("{source}: the end of these points had passed"),
+        Why::Manual { reason } => format!("{source}: by hand, {reason}"),
+        Why::Import => format!("{source}: brought along from another system"),
+        Why::Coupon { code, order } if order.is_empty() => format!("{source}: coupon {code}"),
+        Why::Coupon { code, order } => format!("{source}: coupon {code}, order {order}"),
+        Why::Trouble { code, about } => format!("{source}: {code}: {about}"),
+    }
+}
+
+/// When the points start and end, and by which arithmetic.
+fn life(ruleset: Option<&std::sync::Arc<Ruleset>>, entry: &Entry, starts_at: Instant, expires_at: Instant) -> String {
+    let rule = ruleset
+        .zip(entry.rule)
+        .and_then(|(ruleset, rule)| Some((ruleset, ruleset.earn.get(usize::from(rule))?)));
+    let (start, end) = rule.map_or((String::new(), String::new()), |(ruleset, rule)| {
+        (
+            start_words(&rule.start, &ruleset.time_zone),
+            end_words(&rule.life, &ruleset.time_zone),
+        )
+    });
+    format!("starts {starts_at}{start}, ends {expires_at}{end}")
+}
+
+fn start_words(start: &Start, zone: &str) -> String {
+    match start {
+        Start::Immediate => " (at once)".to_string(),
+        Start::After(_, to) if to.name().is_empty() => format!(" (pending, {zone})"),
+        Start::After(_, to) => format!(" (pending, to {} in {zone})", to.name()),
+        Start::Fulfilled { .. } => " (with fulfilment)".to_string(),
+        Start::Dates(_) => format!(" (next of the ruleset's dates, {zone})"),
+    }
+}
+
+fn end_words(life: &Life, zone: &str) -> String {
+    let base = if life.from_earn { "earning" } else { "the start" };
+    match &life.end {
+        End::Never => String::new(),
+        End::After(_, to) if to.name().is_empty() => format!(" (counted from {base}, {zone})"),
+        End::After(_, to) => format!(" (counted from {base} to {} in {zone})", to.name()),
+        End::Dates(_) => format!(" (next of the ruleset's dates after {base}, {zone})"),
+    }
+}

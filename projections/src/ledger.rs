@@ -1,0 +1,233 @@
+//! The ledger projection: the one the writer decides on. In memory since the last checkpoint, over a view on disk.
+//!
+//! [`Ledger`] is the writer's half, [`crate::LedgerReader`] answers. What is here can be deleted: the log makes it again.
+
+mod book;
+mod checkpoint;
+mod judge;
+mod open;
+mod prefetch;
+mod refold;
+
+use crate::error::ProjectionError;
+use crate::programs::check_activation;
+use crate::reader::LedgerReader;
+use crate::shared::{Shared, Tiers};
+use crate::rows::RecordRow;
+use accrue_ledger::{Kind, Needs, RecordKey, Records};
+use accrue_proto::{read_decision, read_fact};
+use accrue_store::{Candidate, Frame, Group, Inline, InlineError, Position, ShardLog, Store, Verdict, member_hash};
+use book::Booking;
+use checkpoint::Checkpointer;
+use prefetch::{Asking, Prefetched};
+use std::sync::Arc;
+
+pub use open::LedgerOptions;
+pub(crate) use refold::History;
+
+/// The writer's half of a shard's ledger.
+pub struct Ledger {
+    shared: Arc<Shared>,
+    store: Store,
+    options: LedgerOptions,
+    secret: [u8; 32],
+    prefetched: Prefetched,
+    asking: Asking,
+    /// Records at hand while one fact is folded.
+    records: Records,
+    checkpointer: Checkpointer,
+    /// The row of the natural id of the fact at hand, once it was looked for.
+    site: Option<(RecordKey, RecordRow)>,
+    /// An activation reached into the past: everything is folded again once it is durable.
+    rebuild_due: bool,
+}
+
+impl Ledger {
+    /// A handle that answers questions.
+    pub fn reader(&self) -> LedgerReader {
+        LedgerReader::new(Arc::clone(&self.shared))
+    }
+
+    fn offer_activation(
+        &mut self,
+        tiers: &mut Tiers,
+        candidate: &Candidate<'_>,
+        position: Position,
+        recorded_at: accrue_ledger::Instant,
+    ) -> Verdict {
+        let (ruleset, effective_from) = match check_activation(candidate.fact) {
+            Ok(checked) => checked,
+            Err((code, detail)) => return Verdict::Refused { code, detail },
+        };
+        let mut programs = (*tiers.programs).clone();
+        let known = programs.get(candidate.fact.program).is_some();
+        programs.activate(candidate.fact.program, ruleset, effective_from, position, recorded_at);
+        tiers.programs = Arc::new(programs);
+        tiers.next = position.next();
+        self.rebuild_due |= known && effective_from <= tiers.latest;
+        Verdict::New {
+            decision: None,
+            late: false,
+            parked: false,
+        }
+    }
+}
+
+impl Inline for Ledger {
+    fn next_position(&self) -> Position {
+        self.shared.tiers.read().next
+    }
+
+    fn prepare(&mut self, candidates: &[Candidate<'_>]) -> Result<(), InlineError> {
+        Ok(self.prefetch(candidates)?)
+    }
+
+    fn offer(
+        &mut self,
+        candidate: &Candidate<'_>,
+        position: Position,
+        pending: &Group,
+        log: &ShardLog,
+    ) -> Result<Verdict, InlineError> {
+        // One lock for the whole of it: readers wait for a fact, not for a group.
+        let shared = Arc::clone(&self.shared);
+        let mut tiers = shared.tiers.write();
+        let fact = candidate.fact;
+        let identity = judge::identity(fact);
+        if let Some(first) = self.seen_before(&tiers, candidate, &identity)? {
+            return Ok(judge::compare(candidate, first, pending, log)?);
+        }
+        if fact.kind == Kind::RulesetActivated {
+            let verdict = self.offer_activation(&mut tiers, candidate, position, pending.recorded_at());
+            if matches!(verdict, Verdict::New { .. }) {
+                tiers.live.put_identity(identity, position);
+            }
+            return Ok(verdict);
+        }
+        let programs = Arc::clone(&tiers.programs);
+        let Some(program) = programs.get(fact.program) else {
+            let name = fact.program;
+            let detail = format!("no ruleset of program \"{name}\" was ever activated here; `accrue rules activate`, then requeue");
+            return Ok(Verdict::Refused { code: "unknown_program", detail });
+        };
+        let Some(rules) = program.timeline.at(fact.occurred_at) else {
+            let detail = format!(
+                "no ruleset of program \"{}\" is in force at {}",
+                fact.program, fact.occurred_at
+            );
+            return Ok(Verdict::Refused {
+                code: "no_ruleset_in_force",
+                detail,
+            });
+        };
+        if let Err(refusal) = accrue_ledger::check(fact, rules) {
+            return Ok(Verdict::Refused {
+                code: refusal.code,
+                detail: refusal.detail,
+            });
+        }
+        let booking = Booking {
+            candidate,
+            rules: &program.timeline,
+            position,
+            pending: Some(pending),
+            identity,
+        };
+        Ok(self.book(&mut tiers, &booking)?)
+    }
+
+    fn replay(&mut self, frame: &Frame<'_>, _log: &ShardLog) -> Result<(), InlineError> {
+        Ok(self.replay_frame(frame)?)
+    }
+
+    fn durable(&mut self, next: Position) {
+        self.shared.set_durable(next);
+    }
+
+    fn checkpoint(&mut self, force: bool) -> Result<(), InlineError> {
+        if self.rebuild_due {
+            self.rebuild_due = false;
+            self.rebuild(Position::MAX)?;
+        }
+        Ok(self.checkpoint_if_due(force)?)
+    }
+}
+
+impl Ledger {
+    fn replay_frame(&mut self, frame: &Frame<'_>) -> Result<(), ProjectionError> {
+        let position = frame.position;
+        let bad = |error| ProjectionError::Frame { position, error };
+        let fact = read_fact(frame.fact).map_err(bad)?;
+        let hash = member_hash(fact.program, fact.member);
+        let candidate = Candidate {
+            fact: &fact,
+            bytes: frame.fact,
+            hash,
+        };
+        let identity = judge::identity(&fact);
+        if fact.kind == Kind::RulesetActivated {
+            let shared = Arc::clone(&self.shared);
+            let mut tiers = shared.tiers.write();
+            if !tiers.programs.knows(fact.program, position) {
+                self.offer_activation(&mut tiers, &candidate, position, frame.recorded_at);
+            }
+            tiers.live.put_identity(identity, position);
+            tiers.next = position.next();
+            drop(tiers);
+            if std::mem::take(&mut self.rebuild_due) {
+                self.rebuild(position.next())?;
+            }
+        } else {
+            let shared = Arc::clone(&self.shared);
+            let mut tiers = shared.tiers.write();
+            let programs = Arc::clone(&tiers.programs);
+            self.site = None;
+            if let Some(program) = programs.get(fact.program) {
+                let decision = frame.decision.map(read_decision).transpose().map_err(bad)?;
+                let booking = Booking {
+                    candidate: &candidate,
+                    rules: &program.timeline,
+                    position,
+                    pending: None,
+                    identity,
+                };
+                self.book_decided(&mut tiers, &booking, decision.as_ref())?;
+            }
+        }
+        self.shared.set_durable(position.next());
+        if self.checkpoint_due() {
+            self.checkpoint_if_due(false)?;
+        }
+        Ok(())
+    }
+
+    /// Loads what a fact needs beside the member's state, until it needs nothing more.
+    fn load_needs(&mut self, tiers: &Tiers, slot: u32, fact: &accrue_ledger::Fact<'_>) -> Result<(), ProjectionError> {
+        loop {
+            let of = &tiers.live.slots[slot as usize];
+            match accrue_ledger::needs(&of.state, &self.records, fact) {
+                Needs::Nothing => return Ok(()),
+                Needs::Records(keys) => {
+                    for key in keys {
+                        let row = self.fetch_record(tiers, slot, key)?;
+                        self.records.load(key, row.and_then(|row| row.record));
+                    }
+                }
+                Needs::AllOrders => {
+                    for (key, row) in tiers.records(of.hash, &of.program, &of.member)? {
+                        if key.is_order() {
+                            self.records.load(key, row.record);
+                        }
+                    }
+                    self.records.set_orders_complete();
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.shared.set_writer_gone();
+    }
+}

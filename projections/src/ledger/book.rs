@@ -1,0 +1,209 @@
+//! Booking a new fact: decide if it is a request, fold it, keep what it changed.
+
+use super::Ledger;
+use crate::error::ProjectionError;
+use crate::rows::{PAGE_ENTRIES_MAX, RecordRow, append_entry, later};
+use crate::shared::Tiers;
+use crate::tier::{Arena, Identity, PagePart, Slot, weight};
+use crate::totals::Totals;
+use accrue_ledger::{
+    Deciding, Decision, EntryKind, EntryRef, Fact, Fold, Instant, Kind, RecordKey, Sink, Timeline, Why, decide, decision_at,
+    must_fold_again,
+};
+use accrue_store::{Candidate, Group, Position, Verdict};
+use smallvec::SmallVec;
+
+/// Entries on their way into a member's page and the program's totals.
+pub(super) struct Page<'a> {
+    pub program: &'a str,
+    pub rules: &'a Timeline,
+    pub first: u32,
+    pub bytes: &'a mut Vec<u8>,
+    /// Number of the first entry of each part, and where it starts in `bytes`.
+    pub parts: &'a mut SmallVec<[(u32, usize); 2]>,
+    pub totals: &'a mut Totals,
+    /// Codes that were handed out, and by what.
+    pub codes: &'a mut Vec<(Box<str>, RecordKey)>,
+}
+
+impl Sink for Page<'_> {
+    fn entry(&mut self, number: u32, entry: &EntryRef<'_>) {
+        if (number - self.first).is_multiple_of(PAGE_ENTRIES_MAX) {
+            self.parts.push((number, self.bytes.len()));
+        }
+        append_entry(self.bytes, entry);
+        self.codes.extend(handed_out(entry));
+        if let Some(rules) = self.rules.at(entry.at) {
+            self.totals.add(self.program, rules, entry, 1);
+        }
+    }
+}
+
+/// The code that an entry tells of the first time, and the key of its redemption or grant.
+fn handed_out(entry: &EntryRef<'_>) -> Option<(Box<str>, RecordKey)> {
+    let by_till = entry.kind == EntryKind::CouponUsed && entry.source_kind == Kind::RedemptionRecorded as u8;
+    if entry.kind != EntryKind::CouponIssued && !by_till {
+        return None;
+    }
+    let family = if entry.source_kind == Kind::RewardGranted as u8 {
+        Kind::RewardGranted
+    } else {
+        Kind::RedemptionRequested
+    };
+    match &entry.why {
+        Why::Coupon { code, .. } => Some((code.as_str().into(), RecordKey::new(family, entry.source))),
+        _ => None,
+    }
+}
+
+/// One fact being booked.
+pub(super) struct Booking<'a> {
+    pub candidate: &'a Candidate<'a>,
+    pub rules: &'a Timeline,
+    pub position: Position,
+    /// Frames that are not in the log yet.
+    pub pending: Option<&'a Group>,
+    pub identity: Identity,
+}
+
+impl Ledger {
+    /// Judges a request (on what is known before its position) and books the fact.
+    pub(super) fn book(&mut self, tiers: &mut Tiers, booking: &Booking<'_>) -> Result<Verdict, ProjectionError> {
+        let slot = self.open_slot(tiers, booking)?;
+        let decision = booking.candidate.fact.kind.is_request().then(|| self.decide(tiers, slot, booking));
+        let (late, parked) = self.fold(tiers, slot, booking, decision.as_ref())?;
+        Ok(Verdict::New { decision, late, parked })
+    }
+
+    /// Books a fact of the log again, with the decision it has there.
+    pub(super) fn book_decided(
+        &mut self,
+        tiers: &mut Tiers,
+        booking: &Booking<'_>,
+        decision: Option<&Decision>,
+    ) -> Result<(), ProjectionError> {
+        let slot = self.open_slot(tiers, booking)?;
+        self.fold(tiers, slot, booking, decision)?;
+        Ok(())
+    }
+
+    fn open_slot(&mut self, tiers: &mut Tiers, booking: &Booking<'_>) -> Result<u32, ProjectionError> {
+        let slot = self.slot_of(tiers, booking.candidate)?;
+        self.load_needs(tiers, slot, booking.candidate.fact)?;
+        Ok(slot)
+    }
+
+    fn decide(&self, tiers: &Tiers, slot: u32, booking: &Booking<'_>) -> Decision {
+        let fact = booking.candidate.fact;
+        let state = &tiers.live.slots[slot as usize].state;
+        let at = decision_at(state, fact);
+        let with = Deciding {
+            rules: booking.rules,
+            secret: &self.secret,
+            saw_position: booking.position.0 - 1,
+        };
+        if state.next_boundary() > at {
+            return decide(state, &self.records, fact, at, with);
+        }
+        // Time passes before the request is judged; the state itself moves on when the decision is folded.
+        let (mut state, mut records) = (state.clone(), self.records.clone());
+        Fold::new(&mut state, &mut records, booking.rules, &mut ()).advance(at);
+        decide(&state, &records, fact, at, with)
+    }
+
+    fn fold(
+        &mut self,
+        tiers: &mut Tiers,
+        slot: u32,
+        booking: &Booking<'_>,
+        decision: Option<&Decision>,
+    ) -> Result<(bool, bool), ProjectionError> {
+        let (fact, position) = (booking.candidate.fact, booking.position);
+        let late = must_fold_again(
+            &tiers.live.slots[slot as usize].state,
+            fact,
+            decision.map(|decision| decision.at),
+        );
+        let parked = if late {
+            self.records = accrue_ledger::Records::default();
+            self.fold_again(tiers, slot, booking, decision)?
+        } else {
+            self.fold_on(tiers, slot, booking, decision)?
+        };
+        let at = decision.map_or(fact.occurred_at, |decision| decision.at);
+        let of = &mut tiers.live.slots[slot as usize];
+        (of.next, of.dirty) = (position.next(), true);
+        tiers.live.facts += 1;
+        tiers.live.put_identity(booking.identity, position);
+        tiers.next = position.next();
+        tiers.latest = Instant(later(tiers.latest.0, at));
+        Ok((late, parked))
+    }
+
+    /// In order: on top of what is there.
+    fn fold_on(&mut self, tiers: &mut Tiers, slot: u32, booking: &Booking<'_>, decision: Option<&Decision>) -> Result<bool, ProjectionError> {
+        let (mut codes, mut parts) = (Vec::new(), SmallVec::new());
+        let Tiers { live, totals, .. } = &mut *tiers;
+        let of = &mut live.slots[slot as usize];
+        let before = weight(&of.state);
+        let (bytes, _) = live.arena.open();
+        let mut page = Page {
+            program: booking.candidate.fact.program,
+            rules: booking.rules,
+            first: of.state.entries,
+            bytes,
+            parts: &mut parts,
+            totals,
+            codes: &mut codes,
+        };
+        let applied =
+            Fold::new(&mut of.state, &mut self.records, booking.rules, &mut page).apply(booking.candidate.fact, decision);
+        let end = bytes.len();
+        keep_parts(of, &live.arena, &parts, end);
+        of.positions.push(booking.position.0);
+        live.bytes = (live.bytes + weight(&of.state) + 24).saturating_sub(before);
+        live.coupons.extend(codes.into_iter().map(|(code, key)| (slot, code, key)));
+        self.keep_records(tiers, slot, booking.candidate.fact, booking.position)?;
+        Ok(applied.parked)
+    }
+
+    /// Writes what the fold changed beside the state, and remembers the fact's natural id.
+    fn keep_records(&mut self, tiers: &mut Tiers, slot: u32, fact: &Fact<'_>, position: Position) -> Result<(), ProjectionError> {
+        let natural = fact
+            .natural_key()
+            .map(|natural| (RecordKey::new(natural.kind, natural.id), natural.version));
+        let mut remembered = false;
+        for (key, record) in self.records.drain_changed() {
+            let mut row = self.take_record(tiers, slot, key)?;
+            if let Some((_, version)) = natural.filter(|(of_fact, _)| *of_fact == key) {
+                row.firsts.push((version, position.0));
+                remembered = true;
+            }
+            row.record = record;
+            tiers.live.put_record(slot, key, &row);
+        }
+        if let Some((key, version)) = natural.filter(|_| !remembered) {
+            let mut row = self.take_record(tiers, slot, key)?;
+            row.firsts.push((version, position.0));
+            tiers.live.put_record(slot, key, &row);
+        }
+        Ok(())
+    }
+}
+
+impl Ledger {
+    /// A record's row to be changed and put back; empty: a new one.
+    fn take_record(&mut self, tiers: &Tiers, slot: u32, key: RecordKey) -> Result<RecordRow, ProjectionError> {
+        match self.site.take_if(|(known, _)| *known == key) {
+            Some((_, row)) => Ok(row),
+            None => Ok(self.fetch_record(tiers, slot, key)?.unwrap_or_default()),
+        }
+    }
+}
+
+/// Notes where the entries are that were appended to the arena's open chunk.
+pub(super) fn keep_parts(of: &mut Slot, arena: &Arena, parts: &[(u32, usize)], end: usize) {
+    let ends = parts.iter().skip(1).map(|(_, start)| *start).chain([end]);
+    let kept = parts.iter().zip(ends).map(|((first, start), end)| PagePart { first: *first, span: arena.span(*start, end) });
+    of.pages.extend(kept);
+}

@@ -1,0 +1,126 @@
+//! Seen before? Identities, natural keys, and whether the content is the same (facts.md, "Idempotency").
+
+use super::Ledger;
+use crate::codec::BadRow;
+use crate::error::ProjectionError;
+use crate::shared::Tiers;
+use crate::tier::{IDENTITY_BYTES, Identity};
+use accrue_ledger::{Decision, Fact, RecordKey};
+use accrue_proto::{Malformed, fingerprint, read_decision, same_content};
+use accrue_store::{Candidate, Frame, Group, Position, ShardLog, Verdict};
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// The hash of `(program, source, id)`.
+pub fn identity(fact: &Fact<'_>) -> Identity {
+    let mut parts: SmallVec<[u8; 192]> = SmallVec::new();
+    for part in [fact.program, fact.source, fact.id] {
+        parts.extend_from_slice(part.as_bytes());
+        parts.push(0);
+    }
+    let hash = xxh3_128(&parts).to_be_bytes();
+    let mut identity = [0; IDENTITY_BYTES];
+    identity.copy_from_slice(&hash[..IDENTITY_BYTES]);
+    identity
+}
+
+/// What memory says of an identity.
+pub fn identity_in_memory(tiers: &Tiers, identity: &Identity) -> Option<Position> {
+    let frozen = || tiers.frozen.as_deref().and_then(|tier| tier.identities.get(identity));
+    tiers.live.identities.get(identity).or_else(frozen).copied()
+}
+
+/// The bytes of an identity's row: the position, big-endian without leading zeros.
+pub fn position_row(position: Position) -> Vec<u8> {
+    let bytes = position.0.to_be_bytes();
+    bytes[(position.0.leading_zeros() / 8) as usize..].to_vec()
+}
+
+/// Reads such a row.
+pub fn read_position(row: &[u8]) -> Result<Position, BadRow> {
+    if row.len() > 8 {
+        return Err(BadRow::new("identity", "longer than a position"));
+    }
+    Ok(Position(
+        row.iter().fold(0, |position, byte| position << 8 | u64::from(*byte)),
+    ))
+}
+
+impl Ledger {
+    /// Where a fact with this identity or natural key was booked.
+    pub(super) fn seen_before(
+        &mut self,
+        tiers: &Tiers,
+        candidate: &Candidate<'_>,
+        identity: &Identity,
+    ) -> Result<Option<Position>, ProjectionError> {
+        let first = match identity_in_memory(tiers, identity) {
+            Some(first) => Some(first),
+            None if tiers.view_is_empty => None,
+            None => match self.prefetched.identity(identity) {
+                Some(asked) => asked,
+                None => identity_on_disk(tiers, identity)?,
+            },
+        };
+        self.site = None;
+        let Some(natural) = candidate.fact.natural_key().filter(|_| first.is_none()) else {
+            return Ok(first);
+        };
+        let key = RecordKey::new(natural.kind, natural.id);
+        let (hash, program, member) = (candidate.hash, candidate.fact.program, candidate.fact.member);
+        let live = tiers.live.find(hash, program, member);
+        let row = match live.and_then(|slot| tiers.live.record(slot, key)) {
+            Some(row) => Some(crate::rows::RecordRow::read(row)?),
+            None => self.fetch_old_record(tiers, hash, program, member, key)?,
+        };
+        let row = row.unwrap_or_default();
+        let first = row.first(natural.version);
+        self.site = Some((key, row));
+        Ok(first)
+    }
+}
+
+fn identity_on_disk(tiers: &Tiers, identity: &Identity) -> Result<Option<Position>, ProjectionError> {
+    let mut name = Vec::with_capacity(16);
+    accrue_store::keys::identity(&mut name, identity);
+    Ok(tiers.view.get(&name)?.map(|row| read_position(&row)).transpose()?)
+}
+
+/// A fact whose id was seen at `first`: the same again, or a conflict.
+pub fn compare(candidate: &Candidate<'_>, first: Position, pending: &Group, log: &ShardLog) -> Result<Verdict, ProjectionError> {
+    type Read = Result<(bool, Option<Decision>, bool, u64), Malformed>;
+    let look = |frame: &Frame<'_>| -> Read {
+        let decision = frame.decision.map(read_decision).transpose()?;
+        Ok((
+            same_content(candidate.bytes, frame.fact),
+            decision,
+            frame.parked,
+            fingerprint(frame.fact),
+        ))
+    };
+    let read = match pending.read(first) {
+        Some(frame) => look(&frame),
+        None => log.read(first, look)?,
+    };
+    let (same, decision, parked, known) = read.map_err(|error| ProjectionError::Frame { position: first, error })?;
+    if same {
+        return Ok(Verdict::Duplicate { first, decision, parked });
+    }
+    let given = fingerprint(candidate.bytes);
+    let detail = format!("booked at position {first} with fingerprint {known:016x}, now with {given:016x}");
+    Ok(Verdict::Conflict { first, detail })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_and_back() {
+        for position in [1, 255, 256, 1 << 40, u64::MAX].map(Position) {
+            assert_eq!(read_position(&position_row(position)).expect("reads"), position);
+        }
+        assert_eq!(position_row(Position(300)), [1, 44]);
+        assert!(read_position(&[0; 9]).is_err());
+    }
+}

@@ -1,0 +1,186 @@
+//! Opening a shard's ledger, and building it again from the log.
+
+use super::Ledger;
+use super::checkpoint::Checkpointer;
+use super::prefetch::{Asking, Prefetched};
+use crate::codec;
+use crate::error::ProjectionError;
+use crate::programs::Programs;
+use crate::rows::{DayRow, ShardRow};
+use crate::shared::{Shared, Tiers};
+use crate::tier::Tier;
+use crate::totals::Totals;
+use accrue_ledger::{Instant, Kind, Records};
+use accrue_store::{Position, Store, StoreOptions, View, keys};
+use std::path::Path;
+use std::sync::Arc;
+
+const MIB: usize = 1024 * 1024;
+
+/// Bounds of a shard's ledger in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerOptions {
+    /// A checkpoint is written when memory since the last one reaches this; twice as much is held while it is written.
+    pub delta_bytes_max: usize,
+    /// … or when so many facts were booked since: what a restart folds again.
+    pub checkpoint_facts: usize,
+}
+
+impl Default for LedgerOptions {
+    fn default() -> Self {
+        LedgerOptions {
+            delta_bytes_max: 384 * MIB,
+            checkpoint_facts: 500_000,
+        }
+    }
+}
+
+impl Ledger {
+    /// Opens the ledger of a shard at its last checkpoint; the writer then replays the log from `next_position` on.
+    ///
+    /// # Errors
+    /// The store can't be read. A view that can't be read, or is ahead of a log that came back short, is dropped and built again.
+    pub fn open(store: &Store, shard: u32, options: LedgerOptions) -> Result<Ledger, ProjectionError> {
+        let log = store.shard(shard)?;
+        let generation = log.live_generation();
+        let opened = store
+            .view(shard, generation)
+            .map_err(ProjectionError::from)
+            .and_then(|view| load(&log, view));
+        let tiers = match opened {
+            Ok(tiers) if tiers.next <= log.head().next_position => tiers,
+            other => {
+                match other {
+                    Ok(tiers) => {
+                        tracing::warn!(shard, view = %tiers.next, log = %log.head().next_position, "view is ahead of the log: building it again")
+                    }
+                    Err(error) => tracing::warn!(shard, %error, "view can't be read: building it again"),
+                }
+                store.drop_view(shard, generation)?;
+                load(&log, store.view(shard, generation)?)?
+            }
+        };
+        Ok(Ledger::over(store, log, tiers, options))
+    }
+
+    /// A second ledger over the same log, with a view of its own outside the store: for verification.
+    pub(crate) fn open_scratch(
+        store: &Store,
+        shard: u32,
+        options: LedgerOptions,
+        scratch: &Path,
+    ) -> Result<Ledger, ProjectionError> {
+        let second = Store::open(
+            scratch,
+            StoreOptions {
+                sync: false,
+                embedded_shards: None,
+                ..store.options().clone()
+            },
+        )?;
+        second.create_shard(shard)?;
+        let log = store.shard(shard)?;
+        let mut tiers = load(&log, second.view(shard, 1)?)?;
+        // All rulesets are known from the beginning: none reaches into the past, nothing is folded twice.
+        let mut programs = Programs::default();
+        log.for_each(Position::FIRST, Position::MAX, |frame| match frame.kind {
+            Kind::RulesetActivated => programs.replay(frame),
+            _ => Ok(()),
+        })?;
+        tiers.programs = Arc::new(programs);
+        Ok(Ledger::over(store, log, tiers, options))
+    }
+
+    /// Folds everything that the log has and this has not, `progress` being told now and then.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub fn derive(&mut self, mut progress: impl FnMut(Position)) -> Result<(), ProjectionError> {
+        let log = self.shared.log.clone();
+        let from = self.shared.tiers.read().next;
+        log.for_each(from, Position::MAX, |frame| {
+            if frame.position.0 % 10_000 == 0 {
+                progress(frame.position);
+            }
+            self.replay_frame(frame)
+        })
+    }
+
+    fn over(store: &Store, log: accrue_store::ShardLog, tiers: Tiers, options: LedgerOptions) -> Ledger {
+        Ledger {
+            shared: Arc::new(Shared::new(log, tiers)),
+            store: store.clone(),
+            options,
+            secret: store.coupon_secret(),
+            prefetched: Prefetched::default(),
+            asking: Asking::default(),
+            records: Records::default(),
+            checkpointer: Checkpointer::default(),
+            site: None,
+            rebuild_due: false,
+        }
+    }
+
+    /// Folds everything before `until` again under the rulesets known now, in a new generation, and makes that the live one.
+    pub(super) fn rebuild(&mut self, until: Position) -> Result<(), ProjectionError> {
+        let log = self.shared.log.clone();
+        let (shard, before) = (log.shard(), log.live_generation());
+        self.checkpointer.join(shard)?;
+        let until = until.min(log.head().next_position);
+        tracing::info!(
+            shard,
+            facts = until.0 - 1,
+            "a ruleset reaches into the past: folding everything again"
+        );
+        self.store.drop_view(shard, before + 1)?;
+        let view = self.store.view(shard, before + 1)?;
+        {
+            let mut tiers = self.shared.tiers.write();
+            let programs = Arc::clone(&tiers.programs);
+            *tiers = Tiers {
+                programs,
+                ..load(&log, view)?
+            };
+        }
+        self.prefetched = Prefetched::default();
+        log.for_each(Position::FIRST, until, |frame| self.replay_frame(frame))?;
+        self.checkpoint_if_due(true)?;
+        log.set_live_generation(before + 1)?;
+        self.store.drop_view(shard, before)?;
+        Ok(())
+    }
+}
+
+fn load(log: &accrue_store::ShardLog, view: View) -> Result<Tiers, ProjectionError> {
+    let next = view.next_position()?;
+    let mut name = Vec::new();
+    keys::member(&mut name, "", "");
+    let shard: Option<ShardRow> = view.get(&name)?.map(|row| codec::read("the shard", &row)).transpose()?;
+    let shard = shard.unwrap_or(ShardRow {
+        latest: i64::MIN,
+        ..ShardRow::default()
+    });
+    let mut totals = Totals::default();
+    let mut rows = view.scan_prefix(&[keys::SPACE_TOTALS])?;
+    while let Some((key, row)) = rows.next_row()? {
+        if let Some(keys::ViewKey::Totals { program, ledger, day }) = keys::parse_view(key) {
+            totals.set(program, ledger, day, codec::read::<DayRow>("totals", row)?);
+        }
+    }
+    drop(rows);
+    let programs = if next <= log.head().next_position {
+        Programs::load(log, &shard.activations)?
+    } else {
+        Programs::default()
+    };
+    Ok(Tiers {
+        live: Tier::default(),
+        frozen: None,
+        view_is_empty: next <= Position::FIRST,
+        view,
+        totals,
+        programs: Arc::new(programs),
+        next,
+        latest: Instant(shard.latest),
+    })
+}

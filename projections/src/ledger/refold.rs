@@ -1,0 +1,166 @@
+//! A late fact: that member alone is folded again from its beginning, with the fact in its place (§1).
+
+use super::Ledger;
+use super::book::{Booking, Page, keep_parts};
+use crate::error::ProjectionError;
+use crate::rows::RecordRow;
+use crate::shared::Tiers;
+use crate::tier::weight;
+use crate::totals::Totals;
+use accrue_ledger::{Booked, Decision, EntryRef, Instant, RecordKey, Sink, Timeline, replay};
+use accrue_proto::{Malformed, read_decision, read_fact};
+use accrue_store::{Frame, Group, Position, ShardLog};
+use smallvec::SmallVec;
+
+/// The bytes of a member's facts and decisions, in order of position.
+#[derive(Default)]
+pub struct History {
+    frames: Vec<Kept>,
+}
+
+struct Kept {
+    position: Position,
+    fact: Vec<u8>,
+    decision: Option<Vec<u8>>,
+}
+
+impl Kept {
+    fn booked(&self) -> Result<Booked<'_>, Malformed> {
+        let decision = self.decision.as_deref().map(read_decision).transpose()?;
+        Ok(Booked {
+            fact: read_fact(&self.fact)?,
+            decision,
+        })
+    }
+}
+
+impl History {
+    /// Reads them from the log, and from a group that is not appended yet.
+    /// `recorded`: only what was recorded at or before this instant.
+    pub fn read(
+        log: &ShardLog,
+        positions: &[Position],
+        recorded: Option<Instant>,
+        pending: Option<&Group>,
+    ) -> Result<History, ProjectionError> {
+        let mut history = History::default();
+        let mut keep = |frame: &Frame<'_>| -> Result<(), ProjectionError> {
+            if recorded.is_some_and(|recorded| frame.recorded_at > recorded) {
+                return Ok(());
+            }
+            let (fact, decision) = (frame.fact.to_vec(), frame.decision.map(<[u8]>::to_vec));
+            history.frames.push(Kept {
+                position: frame.position,
+                fact,
+                decision,
+            });
+            Ok(())
+        };
+        let appended = log.head().next_position;
+        let in_log = positions.partition_point(|position| *position < appended);
+        log.read_many(positions[..in_log].iter().copied(), &mut keep)?;
+        for position in &positions[in_log..] {
+            if let Some(frame) = pending.and_then(|group| group.read(*position)) {
+                keep(&frame)?;
+            }
+        }
+        Ok(history)
+    }
+
+    /// The facts and decisions.
+    pub fn booked(&self) -> Result<Vec<Booked<'_>>, ProjectionError> {
+        let bad = |position| move |error| ProjectionError::Frame { position, error };
+        self.frames
+            .iter()
+            .map(|frame| frame.booked().map_err(bad(frame.position)))
+            .collect()
+    }
+}
+
+/// Takes entries back out of the totals.
+struct Undo<'a> {
+    program: &'a str,
+    rules: &'a Timeline,
+    totals: &'a mut Totals,
+}
+
+impl Sink for Undo<'_> {
+    fn entry(&mut self, _: u32, entry: &EntryRef<'_>) {
+        if let Some(rules) = self.rules.at(entry.at) {
+            self.totals.add(self.program, rules, entry, -1);
+        }
+    }
+}
+
+impl Ledger {
+    pub(super) fn fold_again(
+        &mut self,
+        tiers: &mut Tiers,
+        slot: u32,
+        booking: &Booking<'_>,
+        decision: Option<&Decision>,
+    ) -> Result<bool, ProjectionError> {
+        let (fact, rules) = (booking.candidate.fact, booking.rules);
+        let (hash, program, member) = (booking.candidate.hash, fact.program, fact.member);
+        let mut positions = tiers.positions(hash, program, member)?;
+        let history = History::read(&self.shared.log, &positions, None, booking.pending)?;
+        let mut booked = history.booked()?;
+        replay(
+            rules,
+            &mut booked,
+            &mut Undo {
+                program,
+                rules,
+                totals: &mut tiers.totals,
+            },
+        );
+        let waiting = tiers.live.slots[slot as usize].state.parked;
+        booked.push(Booked {
+            fact: fact.clone(),
+            decision: decision.cloned(),
+        });
+        positions.push(booking.position);
+        let known = tiers.records(hash, program, member)?;
+
+        let (mut parts, mut codes) = (SmallVec::new(), Vec::new());
+        let (bytes, _) = tiers.live.arena.open();
+        let mut page = Page {
+            program,
+            rules,
+            first: 0,
+            bytes,
+            parts: &mut parts,
+            totals: &mut tiers.totals,
+            codes: &mut codes,
+        };
+        let (state, mut records) = replay(rules, &mut booked, &mut page);
+        let end = bytes.len();
+        let parked = state.parked > waiting;
+
+        let mut rows: std::collections::BTreeMap<RecordKey, RecordRow> = known
+            .into_iter()
+            .map(|(key, row)| (key, RecordRow { record: None, ..row }))
+            .collect();
+        for (key, record) in records.drain_changed() {
+            rows.entry(key).or_default().record = record;
+        }
+        if let Some(natural) = fact.natural_key() {
+            let row = rows.entry(RecordKey::new(natural.kind, natural.id)).or_default();
+            row.firsts.push((natural.version, booking.position.0));
+        }
+        let live = &mut tiers.live;
+        for (key, row) in rows {
+            live.put_record(slot, key, &row);
+        }
+        live.coupons.extend(codes.into_iter().map(|(code, key)| (slot, code, key)));
+        let of = &mut live.slots[slot as usize];
+        let before = weight(&of.state);
+        of.state = state;
+        of.pages.clear();
+        (of.first_entry, of.rewritten) = (0, true);
+        keep_parts(of, &live.arena, &parts, end);
+        of.positions = positions.into_iter().map(|position| position.0).collect();
+        live.bytes = (live.bytes + weight(&of.state) + of.positions.len() * 8).saturating_sub(before);
+        Ok(parked)
+    }
+}

@@ -1,0 +1,28 @@
+//! The answers: everything that is derived from the log, and how it is asked.
+//!
+//! [`Ledger`] is the projection that the writer decides on; [`LedgerReader`] answers questions about members, programs and
+//! coupons, as of any instant, as known at any; [`verify`] derives everything again and compares.
+//! Knows nothing about Kafka or HTTP.
+
+mod answer;
+mod codec;
+mod digest;
+mod error;
+mod explain;
+mod ledger;
+mod programs;
+mod reader;
+mod rows;
+mod shared;
+pub mod story;
+mod tier;
+mod totals;
+mod verify;
+
+pub use answer::{CouponAnswer, EntryAnswer, LotAnswer, MemberAnswer, MemberRow, PartAnswer, TotalsRow};
+pub use digest::Digest;
+pub use error::ProjectionError;
+pub use explain::{Explanation, RuleFinding};
+pub use ledger::{Ledger, LedgerOptions};
+pub use reader::{AsKnown, AsOf, LedgerReader};
+pub use verify::{Report, verify};

@@ -1,0 +1,136 @@
+//! The programs of a shard and their rulesets over time, as the log says.
+
+use crate::error::ProjectionError;
+use accrue_ledger::{Activation, Body, Fact, Instant, Ruleset, Timeline};
+use accrue_proto::read_fact;
+use accrue_store::{Frame, Position, ShardLog};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// All programs.
+#[derive(Clone, Debug, Default)]
+pub struct Programs {
+    by_id: BTreeMap<Box<str>, Program>,
+}
+
+/// One program.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// Its rulesets.
+    pub timeline: Timeline,
+    /// Position of each activation, and when it was recorded.
+    pub recorded: Vec<(Position, Instant)>,
+}
+
+impl Programs {
+    /// The program of that id.
+    pub fn get(&self, program: &str) -> Option<&Program> {
+        self.by_id.get(program)
+    }
+
+    /// All ids.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.by_id.keys().map(|id| &**id)
+    }
+
+    /// Positions of all activations, ascending.
+    pub fn activations(&self) -> Vec<u64> {
+        let mut positions: Vec<u64> = self
+            .by_id
+            .values()
+            .flat_map(|program| &program.recorded)
+            .map(|(at, _)| at.0)
+            .collect();
+        positions.sort_unstable();
+        positions
+    }
+
+    /// Takes in an activation that was checked.
+    pub fn activate(
+        &mut self,
+        program: &str,
+        ruleset: Arc<Ruleset>,
+        effective_from: Instant,
+        position: Position,
+        recorded_at: Instant,
+    ) {
+        let program = self.by_id.entry(program.into()).or_default();
+        program.timeline.insert(Activation {
+            effective_from,
+            position: position.0,
+            ruleset,
+        });
+        program.recorded.push((position, recorded_at));
+    }
+
+    /// Whether the activation at that position was taken in.
+    pub fn knows(&self, program: &str, position: Position) -> bool {
+        self.get(program)
+            .is_some_and(|program| program.recorded.iter().any(|(at, _)| *at == position))
+    }
+
+    /// Takes in the activation in a frame.
+    pub fn replay(&mut self, frame: &Frame<'_>) -> Result<(), ProjectionError> {
+        let position = frame.position;
+        let fact = read_fact(frame.fact).map_err(|error| ProjectionError::Frame { position, error })?;
+        let Body::RulesetActivated {
+            ruleset, effective_from, ..
+        } = fact.body
+        else {
+            return Ok(());
+        };
+        let parsed = Ruleset::parse(ruleset).map_err(|error| ProjectionError::Ruleset { position, error })?;
+        self.activate(fact.program, Arc::new(parsed), effective_from, position, frame.recorded_at);
+        Ok(())
+    }
+
+    /// The programs as these activations of the log make them.
+    pub fn load(log: &ShardLog, activations: &[u64]) -> Result<Programs, ProjectionError> {
+        let mut programs = Programs::default();
+        log.read_many(activations.iter().copied().map(Position), |frame| programs.replay(frame))?;
+        Ok(programs)
+    }
+
+    /// What was known of the rules before `until` was recorded.
+    pub fn known(&self, program: &str, position: Option<Position>, recorded: Option<Instant>) -> Option<Timeline> {
+        let program = self.get(program)?;
+        let known = program.recorded.iter().filter(|(at, when)| {
+            position.is_none_or(|position| *at <= position) && recorded.is_none_or(|recorded| *when <= recorded)
+        });
+        let known: Vec<u64> = known.map(|(at, _)| at.0).collect();
+        let mut timeline = Timeline::default();
+        let activations = program
+            .timeline
+            .activations()
+            .iter()
+            .filter(|activation| known.contains(&activation.position));
+        activations.for_each(|activation| timeline.insert(activation.clone()));
+        Some(timeline)
+    }
+}
+
+/// Checks an activation before it is booked: the ruleset's form, its program, its hash.
+pub fn check_activation(fact: &Fact<'_>) -> Result<(Arc<Ruleset>, Instant), (&'static str, String)> {
+    let Body::RulesetActivated {
+        ruleset,
+        hash,
+        effective_from,
+    } = &fact.body
+    else {
+        return Err(("unknown_body", "not an activation of a ruleset".to_string()));
+    };
+    let parsed = Ruleset::parse(ruleset).map_err(|error| ("ruleset_invalid", error.to_string()))?;
+    if parsed.program != fact.program {
+        let detail = format!(
+            "the ruleset is for program {}, the activation for {}",
+            parsed.program, fact.program
+        );
+        return Err(("wrong_program", detail));
+    }
+    let found = parsed.hash_hex();
+    if !hash.is_empty() && *hash != found {
+        let detail = format!("the activation names {hash}, the ruleset's hash here is {found}; the time-zone data may differ");
+        return Err(("ruleset_hash", detail));
+    }
+    Ok((Arc::new(parsed), *effective_from))
+}

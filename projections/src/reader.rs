@@ -1,0 +1,488 @@
+//! Asking a shard's ledger: as of any instant, as known at any.
+
+use crate::answer::{CouponAnswer, EntryAnswer, MemberAnswer, MemberRow, TotalsRow, member_answer};
+use crate::error::ProjectionError;
+use crate::explain::{Explanation, explain_order};
+use crate::ledger::History;
+use crate::programs::Programs;
+use crate::rows::{CouponRow, read_member, read_page};
+use crate::shared::{Shared, Tiers};
+use crate::tier::Tier;
+use crate::totals::Totals;
+use accrue_ledger::{Entry, EntryRef, Fold, Instant, Member, Record, RecordKey, Records, Sink, Sums, Timeline, replay};
+use accrue_store::{Position, keys, member_hash};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Which past is asked for (§1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AsOf {
+    /// True at this instant; `None`: at `now`.
+    pub as_of: Option<Instant>,
+    /// As known then.
+    pub known: AsKnown,
+}
+
+/// What was known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AsKnown {
+    /// Everything.
+    #[default]
+    Now,
+    /// What was recorded at or before this instant, by the engine's clock.
+    At(Instant),
+    /// What stands at or before this position of the member's shard.
+    Position(Position),
+}
+
+/// A handle that answers questions about one shard. Cheap to clone; answers are durable and true at one position.
+#[derive(Clone)]
+pub struct LedgerReader {
+    shared: Arc<Shared>,
+}
+
+/// A member as it was asked for, with everything needed to answer more about it.
+pub(crate) struct Found {
+    pub state: Member,
+    pub rules: Timeline,
+    pub at: Instant,
+    pub position: Position,
+    /// Records and entries, where the member was folded from its beginning.
+    pub past: Option<(Records, Vec<Entry>)>,
+}
+
+impl LedgerReader {
+    pub(crate) fn new(shared: Arc<Shared>) -> LedgerReader {
+        LedgerReader { shared }
+    }
+
+    /// The shard.
+    pub fn shard(&self) -> u32 {
+        self.shared.log.shard()
+    }
+
+    /// Answers hold everything durable before this position.
+    pub fn next_position(&self) -> Position {
+        self.shared.durable()
+    }
+
+    /// Ids of the programs that have rules here.
+    pub fn programs(&self) -> Vec<String> {
+        self.programs_now().ids().map(str::to_string).collect()
+    }
+
+    /// The rules of a program over time.
+    pub fn timeline(&self, program: &str) -> Option<Timeline> {
+        self.programs_now().get(program).map(|program| program.timeline.clone())
+    }
+
+    fn programs_now(&self) -> Arc<Programs> {
+        Arc::clone(&self.shared.tiers.read().programs)
+    }
+
+    /// A member: balances, lots, coupons, as of an instant. `now`: the instant meant where none is given.
+    ///
+    /// # Errors
+    /// The store can't be read, or the writer stopped before what is asked for was durable.
+    pub fn member(
+        &self,
+        program: &str,
+        member: &str,
+        asked: AsOf,
+        now: Instant,
+    ) -> Result<Option<MemberAnswer>, ProjectionError> {
+        let Some(found) = self.find(program, member, asked, now)? else {
+            return Ok(None);
+        };
+        Ok(Some(member_answer(self.shard(), program, member, &found)))
+    }
+
+    /// All entries of a member up to the instant asked for, with their sentences.
+    ///
+    /// # Errors
+    /// As [`LedgerReader::member`].
+    pub fn entries(
+        &self,
+        program: &str,
+        member: &str,
+        asked: AsOf,
+        now: Instant,
+    ) -> Result<Option<Vec<EntryAnswer>>, ProjectionError> {
+        let Some((found, entries)) = self.find_entries(program, member, asked, now)? else {
+            return Ok(None);
+        };
+        let told = entries
+            .iter()
+            .enumerate()
+            .map(|(number, entry)| EntryAnswer::of(number as u32, entry, &found.rules));
+        Ok(Some(told.collect()))
+    }
+
+    /// Why an order gave what it gave, rule by rule, and all entries it led to. `None`: no such member or order.
+    ///
+    /// # Errors
+    /// As [`LedgerReader::member`].
+    pub fn explain_order(
+        &self,
+        program: &str,
+        member: &str,
+        order_id: &str,
+        asked: AsOf,
+        now: Instant,
+    ) -> Result<Option<Explanation>, ProjectionError> {
+        let Some((found, entries)) = self.find_entries(program, member, asked, now)? else {
+            return Ok(None);
+        };
+        let key = RecordKey::order(order_id);
+        let record = match &found.past {
+            Some((records, _)) => records.peek(key).cloned(),
+            None => {
+                let tiers = self.shared.tiers.read();
+                tiers
+                    .record(member_hash(program, member), program, member, key)?
+                    .and_then(|row| row.record)
+            }
+        };
+        let Some(Record::Order(order)) = record else { return Ok(None) };
+        Ok(explain_order(&order, &found.rules, &entries))
+    }
+
+    /// The coupon of a code, wherever its life has come to.
+    ///
+    /// # Errors
+    /// As [`LedgerReader::member`].
+    pub fn coupon(&self, program: &str, code: &str, now: Instant) -> Result<Option<CouponAnswer>, ProjectionError> {
+        let Some(row) = self.coupon_row(program, code)? else {
+            return Ok(None);
+        };
+        let Some(found) = self.find(program, &row.member, AsOf::default(), now)? else {
+            return Ok(None);
+        };
+        let open = found
+            .state
+            .open
+            .iter()
+            .find(|redemption| redemption.key() == row.key)
+            .cloned();
+        let redemption = match open {
+            Some(redemption) => Some(redemption),
+            None => {
+                let tiers = self.shared.tiers.read();
+                let row = tiers.record(member_hash(program, &row.member), program, &row.member, row.key)?;
+                row.and_then(|row| match row.record {
+                    Some(Record::Redemption(redemption)) => Some(*redemption),
+                    // Its time came after the last fact: it is in the member's state at `now` only.
+                    _ => None,
+                })
+            }
+        };
+        let redemption = redemption.or_else(|| self.expired_since(program, &row));
+        Ok(redemption.and_then(|redemption| CouponAnswer::of(&redemption, &row.member, now)))
+    }
+
+    /// A coupon that is open in the state as of the last fact, and has ended by itself since.
+    fn expired_since(&self, program: &str, row: &CouponRow) -> Option<accrue_ledger::RedemptionRecord> {
+        let tiers = self.shared.tiers.read();
+        let (state, _) = tiers.state(member_hash(program, &row.member), program, &row.member).ok()??;
+        state.open.into_iter().find(|redemption| redemption.key() == row.key)
+    }
+
+    fn coupon_row(&self, program: &str, code: &str) -> Result<Option<CouponRow>, ProjectionError> {
+        let tiers = self.shared.tiers.read();
+        for tier in [Some(&tiers.live), tiers.frozen.as_deref()].into_iter().flatten() {
+            let found = tier
+                .coupons
+                .iter()
+                .rev()
+                .find(|(slot, known, _)| **known == *code && *tier.slots[*slot as usize].program == *program);
+            if let Some((slot, _, key)) = found {
+                return Ok(Some(CouponRow {
+                    member: tier.slots[*slot as usize].member.to_string(),
+                    key: *key,
+                }));
+            }
+        }
+        let mut name = Vec::new();
+        keys::coupon(&mut name, program, code);
+        Ok(tiers
+            .view
+            .get(&name)?
+            .map(|row| crate::codec::read("coupon", &row))
+            .transpose()?)
+    }
+
+    /// Members of a program by id, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`LedgerReader::member`].
+    pub fn members(&self, program: &str, after: &str, limit: usize, now: Instant) -> Result<Vec<MemberRow>, ProjectionError> {
+        let mut rows = Vec::new();
+        let rules = self.timeline(program).unwrap_or_default();
+        self.each_member(program, after, |member, mut state, _| {
+            if !state.known {
+                return Ok(true);
+            }
+            if rows.len() == limit {
+                return Ok(false);
+            }
+            Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(now);
+            rows.push(MemberRow::of(self.shard(), member, &state, &rules));
+            Ok(true)
+        })?;
+        Ok(rows)
+    }
+
+    /// Gives every member of a program after `after`, in order of id, to `each` until it says no. The writer waits meanwhile.
+    pub(crate) fn each_member(
+        &self,
+        program: &str,
+        after: &str,
+        mut each: impl FnMut(&str, Member, &Tiers) -> Result<bool, ProjectionError>,
+    ) -> Result<(), ProjectionError> {
+        let tiers = self.shared.tiers.read();
+        let mut in_memory: BTreeMap<&str, &Member> = BTreeMap::new();
+        for tier in tiers.frozen.as_deref().into_iter().chain([&tiers.live]) {
+            let of_program = tier
+                .slots
+                .iter()
+                .filter(|slot| *slot.program == *program && *slot.member > *after && slot.state.facts > 0);
+            in_memory.extend(of_program.map(|slot| (&*slot.member, &slot.state)));
+        }
+        let (mut prefix, mut from) = (Vec::new(), Vec::new());
+        keys::members_of(&mut prefix, program);
+        keys::member(&mut from, program, after);
+        let mut rows = tiers.view.scan_prefix_from(&prefix, &from)?;
+        let mut in_memory = in_memory.into_iter().peekable();
+        let mut on_disk = rows.next_row()?;
+        loop {
+            let name = on_disk.and_then(|(key, row)| match keys::parse_view(key) {
+                Some(keys::ViewKey::Member(of)) => Some((of.member, row)),
+                _ => None,
+            });
+            let go_on = match (name, in_memory.peek()) {
+                (None, None) => return Ok(()),
+                (Some((member, _)), _) if member <= after => true,
+                (Some((member, row)), memory) if memory.is_none_or(|(known, _)| member < *known) => {
+                    each(member, read_member(row)?, &tiers)?
+                }
+                (disk, Some(_)) => {
+                    let same = disk
+                        .zip(in_memory.peek())
+                        .is_some_and(|((member, _), (known, _))| member == *known);
+                    let Some((member, state)) = in_memory.next() else {
+                        return Ok(());
+                    };
+                    if !each(member, state.clone(), &tiers)? {
+                        return Ok(());
+                    }
+                    if !same {
+                        continue;
+                    }
+                    true
+                }
+                (Some(_), None) => return Ok(()),
+            };
+            if !go_on {
+                return Ok(());
+            }
+            on_disk = rows.next_row()?;
+        }
+    }
+
+    /// Sums of every member's numbers by ledger, as of an instant.
+    ///
+    /// # Errors
+    /// As [`LedgerReader::member`].
+    pub fn status(&self, program: &str, at: Instant) -> Result<BTreeMap<String, Sums>, ProjectionError> {
+        let rules = self.timeline(program).unwrap_or_default();
+        let mut sums: BTreeMap<String, Sums> = BTreeMap::new();
+        let mut earlier = Vec::new();
+        self.each_member(program, "", |member, mut state, _| {
+            if state.last.at > at {
+                earlier.push(member.to_string());
+            } else {
+                Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
+                add_sums(&mut sums, &state);
+            }
+            Ok(true)
+        })?;
+        for member in earlier {
+            if let Some(found) = self.find(
+                program,
+                &member,
+                AsOf {
+                    as_of: Some(at),
+                    known: AsKnown::Now,
+                },
+                at,
+            )? {
+                add_sums(&mut sums, &found.state);
+            }
+        }
+        Ok(sums)
+    }
+
+    /// Sums of entries by ledger and local day, what happens by itself up to `at` included.
+    ///
+    /// # Errors
+    /// As [`LedgerReader::member`].
+    pub fn totals(&self, program: &str, at: Instant) -> Result<Vec<TotalsRow>, ProjectionError> {
+        let rules = self.timeline(program).unwrap_or_default();
+        let mut totals = self.shared.tiers.read().totals.clone();
+        self.each_member(program, "", |_, mut state, _| {
+            let mut virtual_entries = VirtualTotals {
+                program,
+                rules: &rules,
+                totals: &mut totals,
+            };
+            Fold::new(&mut state, &mut Records::complete(), &rules, &mut virtual_entries).advance(at);
+            Ok(true)
+        })?;
+        let of_program = totals.iter().filter(|(known, ..)| *known == program);
+        Ok(of_program
+            .map(|(_, ledger, day, row)| TotalsRow::of(ledger, day, row))
+            .collect())
+    }
+
+    pub(crate) fn find_entries(
+        &self,
+        program: &str,
+        member: &str,
+        asked: AsOf,
+        now: Instant,
+    ) -> Result<Option<(Found, Vec<Entry>)>, ProjectionError> {
+        let Some(mut found) = self.find(program, member, asked, now)? else {
+            return Ok(None);
+        };
+        if let Some((_, entries)) = &mut found.past {
+            let entries = std::mem::take(entries);
+            return Ok(Some((found, entries)));
+        }
+        let hash = member_hash(program, member);
+        let mut entries = Vec::new();
+        let tiers = self.shared.tiers.read();
+        let in_tier = |tier: &Tier| tier.find(hash, program, member).map(|slot| slot as usize);
+        let live = in_tier(&tiers.live).map(|slot| (&tiers.live, &tiers.live.slots[slot]));
+        let frozen = tiers.frozen.as_deref().and_then(|tier| Some((tier, &tier.slots[in_tier(tier)?])));
+        let replaced = live.is_some_and(|(_, slot)| slot.rewritten);
+        let in_memory = frozen.filter(|_| !replaced).into_iter().chain(live);
+        let disk_until = in_memory.clone().map(|(_, slot)| slot.first_entry).min().unwrap_or(u32::MAX);
+        let mut prefix = Vec::new();
+        keys::entries_of(&mut prefix, program, member);
+        let mut rows = tiers.view.scan_prefix(&prefix)?;
+        while let Some((key, row)) = rows.next_row()? {
+            if matches!(keys::parse_view(key), Some(keys::ViewKey::Entries { first_entry, .. }) if first_entry < disk_until) {
+                read_page(row, &mut entries)?;
+            }
+        }
+        for (tier, slot) in in_memory {
+            for (_, bytes) in tier.pages(slot) {
+                crate::rows::read_entries(bytes, &mut entries)?;
+            }
+        }
+        let Some((mut state, _)) = tiers.state(hash, program, member)? else {
+            return Ok(None);
+        };
+        // What happened by itself since the last fact.
+        Fold::new(&mut state, &mut Records::complete(), &found.rules, &mut entries).advance(found.at);
+        Ok(Some((found, entries)))
+    }
+
+    pub(crate) fn find(&self, program: &str, member: &str, asked: AsOf, now: Instant) -> Result<Option<Found>, ProjectionError> {
+        let hash = member_hash(program, member);
+        let at = asked.as_of.unwrap_or(now);
+        let (state, needed, positions, programs) = {
+            let tiers = self.shared.tiers.read();
+            let Some((state, needed)) = tiers.state(hash, program, member)? else {
+                return Ok(None);
+            };
+            if !state.known {
+                return Ok(None);
+            }
+            let past = asked.known != AsKnown::Now || state.last.at > at;
+            let positions = if past {
+                Some(tiers.positions(hash, program, member)?)
+            } else {
+                None
+            };
+            (state, needed, positions, Arc::clone(&tiers.programs))
+        };
+        self.shared.wait_durable(needed)?;
+        let position = self.shared.durable();
+        let (known_position, recorded) = match asked.known {
+            AsKnown::Now => (None, None),
+            AsKnown::At(recorded) => (None, Some(recorded)),
+            AsKnown::Position(position) => (Some(position), None),
+        };
+        let Some(rules) = programs.known(program, known_position, recorded) else {
+            return Ok(None);
+        };
+        let Some(positions) = positions else {
+            let mut state = state;
+            Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
+            return Ok(Some(Found {
+                state,
+                rules,
+                at,
+                position,
+                past: None,
+            }));
+        };
+        let positions: Vec<Position> = positions
+            .into_iter()
+            .filter(|at| known_position.is_none_or(|known| *at <= known))
+            .collect();
+        let history = History::read(&self.shared.log, &positions, recorded, None)?;
+        let mut booked = history.booked()?;
+        booked.retain(|booked| booked.at() <= at);
+        let mut entries = Vec::new();
+        let (mut state, mut records) = replay(&rules, &mut booked, &mut entries);
+        Fold::new(&mut state, &mut records, &rules, &mut entries).advance(at);
+        if !state.known {
+            return Ok(None);
+        }
+        Ok(Some(Found {
+            state,
+            rules,
+            at,
+            position,
+            past: Some((records, entries)),
+        }))
+    }
+}
+
+struct VirtualTotals<'a> {
+    program: &'a str,
+    rules: &'a Timeline,
+    totals: &'a mut Totals,
+}
+
+impl Sink for VirtualTotals<'_> {
+    fn entry(&mut self, _: u32, entry: &EntryRef<'_>) {
+        if let Some(rules) = self.rules.at(entry.at) {
+            self.totals.add(self.program, rules, entry, 1);
+        }
+    }
+}
+
+fn add_sums(sums: &mut BTreeMap<String, Sums>, state: &Member) {
+    for account in &state.accounts {
+        let (sum, of) = (sums.entry(account.ledger.to_string()).or_default(), &account.sums);
+        sum.pending += of.pending;
+        sum.active += of.active;
+        sum.debt += of.debt;
+        sum.earned += of.earned;
+        sum.spent += of.spent;
+        sum.expired += of.expired;
+        sum.cancelled += of.cancelled;
+        sum.clawed_back += of.clawed_back;
+        sum.repaid += of.repaid;
+        sum.deducted += of.deducted;
+        sum.debt_opened += of.debt_opened;
+        sum.debt_lifted += of.debt_lifted;
+        sum.repaid_back += of.repaid_back;
+        sum.clawback_due += of.clawback_due;
+        sum.forgiven += of.forgiven;
+        sum.clawback_debt += of.clawback_debt;
+    }
+}

@@ -1,0 +1,186 @@
+//! What the rows of the ledger's view hold.
+
+use crate::codec::{self, BadRow};
+use accrue_ledger::{Entry, EntryRef, Instant, Member, Record, RecordKey};
+use accrue_store::Position;
+use bincode::{Decode, Encode};
+
+/// Entries of one page, at most.
+pub const PAGE_ENTRIES_MAX: u32 = 256;
+
+/// A member's state.
+pub fn read_member(row: &[u8]) -> Result<Member, BadRow> {
+    codec::read("member state", row)
+}
+
+/// The record beside a member's state, and where the natural ids that it stands for were first seen.
+///
+/// ```text
+/// codec | number of firsts | (version, position)* | record? (absent: only its id is remembered)
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct RecordRow {
+    /// Version (0 where there are none) and position of each fact with this natural id.
+    pub firsts: Vec<(u32, u64)>,
+    /// The record.
+    pub record: Option<Record>,
+}
+
+impl RecordRow {
+    /// Reads a row.
+    pub fn read(row: &[u8]) -> Result<RecordRow, BadRow> {
+        let (firsts, rest) = codec::split("record", row)?;
+        let record = if rest.is_empty() {
+            None
+        } else {
+            Some(codec::next("record", rest)?.0)
+        };
+        Ok(RecordRow { firsts, record })
+    }
+
+    /// The part of a row that does not depend on positions: what digests are over. Empty: no record.
+    pub fn record_bytes(row: &[u8]) -> Result<&[u8], BadRow> {
+        Ok(codec::split::<Vec<(u32, u64)>>("record", row)?.1)
+    }
+
+    /// Appends the bytes of the row.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        codec::write(&self.firsts, out);
+        if let Some(record) = &self.record {
+            codec::append(record, out);
+        }
+    }
+
+    /// The bytes of the row.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(192);
+        self.write(&mut out);
+        out
+    }
+
+    /// Where the id was first seen with this version.
+    pub fn first(&self, version: u32) -> Option<Position> {
+        self.firsts
+            .iter()
+            .find(|(known, _)| *known == version)
+            .map(|(_, position)| Position(*position))
+    }
+}
+
+/// Which member a coupon code belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct CouponRow {
+    /// The member.
+    pub member: String,
+    /// Its redemption or grant.
+    pub key: RecordKey,
+}
+
+/// What the shard's ledger knows beside its members.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct ShardRow {
+    /// Where rulesets were activated.
+    pub activations: Vec<u64>,
+    /// The latest instant folded, of any member: an activation before it reaches into the past.
+    pub latest: i64,
+}
+
+/// Appends an entry to a page under construction.
+pub fn append_entry(page: &mut Vec<u8>, entry: &EntryRef<'_>) {
+    codec::append(entry, page);
+}
+
+/// A page of entries as a row.
+pub fn page_row(entries: &[u8]) -> Vec<u8> {
+    codec::tagged(entries)
+}
+
+/// Reads a page's row.
+pub fn read_page(row: &[u8], into: &mut Vec<Entry>) -> Result<(), BadRow> {
+    read_entries(codec::untagged("page of entries", row)?, into)
+}
+
+/// Reads entries that stand one behind the other.
+pub fn read_entries(mut bytes: &[u8], into: &mut Vec<Entry>) -> Result<(), BadRow> {
+    while !bytes.is_empty() {
+        let (entry, rest) = codec::next("page of entries", bytes)?;
+        into.push(entry);
+        bytes = rest;
+    }
+    Ok(())
+}
+
+/// Positions of a member as a row: ascending, differences.
+pub fn write_positions(positions: &[u64]) -> Vec<u8> {
+    let mut before = 0;
+    let differences: Vec<u64> = positions
+        .iter()
+        .map(|&position| position - std::mem::replace(&mut before, position))
+        .collect();
+    let mut out = Vec::with_capacity(2 + positions.len() * 2);
+    codec::write(&differences, &mut out);
+    out
+}
+
+/// Reads such a row.
+pub fn read_positions(row: &[u8], into: &mut Vec<Position>) -> Result<(), BadRow> {
+    let differences: Vec<u64> = codec::read("positions", row)?;
+    let mut at = 0_u64;
+    into.extend(differences.into_iter().map(|difference| {
+        at = at.saturating_add(difference);
+        Position(at)
+    }));
+    Ok(())
+}
+
+/// Sums of one ledger and local day, by kind of entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct DayRow {
+    /// Points by number of the kind of entry; kinds that move none stay 0.
+    pub points: [i64; 11],
+    /// Entries of these kinds.
+    pub entries: u64,
+}
+
+impl DayRow {
+    /// Adds (`sign` 1) or takes away (−1) an entry.
+    pub fn add(&mut self, entry: &EntryRef<'_>, sign: i64) {
+        if let Some(sum) = self.points.get_mut(entry.kind as usize) {
+            *sum += sign * entry.points;
+            self.entries = self.entries.wrapping_add_signed(sign);
+        }
+    }
+}
+
+/// An instant as rows keep it.
+pub fn later(a: i64, b: Instant) -> i64 {
+    a.max(b.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_and_back() {
+        let mut back = Vec::new();
+        read_positions(&write_positions(&[3, 4, 900, 901]), &mut back).expect("reads");
+        assert_eq!(back, [3, 4, 900, 901].map(Position));
+    }
+
+    #[test]
+    fn records_and_back() {
+        let row = RecordRow {
+            firsts: vec![(1, 77)],
+            record: Some(Record::Code(RecordKey::code("X"))),
+        };
+        let bytes = row.bytes();
+        let back = RecordRow::read(&bytes).expect("reads");
+        assert_eq!((back.firsts, back.record), (row.firsts, row.record));
+        assert!(
+            RecordRow::record_bytes(&RecordRow::default().bytes())
+                .expect("reads")
+                .is_empty()
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! What the writer's half of a shard's ledger shares with its readers.
+
+use crate::error::ProjectionError;
+use crate::programs::Programs;
+use crate::rows::{RecordRow, read_member, read_positions};
+use crate::tier::{Slot, Tier};
+use crate::totals::Totals;
+use accrue_ledger::{Instant, Member, RecordKey};
+use accrue_store::{Position, ShardLog, View, keys};
+use parking_lot::{Condvar, Mutex, RwLock};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a reader waits for the writer's sync before it gives up.
+const DURABLE_WAIT: Duration = Duration::from_secs(10);
+
+/// Shared between one writer and any number of readers.
+pub struct Shared {
+    /// The log below.
+    pub log: ShardLog,
+    /// Memory over disk, true at one position.
+    pub tiers: RwLock<Tiers>,
+    /// Everything before it is durable.
+    durable: Mutex<Durable>,
+    synced: Condvar,
+}
+
+#[derive(Clone, Copy)]
+struct Durable {
+    next: Position,
+    writer_gone: bool,
+}
+
+/// Memory over disk: what is in `live` hides what is in `frozen`, and that hides the view.
+pub struct Tiers {
+    /// Since the last checkpoint began.
+    pub live: Tier,
+    /// What the last checkpoint wrote or is writing.
+    pub frozen: Option<Arc<Tier>>,
+    /// On disk.
+    pub view: View,
+    /// No checkpoint was ever written: nothing needs to be looked up there.
+    pub view_is_empty: bool,
+    /// Sums of everything.
+    pub totals: Totals,
+    /// Rules of everything.
+    pub programs: Arc<Programs>,
+    /// First position that is not part of it.
+    pub next: Position,
+    /// The latest instant folded.
+    pub latest: Instant,
+}
+
+impl Shared {
+    /// Shares what was opened.
+    pub fn new(log: ShardLog, tiers: Tiers) -> Shared {
+        let durable = Mutex::new(Durable {
+            next: tiers.next,
+            writer_gone: false,
+        });
+        Shared {
+            log,
+            tiers: RwLock::new(tiers),
+            durable,
+            synced: Condvar::new(),
+        }
+    }
+
+    /// Says that everything before `next` is durable.
+    pub fn set_durable(&self, next: Position) {
+        self.durable.lock().next = next;
+        self.synced.notify_all();
+    }
+
+    /// Says that nothing more will become durable.
+    pub fn set_writer_gone(&self) {
+        self.durable.lock().writer_gone = true;
+        self.synced.notify_all();
+    }
+
+    /// Everything before this is durable.
+    pub fn durable(&self) -> Position {
+        self.durable.lock().next
+    }
+
+    /// Waits until everything before `next` is durable: nothing leaves the process before.
+    pub fn wait_durable(&self, next: Position) -> Result<(), ProjectionError> {
+        let mut durable = self.durable.lock();
+        while durable.next < next {
+            let late = self.synced.wait_for(&mut durable, DURABLE_WAIT).timed_out();
+            if durable.next < next && (late || durable.writer_gone) {
+                return Err(ProjectionError::NotDurable {
+                    shard: self.log.shard(),
+                    position: next,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Tiers {
+    /// A member's state and the position it is true at, from memory.
+    pub fn in_memory(&self, hash: u64, program: &str, member: &str) -> Option<&Slot> {
+        if let Some(slot) = self.live.find(hash, program, member) {
+            return Some(&self.live.slots[slot as usize]);
+        }
+        let frozen = self.frozen.as_deref()?;
+        Some(&frozen.slots[frozen.find(hash, program, member)? as usize])
+    }
+
+    /// A member's state from wherever it is, and the position from which it may not be durable yet.
+    pub fn state(&self, hash: u64, program: &str, member: &str) -> Result<Option<(Member, Position)>, ProjectionError> {
+        if let Some(slot) = self.in_memory(hash, program, member) {
+            return Ok((slot.state.facts > 0).then(|| (slot.state.clone(), slot.next)));
+        }
+        let mut key = Vec::new();
+        keys::member(&mut key, program, member);
+        match self.view.get(&key)? {
+            Some(row) => Ok(Some((read_member(&row)?, Position::NONE))),
+            None => Ok(None),
+        }
+    }
+
+    /// The positions of a member's facts, ascending.
+    pub fn positions(&self, hash: u64, program: &str, member: &str) -> Result<Vec<Position>, ProjectionError> {
+        let mut positions = Vec::new();
+        let live = self
+            .live
+            .find(hash, program, member)
+            .map(|slot| &self.live.slots[slot as usize]);
+        let frozen = self
+            .frozen
+            .as_deref()
+            .and_then(|tier| Some(&tier.slots[tier.find(hash, program, member)? as usize]));
+        let replaced = live.is_some_and(|slot| slot.rewritten);
+        if !replaced && !frozen.is_some_and(|slot| slot.rewritten) {
+            let mut prefix = Vec::new();
+            keys::index_of(&mut prefix, program, member);
+            let mut rows = self.view.scan_prefix(&prefix)?;
+            while let Some((_, row)) = rows.next_row()? {
+                read_positions(row, &mut positions)?;
+            }
+        }
+        if !replaced {
+            positions.extend(frozen.into_iter().flat_map(|slot| &slot.positions).copied().map(Position));
+        }
+        positions.extend(live.into_iter().flat_map(|slot| &slot.positions).copied().map(Position));
+        // What a checkpoint has just written is in memory as well.
+        positions.sort_unstable();
+        positions.dedup();
+        Ok(positions)
+    }
+
+    /// A record's row from wherever it is.
+    pub fn record(&self, hash: u64, program: &str, member: &str, key: RecordKey) -> Result<Option<RecordRow>, ProjectionError> {
+        let in_tier = |tier: &Tier| -> Option<Result<RecordRow, crate::codec::BadRow>> {
+            let slot = tier.find(hash, program, member)?;
+            tier.record(slot, key).map(RecordRow::read)
+        };
+        if let Some(row) = in_tier(&self.live).or_else(|| self.frozen.as_deref().and_then(in_tier)) {
+            return Ok(Some(row?));
+        }
+        let mut name = Vec::new();
+        keys::record(&mut name, program, member, key.family, key.id);
+        Ok(self.view.get(&name)?.map(|row| RecordRow::read(&row)).transpose()?)
+    }
+
+    /// All records of a member, by key.
+    pub fn records(
+        &self,
+        hash: u64,
+        program: &str,
+        member: &str,
+    ) -> Result<std::collections::BTreeMap<RecordKey, RecordRow>, ProjectionError> {
+        let mut records = std::collections::BTreeMap::new();
+        let mut prefix = Vec::new();
+        keys::records_of(&mut prefix, program, member);
+        let mut rows = self.view.scan_prefix(&prefix)?;
+        while let Some((name, row)) = rows.next_row()? {
+            if let Some(keys::ViewKey::Record { kind, hash, .. }) = keys::parse_view(name) {
+                records.insert(RecordKey { family: kind, id: hash }, RecordRow::read(row)?);
+            }
+        }
+        for tier in self.frozen.as_deref().into_iter().chain([&self.live]) {
+            let Some(slot) = tier.find(hash, program, member) else {
+                continue;
+            };
+            for key in &tier.slots[slot as usize].record_keys {
+                if let Some(row) = tier.record(slot, *key) {
+                    records.insert(*key, RecordRow::read(row)?);
+                }
+            }
+        }
+        Ok(records)
+    }
+}

@@ -1,0 +1,105 @@
+//! Answers questions from the shards that are open here. The API and the command line both come through it, so that they
+//! say the same.
+
+mod letters;
+mod members;
+mod program;
+
+pub use letters::letter_row;
+
+use crate::problem::Problem;
+use crate::question::{OfMember, Question, token};
+use crate::readers::{Open, Readers};
+use accrue_ledger::Instant;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long an answer waits for a position.
+const POSITION_WAIT: Duration = Duration::from_secs(5);
+/// Between two looks at it.
+const POSITION_LOOK: Duration = Duration::from_millis(2);
+
+/// Answers a question. `now`: the instant meant where none is given.
+///
+/// # Errors
+/// What was asked about is not there, or can't be read.
+pub fn answer(readers: &Readers, question: &Question, now: Instant) -> Result<Value, Problem> {
+    match question {
+        Question::Programs => Ok(json!({ "programs": program::programs(readers) })),
+        Question::Member(of) => member(readers, of, now),
+        Question::Entries { of, after, limit } => entries(readers, of, *after, *limit, now),
+        Question::Order { of, order } => {
+            let found = find(readers, of, |open| open.reader.explain_order(&of.program, &of.member, order, of.as_of, now))?;
+            let what = || format!("there is no order {order} of member {} in program {}", of.member, of.program);
+            found.map_or_else(|| Err(Problem::not_found(what())), |found| value(&found))
+        }
+        Question::Members { program, after, limit } => members::page(readers, program, after, *limit, now),
+        Question::Top { program, sort, limit } => members::top(readers, program, sort, *limit, now),
+        Question::Coupon { program, code } => {
+            for open in readers.ready()? {
+                if let Some(coupon) = open.reader.coupon(program, code, now)? {
+                    return value(&coupon);
+                }
+            }
+            Err(Problem::not_found(format!("there is no coupon {code} in program {program}")))
+        }
+        Question::Totals { program, by, at } => program::totals(readers, program, by.as_deref(), at.unwrap_or(now)),
+        Question::Rulesets { program } => program::rulesets(readers, program, now),
+        Question::Digest { program } => program::digest(readers, program),
+        Question::DeadLetters { after, limit, all } => letters::page(readers, *after, *limit, *all),
+        Question::DeadLetter { shard, seq } => letters::one(readers, *shard, *seq),
+    }
+}
+
+fn value(of: &impl Serialize) -> Result<Value, Problem> {
+    serde_json::to_value(of).map_err(|error| Problem::new("internal", error.to_string()))
+}
+
+/// Asks the shards that a member can be in, when they are as far as is wanted.
+fn find<T>(
+    readers: &Readers,
+    of: &OfMember,
+    ask: impl Fn(&Open) -> Result<Option<T>, accrue_projections::ProjectionError>,
+) -> Result<Option<T>, Problem> {
+    for open in readers.of_member(&of.program, &of.member)? {
+        wait_for(&open, of)?;
+        if let Some(found) = ask(&open)? {
+            return Ok(Some(found));
+        }
+    }
+    readers.may_be_elsewhere()?;
+    Ok(None)
+}
+
+fn wait_for(open: &Open, of: &OfMember) -> Result<(), Problem> {
+    let Some(wanted) = of.min_position else { return Ok(()) };
+    let mut left = POSITION_WAIT;
+    while open.reader.next_position() <= wanted {
+        if left.is_zero() {
+            let at = open.reader.next_position();
+            return Err(Problem::new("position_not_reached", format!("shard {} is before position {at}, not yet at {wanted}; ask again", open.reader.shard())));
+        }
+        std::thread::sleep(POSITION_LOOK);
+        left = left.saturating_sub(POSITION_LOOK);
+    }
+    Ok(())
+}
+
+fn no_member(of: &OfMember) -> Problem {
+    Problem::not_found(format!("there is no member {} in program {}", of.member, of.program))
+}
+
+fn member(readers: &Readers, of: &OfMember, now: Instant) -> Result<Value, Problem> {
+    let found = find(readers, of, |open| open.reader.member(&of.program, &of.member, of.as_of, now))?;
+    found.map_or_else(|| Err(no_member(of)), |found| value(&found))
+}
+
+fn entries(readers: &Readers, of: &OfMember, after: u64, limit: usize, now: Instant) -> Result<Value, Problem> {
+    let found = find(readers, of, |open| open.reader.entries(&of.program, &of.member, of.as_of, now))?;
+    let Some(found) = found else { return Err(no_member(of)) };
+    let from = usize::try_from(after).unwrap_or(usize::MAX).min(found.len());
+    let until = from.saturating_add(limit).min(found.len());
+    let next = (until < found.len()).then(|| token(&until.to_string()));
+    Ok(json!({ "program": of.program, "member": of.member, "entries": value(&&found[from..until])?, "of": found.len(), "next_page_token": next }))
+}

@@ -1,0 +1,65 @@
+//! Lists of members: by id, page by page; and those with the largest numbers.
+
+use super::value;
+use crate::problem::Problem;
+use crate::question::token;
+use crate::readers::Readers;
+use accrue_ledger::Instant;
+use accrue_projections::MemberRow;
+use serde_json::{Value, json};
+use std::cmp::Reverse;
+
+/// Rows read at a time when all are looked at.
+const SCAN_ROWS: usize = 10_000;
+
+/// By what members can be sorted: a column of their row.
+pub const SORTS: [&str; 8] = ["active", "pending", "debt", "earned", "spent", "expired", "orders", "spend"];
+
+/// Members by id, of all shards, behind `after`.
+pub(super) fn page(readers: &Readers, program: &str, after: &str, limit: usize, now: Instant) -> Result<Value, Problem> {
+    let mut rows: Vec<MemberRow> = Vec::new();
+    for open in readers.ready()? {
+        // One more than wanted says whether there is another page.
+        rows.extend(open.reader.members(program, after, limit.saturating_add(1), now)?);
+    }
+    rows.sort_by(|a, b| a.member.cmp(&b.member));
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|row| token(&row.member));
+    Ok(json!({ "program": program, "members": value(&rows)?, "next_page_token": next }))
+}
+
+/// The members with the largest numbers: looks at all of them.
+pub(super) fn top(readers: &Readers, program: &str, sort: &str, limit: usize, now: Instant) -> Result<Value, Problem> {
+    if !SORTS.contains(&sort) {
+        return Err(Problem::new("bad_request", format!("sort is {sort:?}, it has to be one of {}", SORTS.join(", "))));
+    }
+    let mut best: Vec<MemberRow> = Vec::new();
+    for open in readers.ready()? {
+        let mut after = String::new();
+        loop {
+            let rows = open.reader.members(program, &after, SCAN_ROWS, now)?;
+            let Some(last) = rows.last() else { break };
+            after.clone_from(&last.member);
+            best.extend(rows);
+            // The id decides between equals, so that the answer does not depend on shards.
+            best.sort_by_cached_key(|row| (Reverse(number(row, sort)), row.member.clone()));
+            best.truncate(limit);
+        }
+    }
+    Ok(json!({ "program": program, "sort": sort, "members": value(&best)? }))
+}
+
+fn number(row: &MemberRow, sort: &str) -> i64 {
+    match sort {
+        "active" => row.active,
+        "pending" => row.pending,
+        "debt" => row.debt,
+        "earned" => row.earned,
+        "spent" => row.spent,
+        "expired" => row.expired,
+        "orders" => i64::from(row.orders),
+        // Of one program, so all with as many decimals.
+        _ => row.eligible_spend.replace('.', "").parse().unwrap_or(0),
+    }
+}

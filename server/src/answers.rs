@@ -1,0 +1,165 @@
+//! Who answers a command: a running service, or this process over the data directory itself.
+
+use crate::answering::answer;
+use crate::client::{Client, Notice};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::progress;
+use crate::question::Question;
+use crate::readers::Readers;
+use accrue_ingest::Clock;
+use accrue_projections::Ledger;
+use accrue_store::{Store, StoreError, StoreOptions};
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use std::time::Duration;
+
+/// How long a command waits for another that has the store for a moment.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// Between two tries.
+const LOCK_LOOK: Duration = Duration::from_millis(50);
+
+/// Somebody who answers.
+pub enum Answers {
+    /// This process.
+    Local(Box<Local>),
+    /// A running service.
+    Remote(Client),
+}
+
+/// The data directory, open for reading.
+pub struct Local {
+    /// Its shards, each at the end of its log.
+    pub readers: Readers,
+    /// The store.
+    pub store: Store,
+}
+
+/// A data directory, or who has it.
+pub enum Found {
+    /// It is free, and open now.
+    Store(Store),
+    /// A running service has it.
+    Service(Client),
+}
+
+impl Answers {
+    /// The service at `url`, or the one that has the data directory, or else the directory itself.
+    ///
+    /// # Errors
+    /// There is no store, it can't be read, or somebody else has it.
+    pub fn open(config: &Config, url: Option<&str>) -> Result<Answers> {
+        if let Some(url) = url {
+            return Ok(Answers::Remote(Client::new(url)));
+        }
+        must_exist(config)?;
+        match find(config)? {
+            Found::Service(client) => Ok(Answers::Remote(client)),
+            Found::Store(store) => Ok(Answers::Local(Box::new(Local::open(config, store)?))),
+        }
+    }
+
+    /// Asks.
+    ///
+    /// # Errors
+    /// What is asked about is not there, or can't be read.
+    pub fn ask(&self, question: &Question) -> Result<Value> {
+        match self {
+            Answers::Local(local) => Ok(answer(&local.readers, question, Clock::system().now())?),
+            Answers::Remote(client) => client.ask(question),
+        }
+    }
+
+    /// The program that is meant: the one named, else the only one there is.
+    ///
+    /// # Errors
+    /// There is none, or more than one.
+    pub fn program(&self, named: Option<&str>) -> Result<String> {
+        if let Some(named) = named {
+            return Ok(named.to_owned());
+        }
+        let answer = self.ask(&Question::Programs)?;
+        let mut programs: Vec<&str> = answer["programs"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        match (programs.pop(), programs.as_slice()) {
+            (Some(only), []) => Ok(only.to_owned()),
+            (None, _) => Err(Failure::not_found("there is no program here yet: bring a ruleset into force with `accrue rules activate`")),
+            (Some(last), others) => Err(Failure::usage(format!("say which program: {}, {last}", others.join(", ")))),
+        }
+    }
+}
+
+impl Local {
+    /// Opens all shards of a store and folds what their views do not have yet.
+    ///
+    /// # Errors
+    /// A shard can't be read.
+    pub fn open(config: &Config, store: Store) -> Result<Local> {
+        let readers = Readers::default();
+        readers.set_spread(Some(store.embedded_shards().unwrap_or(0)));
+        let bar = progress::spinner("opening");
+        std::thread::scope(|scope| {
+            let open = |shard: u32| {
+                let (store, readers, bar) = (&store, &readers, &bar);
+                scope.spawn(move || -> Result<()> {
+                    let mut ledger = Ledger::open(store, shard, config.ledger)?;
+                    ledger.derive(|position| bar.set_message(format!("shard {shard}: applying the log again, position {position}")))?;
+                    readers.add(ledger.reader(), store.shard(shard)?);
+                    Ok(())
+                })
+            };
+            let threads: Vec<_> = store.shard_ids().into_iter().map(open).collect();
+            threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a shard could not be read: its thread panicked"))))
+        })?;
+        bar.finish_and_clear();
+        Ok(Local { readers, store })
+    }
+}
+
+/// Whether there is a store at all: reading makes none.
+///
+/// # Errors
+/// There is none.
+pub fn must_exist(config: &Config) -> Result<()> {
+    let dir = &config.data_dir;
+    if dir.join("FORMAT").exists() {
+        return Ok(());
+    }
+    Err(Failure::not_found(format!("there is no store in {}: name it with --dir, or make one with `accrue demo`, `accrue publish` or `accrue serve`", dir.display())))
+}
+
+/// Opens the store, or finds the service that has it. Makes one where there is none.
+///
+/// # Errors
+/// It can't be opened, or somebody has it who does not answer.
+pub fn find(config: &Config) -> Result<Found> {
+    let mut left = LOCK_WAIT;
+    loop {
+        let error = match open_store(config) {
+            Ok(store) => return Ok(Found::Store(store)),
+            Err(error) => error,
+        };
+        let StoreError::Locked { pid, .. } = &error else { return Err(error.into()) };
+        if let Some(notice) = Notice::read(&config.data_dir).filter(|notice| notice.pid.to_string() == *pid) {
+            return Ok(Found::Service(Client::new(&notice.url)));
+        }
+        if left.is_zero() {
+            return Err(error).context("no running service answers for it");
+        }
+        std::thread::sleep(LOCK_LOOK);
+        left = left.saturating_sub(LOCK_LOOK);
+    }
+}
+
+/// Opens the store of a configuration. One that is there keeps its number of shards, unless another is asked for by name.
+///
+/// # Errors
+/// As [`Store::open`].
+pub fn open_store(config: &Config) -> Result<Store, StoreError> {
+    let embedded_shards = match (&config.kafka, config.data_dir.join("FORMAT").exists()) {
+        (Some(_), _) => None,
+        (None, true) => config.shards,
+        (None, false) => Some(config.shards_new),
+    };
+    // A store that is filled from Kafka has no embedded shards, and is read all the same.
+    Store::open(&config.data_dir, StoreOptions { embedded_shards, ..config.store.clone() })
+}

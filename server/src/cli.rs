@@ -1,0 +1,421 @@
+//! The words of the command line.
+
+mod asked;
+
+pub use asked::{MemberArgs, Who, instant};
+
+use accrue_ledger::Instant;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A loyalty ledger that can be asked why.
+#[derive(Debug, Parser)]
+#[command(name = "accrue", version, max_term_width = 120, after_help = "Data goes to standard output, everything else to standard error. Exit codes: docs/cli.md.")]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Args, Debug)]
+pub struct Global {
+    /// Configuration file [default: ./accrue.toml if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Data directory (data_dir)
+    #[arg(long, global = true, visible_alias = "data-dir", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// A key of the configuration; may be given several times
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// How to print
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// A running service to ask [default: the one that has the data directory, if there is one]
+    #[arg(long, global = true, value_name = "URL")]
+    pub url: Option<String>,
+    /// How much to log (log.level)
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+}
+
+/// How answers are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// The answer as the API gives it.
+    Json,
+    /// RFC 4180 with a header.
+    Csv,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take facts in and answer, until told to stop
+    Serve(Serve),
+    /// Make a few years of life of a shop's members, take it in, show it
+    Demo(Demo),
+    /// Hand in files of facts: one JSON object a line, or an array
+    Publish(Publish),
+    /// Hand in the orders of a CSV file from another system
+    Import(Import),
+    /// Members
+    #[command(subcommand)]
+    Member(Member),
+    /// Everything that changed a number of a member
+    Entries(Entries),
+    /// Why a number is what it is
+    Explain(Explain),
+    /// A coupon by its code
+    Coupon(Coupon),
+    /// Sums of a program
+    Totals(Totals),
+    /// Rulesets
+    #[command(subcommand)]
+    Rules(Rules),
+    /// Derive everything again from the log, compare, and check every invariant
+    Verify,
+    /// A hash over everything derived: equal digests, equal answers
+    Digest(OfProgram),
+    /// What could not be booked
+    #[command(subcommand)]
+    Dlq(Dlq),
+    /// Topics of Kafka
+    #[command(subcommand)]
+    Topics(Topics),
+    /// The configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Measure, each figure beside its floor
+    Bench(Bench),
+}
+
+/// `serve`
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Address of the API (listen)
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// Address of metrics and health (admin_listen)
+    #[arg(long, value_name = "HOST:PORT")]
+    pub admin_listen: Option<String>,
+    /// Bootstrap servers: take facts from Kafka (kafka.brokers)
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub brokers: Option<String>,
+    /// Topic of facts (kafka.topic)
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+}
+
+/// `demo`
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Members
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub members: u32,
+    /// Years of life
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub years: u32,
+    /// The same seed, the same life
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Go on as a running service
+    #[arg(long)]
+    pub serve: bool,
+}
+
+/// `publish`
+#[derive(Args, Debug)]
+pub struct Publish {
+    /// Files of facts, `.gz` unpacked; `-`: standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Into the topic, not into the store
+    #[arg(long)]
+    pub kafka: bool,
+}
+
+/// `import`
+#[derive(Args, Debug)]
+pub struct Import {
+    /// What the columns mean (docs/import.md)
+    #[arg(long, value_name = "FILE")]
+    pub mapping: PathBuf,
+    /// The CSV file, `.gz` unpacked
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Into the topic, not into the store
+    #[arg(long)]
+    pub kafka: bool,
+    /// Read all of it, hand in nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `member …`
+#[derive(Debug, Subcommand)]
+pub enum Member {
+    /// One member
+    Show(MemberShow),
+    /// Many
+    List(MemberList),
+}
+
+/// `member show`
+#[derive(Args, Debug)]
+pub struct MemberShow {
+    /// Who, and which past
+    #[command(flatten)]
+    pub asked: MemberArgs,
+}
+
+/// `member list`
+#[derive(Args, Debug)]
+pub struct MemberList {
+    /// Only of this program [default: the only one there is]
+    #[arg(value_name = "PROGRAM")]
+    pub name: Option<String>,
+    /// Only of this program
+    #[arg(long, conflicts_with = "name")]
+    pub program: Option<String>,
+    /// Rows, at most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub limit: u32,
+    /// Behind this member
+    #[arg(long, value_name = "MEMBER", conflicts_with_all = ["sort", "top"])]
+    pub after: Option<String>,
+    /// Largest first, out of all members
+    #[arg(long, value_enum)]
+    pub sort: Option<Sort>,
+    /// As --limit with --sort (active, if nothing else is said)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub top: Option<u32>,
+}
+
+/// By what members can be sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sort {
+    /// Spendable points.
+    Active,
+    /// Points that wait.
+    Pending,
+    /// Points owed.
+    Debt,
+    /// Points ever credited.
+    Earned,
+    /// Points spent.
+    Spent,
+    /// Points that ended.
+    Expired,
+    /// Orders placed.
+    Orders,
+    /// Eligible amount of all orders.
+    Spend,
+}
+
+/// `entries`
+#[derive(Args, Debug)]
+pub struct Entries {
+    /// Who, and which past
+    #[command(flatten)]
+    pub asked: MemberArgs,
+    /// Only the last so many
+    #[arg(long, value_name = "N")]
+    pub last: Option<usize>,
+}
+
+/// `explain`
+#[derive(Args, Debug)]
+pub struct Explain {
+    /// Who, and which past
+    #[command(flatten)]
+    pub asked: MemberArgs,
+    /// Why this order gave what it gave
+    #[arg(long, value_name = "ID", conflicts_with = "entry")]
+    pub order: Option<String>,
+    /// Why this entry is there
+    #[arg(long, value_name = "N")]
+    pub entry: Option<u32>,
+}
+
+/// `coupon`
+#[derive(Args, Debug)]
+pub struct Coupon {
+    /// The code
+    #[arg(value_name = "CODE")]
+    pub code: String,
+    /// Its program [default: the only one there is]
+    #[arg(long)]
+    pub program: Option<String>,
+}
+
+/// Commands about one program.
+#[derive(Args, Debug)]
+pub struct OfProgram {
+    /// The program [default: the only one there is]
+    #[arg(value_name = "PROGRAM")]
+    pub name: Option<String>,
+    /// The program
+    #[arg(long, conflicts_with = "name")]
+    pub program: Option<String>,
+}
+
+impl OfProgram {
+    /// The program that was named.
+    pub fn named(&self) -> Option<&str> {
+        self.name.as_deref().or(self.program.as_deref())
+    }
+}
+
+/// `totals`
+#[derive(Args, Debug)]
+pub struct Totals {
+    /// Of which program
+    #[command(flatten)]
+    pub of: OfProgram,
+    /// Entries by local day or month; without it, what members have, by status
+    #[arg(long, value_enum)]
+    pub by: Option<By>,
+    /// At this instant [default: now]
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub at: Option<Instant>,
+}
+
+/// How totals are gathered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// Local days of the program.
+    Day,
+    /// Local months of the program.
+    Month,
+}
+
+/// `rules …`
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// Read rulesets, say what is wrong with them, print their hashes
+    Check {
+        /// Files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Run scenarios and show what differs
+    Test {
+        /// Files, or folders of them
+        #[arg(required = true, value_name = "FILE|DIR")]
+        paths: Vec<PathBuf>,
+    },
+    /// Bring a ruleset into force
+    Activate(Activate),
+    /// Which rulesets are in force, and from when
+    Show(OfProgram),
+}
+
+/// `rules activate`
+#[derive(Args, Debug)]
+pub struct Activate {
+    /// The ruleset
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// It judges what happens from then on [default: now]
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub from: Option<Instant>,
+    /// Into the topic, every partition, not into the store
+    #[arg(long)]
+    pub kafka: bool,
+}
+
+/// `dlq …`
+#[derive(Debug, Subcommand)]
+pub enum Dlq {
+    /// Dead letters, the open ones first of all
+    List {
+        /// Also those that were requeued
+        #[arg(long)]
+        all: bool,
+        /// Rows, at most
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+    },
+    /// One of them, whole
+    Show {
+        /// As `dlq list` names it: SHARD/NUMBER
+        #[arg(value_name = "SHARD/NUMBER", value_parser = asked::letter)]
+        letter: (u32, u64),
+    },
+    /// Hand them in again
+    Requeue {
+        /// As `dlq list` names them: SHARD/NUMBER
+        #[arg(value_name = "SHARD/NUMBER", value_parser = asked::letter, required_unless_present_any = ["code", "all"])]
+        letters: Vec<(u32, u64)>,
+        /// All open ones with this code
+        #[arg(long, conflicts_with_all = ["letters", "all"])]
+        code: Option<String>,
+        /// All open ones
+        #[arg(long, conflicts_with = "letters")]
+        all: bool,
+    },
+}
+
+/// `topics …`
+#[derive(Debug, Subcommand)]
+pub enum Topics {
+    /// What `apply` would do
+    Plan,
+    /// Make what is missing
+    Apply,
+}
+
+/// `config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Whether it is right
+    Check,
+    /// What was chosen, and where
+    Show {
+        /// Also what nobody chose
+        #[arg(long)]
+        effective: bool,
+    },
+}
+
+/// `bench`
+#[derive(Args, Debug)]
+pub struct Bench {
+    /// Facts
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1000..=1_000_000_000))]
+    pub facts: u64,
+    /// Members
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub members: u32,
+    /// The same seed, the same facts
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_words_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_readme_is_right() {
+        for line in ["accrue member list --dir ./data/demo", "accrue member show --dir ./data/demo demo m-00042", "accrue explain --dir ./data/demo demo m-00042"] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+        for line in ["accrue member show", "accrue dlq requeue", "accrue dlq show 7", "accrue explain m --order a --entry 1", "accrue totals --at yesterday"] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Asks a running service.
+
+use crate::problem::Problem;
+use crate::question::Question;
+use anyhow::{Context as _, Result, anyhow};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use ureq::Agent;
+use ureq::http::Response;
+
+/// An answer takes at most so long.
+const ANSWER_WAIT: Duration = Duration::from_secs(120);
+/// Bytes of an answer, at most.
+const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// A running service.
+pub struct Client {
+    agent: Agent,
+    base: String,
+}
+
+/// What a service writes into its data directory, so that commands find it: `serve.json`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Notice {
+    /// The process.
+    pub pid: u32,
+    /// The API.
+    pub url: String,
+    /// Metrics and health.
+    pub admin_url: String,
+}
+
+impl Notice {
+    /// Where it is.
+    pub fn path(data_dir: &Path) -> PathBuf {
+        data_dir.join("serve.json")
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// The file system says no.
+    pub fn write(&self, data_dir: &Path) -> Result<()> {
+        let path = Notice::path(data_dir);
+        let text = serde_json::to_string_pretty(self)?;
+        std::fs::write(&path, text + "\n").with_context(|| format!("can't write {}", path.display()))
+    }
+
+    /// Reads it; `None`: it is not there, or is something else.
+    pub fn read(data_dir: &Path) -> Option<Notice> {
+        serde_json::from_slice(&std::fs::read(Notice::path(data_dir)).ok()?).ok()
+    }
+}
+
+impl Client {
+    /// `base`: `http://127.0.0.1:8080`.
+    pub fn new(base: &str) -> Client {
+        let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER_WAIT)).build();
+        Client { agent: config.into(), base: base.trim_end_matches('/').to_owned() }
+    }
+
+    /// Its address.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Asks.
+    ///
+    /// # Errors
+    /// It does not answer, or has a problem with the question.
+    pub fn ask(&self, question: &Question) -> Result<Value> {
+        let response = self.agent.get(format!("{}{}", self.base, question.url())).call();
+        self.read(response)
+    }
+
+    /// Hands in an array of facts; the receipts.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn facts(&self, array: &[u8]) -> Result<Vec<Value>> {
+        let url = format!("{}/v1/facts", self.base);
+        let response = self.agent.post(url).content_type("application/json").send(array);
+        match self.read(response)?.get_mut("receipts").map(Value::take) {
+            Some(Value::Array(receipts)) => Ok(receipts),
+            _ => Err(anyhow!("{} answered without receipts", self.base)),
+        }
+    }
+
+    /// Hands a dead letter in again; the receipt.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn requeue(&self, shard: u32, seq: u64) -> Result<Value> {
+        let url = format!("{}/v1/dead-letters/{shard}/{seq}/requeue", self.base);
+        let response = self.agent.post(url).content_type("application/json").send(json!({}).to_string());
+        self.read(response)
+    }
+
+    fn read(&self, response: Result<Response<ureq::Body>, ureq::Error>) -> Result<Value> {
+        let mut response = response.map_err(|error| anyhow!("can't reach {}: {error}; is `accrue serve` running there?", self.base))?;
+        let status = response.status().as_u16();
+        let text = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
+        let text = text.with_context(|| format!("{} did not answer to the end", self.base))?;
+        let body: Value = serde_json::from_str(&text).with_context(|| format!("{} answered {status} with something else than json", self.base))?;
+        if (200..300).contains(&status) {
+            return Ok(body);
+        }
+        match Problem::from_body(status, &body) {
+            Some(problem) => Err(problem.into()),
+            None => Err(anyhow!("{} answered {status}", self.base)),
+        }
+    }
+}

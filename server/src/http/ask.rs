@@ -1,0 +1,201 @@
+//! Reading: a path and a query become a question.
+
+use super::Service;
+use crate::answering::answer;
+use crate::problem::Problem;
+use crate::question::{OfMember, PAGE_SIZE, Question, token_text};
+use accrue_ledger::Instant;
+use accrue_projections::{AsKnown, AsOf};
+use accrue_store::Position;
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+type Answer = Result<Json<Value>, Problem>;
+
+impl Service {
+    async fn ask(self, question: Question) -> Answer {
+        let answered = self.work(move |service| answer(&service.0.readers, &question, service.0.clock.now()));
+        answered.await.map(Json)
+    }
+
+    /// Rows of a page, within bounds.
+    fn page_size(&self, asked: Option<usize>) -> Result<usize, Problem> {
+        let max = self.0.limits.page_size_max;
+        match asked {
+            None => Ok(PAGE_SIZE.min(max)),
+            Some(0) => Err(Problem::new("bad_request", "page_size is 0, it has to be 1 or more")),
+            Some(asked) if asked > max => Err(Problem::new("page_too_large", format!("page_size is {asked}, it has to be at most {max}"))),
+            Some(asked) => Ok(asked),
+        }
+    }
+}
+
+/// The words of a path.
+type Words<T> = Result<Path<T>, PathRejection>;
+/// The words of a query. Those that are not known are refused.
+type Asked<T> = Result<Query<T>, QueryRejection>;
+
+fn words<T>(words: Words<T>) -> Result<T, Problem> {
+    words.map(|Path(words)| words).map_err(|error| Problem::new("bad_request", error.body_text()))
+}
+
+fn asked<T: DeserializeOwned>(asked: Asked<T>) -> Result<T, Problem> {
+    asked.map(|Query(asked)| asked).map_err(|error| Problem::new("bad_request", error.body_text()))
+}
+
+fn instant(name: &str, text: Option<&str>) -> Result<Option<Instant>, Problem> {
+    let read = |text: &str| Instant::parse(text).ok_or_else(|| Problem::new("bad_request", format!("{name} is {text:?}, it has to be like 2024-10-12T07:20:50Z")));
+    text.map(read).transpose()
+}
+
+/// Which past.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Past {
+    as_of: Option<String>,
+    as_known_at: Option<String>,
+    as_known_position: Option<u64>,
+    min_position: Option<u64>,
+    page_size: Option<usize>,
+    page_token: Option<String>,
+}
+
+impl Past {
+    fn of(&self, program: String, member: String) -> Result<OfMember, Problem> {
+        let known = match (instant("as_known_at", self.as_known_at.as_deref())?, self.as_known_position) {
+            (Some(_), Some(_)) => return Err(Problem::new("bad_request", "as_known_at and as_known_position are two answers to one question: give one")),
+            (Some(at), None) => AsKnown::At(at),
+            (None, Some(position)) => AsKnown::Position(Position(position)),
+            (None, None) => AsKnown::Now,
+        };
+        let as_of = AsOf { as_of: instant("as_of", self.as_of.as_deref())?, known };
+        Ok(OfMember { program, member, as_of, min_position: self.min_position.map(Position) })
+    }
+
+    /// Only lists have pages.
+    fn no_page(&self) -> Result<(), Problem> {
+        match (self.page_size, &self.page_token) {
+            (None, None) => Ok(()),
+            _ => Err(Problem::new("bad_request", "this answer has no pages: leave page_size and page_token out")),
+        }
+    }
+}
+
+pub(super) async fn programs(State(service): State<Service>) -> Answer {
+    service.ask(Question::Programs).await
+}
+
+pub(super) async fn member(State(service): State<Service>, path: Words<(String, String)>, query: Asked<Past>) -> Answer {
+    let ((program, member), past) = (words(path)?, asked(query)?);
+    past.no_page()?;
+    let of = past.of(program, member)?;
+    service.ask(Question::Member(of)).await
+}
+
+pub(super) async fn entries(State(service): State<Service>, path: Words<(String, String)>, query: Asked<Past>) -> Answer {
+    let ((program, member), past) = (words(path)?, asked(query)?);
+    let limit = service.page_size(past.page_size)?;
+    let token = past.page_token.as_deref().unwrap_or_default();
+    let after = match token_text(token)?.as_str() {
+        "" => 0,
+        number => number.parse().map_err(|_| Problem::new("bad_request", "page_token is that of another list"))?,
+    };
+    let of = past.of(program, member)?;
+    service.ask(Question::Entries { of, after, limit }).await
+}
+
+pub(super) async fn order(State(service): State<Service>, path: Words<(String, String, String)>, query: Asked<Past>) -> Answer {
+    let ((program, member, order), past) = (words(path)?, asked(query)?);
+    past.no_page()?;
+    let of = past.of(program, member)?;
+    service.ask(Question::Order { of, order }).await
+}
+
+/// Which members.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    page_size: Option<usize>,
+    page_token: Option<String>,
+    sort: Option<String>,
+    top: Option<usize>,
+}
+
+pub(super) async fn members(State(service): State<Service>, path: Words<String>, query: Asked<Which>) -> Answer {
+    let (program, which) = (words(path)?, asked(query)?);
+    let question = match (which.sort, which.top) {
+        (None, None) => {
+            let limit = service.page_size(which.page_size)?;
+            Question::Members { program, after: token_text(which.page_token.as_deref().unwrap_or_default())?, limit }
+        }
+        _ if which.page_size.is_some() || which.page_token.is_some() => {
+            return Err(Problem::new("bad_request", "the largest are one page: leave page_size and page_token out"));
+        }
+        (sort, top) => {
+            let limit = service.page_size(top)?;
+            Question::Top { program, sort: sort.unwrap_or_else(|| "active".to_owned()), limit }
+        }
+    };
+    service.ask(question).await
+}
+
+pub(super) async fn coupon(State(service): State<Service>, path: Words<(String, String)>) -> Answer {
+    let (program, code) = words(path)?;
+    service.ask(Question::Coupon { program, code }).await
+}
+
+/// Which totals.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhichTotals {
+    by: Option<String>,
+    at: Option<String>,
+}
+
+pub(super) async fn totals(State(service): State<Service>, path: Words<String>, query: Asked<WhichTotals>) -> Answer {
+    let (program, which) = (words(path)?, asked(query)?);
+    let at = instant("at", which.at.as_deref())?;
+    service.ask(Question::Totals { program, by: which.by, at }).await
+}
+
+pub(super) async fn rulesets(State(service): State<Service>, path: Words<String>) -> Answer {
+    let program = words(path)?;
+    service.ask(Question::Rulesets { program }).await
+}
+
+pub(super) async fn digest(State(service): State<Service>, path: Words<String>) -> Answer {
+    let program = words(path)?;
+    service.ask(Question::Digest { program }).await
+}
+
+/// Which dead letters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhichLetters {
+    page_size: Option<usize>,
+    page_token: Option<String>,
+    #[serde(default)]
+    all: bool,
+}
+
+pub(super) async fn dead_letters(State(service): State<Service>, query: Asked<WhichLetters>) -> Answer {
+    let which = asked(query)?;
+    let limit = service.page_size(which.page_size)?;
+    let text = token_text(which.page_token.as_deref().unwrap_or_default())?;
+    let after = match text.split_once('/') {
+        None if text.is_empty() => Some((0, 0)),
+        None => None,
+        Some((shard, seq)) => shard.parse().ok().zip(seq.parse().ok()),
+    };
+    let after = after.ok_or_else(|| Problem::new("bad_request", "page_token is that of another list"))?;
+    service.ask(Question::DeadLetters { after, limit, all: which.all }).await
+}
+
+pub(super) async fn dead_letter(State(service): State<Service>, path: Words<(u32, u64)>) -> Answer {
+    let (shard, seq) = words(path)?;
+    service.ask(Question::DeadLetter { shard, seq }).await
+}

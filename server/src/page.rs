@@ -1,0 +1,13 @@
+//! Pages for people: a member, an explanation, a month in bars. Text in, text out.
+
+mod bars;
+mod explain;
+mod member;
+mod runway;
+mod when;
+
+pub use bars::{Bar, bars};
+pub use explain::{balance, entry, order};
+pub use member::{ENTRIES_SHOWN, member};
+pub use runway::Runway;
+pub use when::When;

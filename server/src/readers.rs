@@ -1,0 +1,153 @@
+//! The shards that are open here, for reading.
+
+use crate::problem::Problem;
+use accrue_ingest::{MakeInline, OnShard, ShardEvent, ShardState, ShardStatus};
+use accrue_proto::murmur2_partition;
+use accrue_projections::{Ledger, LedgerOptions, LedgerReader};
+use accrue_store::{Inline, ShardLog, Store};
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A shard that is open.
+#[derive(Clone)]
+pub struct Open {
+    /// Answers.
+    pub reader: LedgerReader,
+    /// The log below.
+    pub log: ShardLog,
+    /// Its writer's; `None`: nobody writes.
+    pub status: Option<Arc<ShardStatus>>,
+}
+
+/// All of them. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Readers(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    shards: RwLock<BTreeMap<u32, Open>>,
+    /// Over how many shards members are spread.
+    spread: AtomicU32,
+}
+
+/// All that is here is all there is: look everywhere.
+const ALL_HERE: u32 = 0;
+/// Not known yet: what is not found here may be elsewhere.
+const UNKNOWN: u32 = u32::MAX;
+
+impl Readers {
+    /// Makes the projection of a shard for its writer, and keeps a reader of it.
+    pub fn make_inline(&self, options: LedgerOptions) -> MakeInline {
+        let readers = self.clone();
+        Arc::new(move |store: &Store, shard| {
+            let ledger = Ledger::open(store, shard, options)?;
+            let open = Open { reader: ledger.reader(), log: store.shard(shard)?, status: None };
+            readers.0.shards.write().insert(shard, open);
+            Ok(Box::new(ledger) as Box<dyn Inline>)
+        })
+    }
+
+    /// Follows what happens to shards.
+    pub fn on_shard(&self) -> OnShard {
+        let readers = self.clone();
+        Arc::new(move |shard, event| match event {
+            ShardEvent::Opened(writer) => {
+                if let Some(open) = readers.0.shards.write().get_mut(&shard) {
+                    open.status = Some(Arc::clone(writer.status()));
+                }
+            }
+            ShardEvent::Closed => {
+                readers.0.shards.write().remove(&shard);
+            }
+        })
+    }
+
+    /// Adds a shard that nobody writes to.
+    pub fn add(&self, reader: LedgerReader, log: ShardLog) {
+        self.0.shards.write().insert(log.shard(), Open { reader, log, status: None });
+    }
+
+    /// Says over how many shards members are spread; `None`: that will be known later.
+    pub fn set_spread(&self, shards: Option<u32>) {
+        self.0.spread.store(shards.unwrap_or(UNKNOWN), Ordering::Relaxed);
+    }
+
+    /// What is not found here may be elsewhere.
+    ///
+    /// # Errors
+    /// It may.
+    pub fn may_be_elsewhere(&self) -> Result<(), Problem> {
+        if self.0.spread.load(Ordering::Relaxed) == UNKNOWN {
+            return Err(Problem::new("shard_not_here", "no broker has said yet how many partitions there are: what is not here may be elsewhere"));
+        }
+        Ok(())
+    }
+
+    /// All shards, in order.
+    pub fn all(&self) -> Vec<Open> {
+        self.0.shards.read().values().cloned().collect()
+    }
+
+    /// One shard.
+    ///
+    /// # Errors
+    /// It is not open here.
+    pub fn shard(&self, shard: u32) -> Result<Open, Problem> {
+        self.0.shards.read().get(&shard).cloned().ok_or_else(|| self.not_here(shard))
+    }
+
+    /// The shards that a member can be in: one, or all where their number is not known.
+    ///
+    /// # Errors
+    /// It is not open here, or not ready.
+    pub fn of_member(&self, program: &str, member: &str) -> Result<Vec<Open>, Problem> {
+        let spread = self.0.spread.load(Ordering::Relaxed);
+        let found = match spread {
+            ALL_HERE | UNKNOWN => self.all(),
+            shards => vec![self.shard(murmur2_partition(format!("{program}/{member}").as_bytes(), shards))?],
+        };
+        found.iter().try_for_each(Open::ready)?;
+        Ok(found)
+    }
+
+    /// All shards, each ready; of a spread that is not whole, what is here.
+    ///
+    /// # Errors
+    /// One is not ready.
+    pub fn ready(&self) -> Result<Vec<Open>, Problem> {
+        let all = self.all();
+        all.iter().try_for_each(Open::ready)?;
+        Ok(all)
+    }
+
+    /// A program's currency, for JSON money in bodies that name none.
+    pub fn currency(&self, program: &str) -> Option<String> {
+        let all = self.all();
+        let timeline = all.iter().find_map(|open| open.reader.timeline(program))?;
+        timeline.activations().last().map(|activation| activation.ruleset.currency.to_string())
+    }
+
+    fn not_here(&self, shard: u32) -> Problem {
+        let here: Vec<String> = self.0.shards.read().keys().map(u32::to_string).collect();
+        let here = if here.is_empty() { "none is".to_owned() } else { format!("here: {}", here.join(", ")) };
+        Problem::new("shard_not_here", format!("shard {shard} is not open here ({here}); ask the instance that has it"))
+    }
+}
+
+impl Open {
+    /// Whether it can answer. One that has stopped taking facts can.
+    ///
+    /// # Errors
+    /// It is recovering: it would answer from the past.
+    pub fn ready(&self) -> Result<(), Problem> {
+        match self.status.as_ref().map(|status| status.state()) {
+            Some(ShardState::Recovering { percent }) => {
+                let shard = self.reader.shard();
+                Err(Problem::new("shard_recovering", format!("shard {shard} is applying its log again: {percent} %")))
+            }
+            Some(ShardState::Live | ShardState::Stopped { .. }) | None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What the tests of the whole share: a real broker, and what answers are compared with.
+
+pub mod broker;
+pub mod history;
+pub mod oracle;
