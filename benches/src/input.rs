@@ -1,8 +1,8 @@
 //! The workload of the issue, generated once: protobuf bytes one behind the other, and the ruleset that judges them.
 
+use accrue_ingest::workload::{Workload, WorkloadOptions};
 use accrue_ledger::{Fact, Instant, Ruleset, Timeline};
 use accrue_proto::{pb, read_fact, write_fact};
-use accrue_ingest::workload::{Workload, WorkloadOptions};
 use anyhow::{Result, anyhow};
 
 /// Facts as bytes.
@@ -15,7 +15,12 @@ impl Input {
     /// `facts` facts of `members` members.
     pub fn generate(facts: usize, members: u32, seed: u64) -> Input {
         let (mut bytes, mut ends) = (Vec::with_capacity(facts * 260), Vec::with_capacity(facts));
-        let options = WorkloadOptions { facts: facts as u64, members, seed, ..WorkloadOptions::default() };
+        let options = WorkloadOptions {
+            facts: facts as u64,
+            members,
+            seed,
+            ..WorkloadOptions::default()
+        };
         let mut workload = Workload::new(options);
         let mut fact = Vec::new();
         while workload.next_into(&mut fact).is_some() {
@@ -48,7 +53,8 @@ impl Input {
 
     /// Decoded, as the fold gets them.
     pub fn facts(&self) -> impl Iterator<Item = Result<Fact<'_>>> {
-        self.iter().map(|bytes| read_fact(bytes).map_err(|error| anyhow!("{}: {}", error.code, error.detail)))
+        self.iter()
+            .map(|bytes| read_fact(bytes).map_err(|error| anyhow!("{}: {}", error.code, error.detail)))
     }
 }
 

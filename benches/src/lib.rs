@@ -11,4 +11,3 @@ pub mod input;
 pub mod member;
 pub mod postgres;
 pub mod stopwatch;
-

@@ -12,8 +12,8 @@ mod refold;
 use crate::error::ProjectionError;
 use crate::programs::check_activation;
 use crate::reader::LedgerReader;
-use crate::shared::{Shared, Tiers};
 use crate::rows::RecordRow;
+use crate::shared::{Shared, Tiers};
 use accrue_ledger::{Kind, Needs, RecordKey, Records};
 use accrue_proto::{read_decision, read_fact};
 use accrue_store::{Candidate, Frame, Group, Inline, InlineError, Position, ShardLog, Store, Verdict, member_hash};
@@ -107,14 +107,17 @@ impl Inline for Ledger {
         let programs = Arc::clone(&tiers.programs);
         let Some(program) = programs.get(fact.program) else {
             let name = fact.program;
-            let detail = format!("no ruleset of program \"{name}\" was ever activated here; `accrue rules activate`, then requeue");
-            return Ok(Verdict::Refused { code: "unknown_program", detail });
+            let detail =
+                format!("no ruleset of program \"{name}\" was ever activated here; `accrue rules activate`, then requeue");
+            return Ok(Verdict::Refused {
+                code: "unknown_program",
+                detail,
+            });
         };
         let Some(rules) = program.timeline.at(fact.occurred_at) else {
-            let detail = format!(
-                "no ruleset of program \"{}\" is in force at {}",
-                fact.program, fact.occurred_at
-            );
+            let (program, at) = (fact.program, fact.occurred_at);
+            let hint = format!("`accrue rules activate FILE --from {at}` or earlier, then requeue");
+            let detail = format!("no ruleset of program \"{program}\" is in force at {at}; {hint}");
             return Ok(Verdict::Refused {
                 code: "no_ruleset_in_force",
                 detail,
@@ -228,6 +231,10 @@ impl Ledger {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
+        // Whoever opens the shard next must not see the view move under it.
+        if let Err(error) = self.checkpointer.join(self.shared.log.shard()) {
+            tracing::warn!(%error, "the last checkpoint of a closed ledger");
+        }
         self.shared.set_writer_gone();
     }
 }

@@ -363,7 +363,10 @@ impl LedgerReader {
         let tiers = self.shared.tiers.read();
         let in_tier = |tier: &Tier| tier.find(hash, program, member).map(|slot| slot as usize);
         let live = in_tier(&tiers.live).map(|slot| (&tiers.live, &tiers.live.slots[slot]));
-        let frozen = tiers.frozen.as_deref().and_then(|tier| Some((tier, &tier.slots[in_tier(tier)?])));
+        let frozen = tiers
+            .frozen
+            .as_deref()
+            .and_then(|tier| Some((tier, &tier.slots[in_tier(tier)?])));
         let replaced = live.is_some_and(|(_, slot)| slot.rewritten);
         let in_memory = frozen.filter(|_| !replaced).into_iter().chain(live);
         let disk_until = in_memory.clone().map(|(_, slot)| slot.first_entry).min().unwrap_or(u32::MAX);

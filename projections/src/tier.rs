@@ -1,8 +1,8 @@
 //! What is new since a checkpoint, in memory: members, records, identities, coupon codes. A checkpoint writes a tier as sorted rows.
 
+use crate::rows::RecordRow;
 use accrue_ledger::{Member, RecordKey, Text};
 use accrue_store::Position;
-use crate::rows::RecordRow;
 use hashbrown::{HashMap, HashTable};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::{Index, IndexMut};
@@ -70,7 +70,10 @@ const ROW_BYTES_USUAL: usize = 4 * 1024;
 impl Arena {
     /// Where the next bytes go, and the length before.
     pub fn open(&mut self) -> (&mut Vec<u8>, usize) {
-        let full = self.chunks.last().is_none_or(|chunk| chunk.len() + ROW_BYTES_USUAL > CHUNK_BYTES);
+        let full = self
+            .chunks
+            .last()
+            .is_none_or(|chunk| chunk.len() + ROW_BYTES_USUAL > CHUNK_BYTES);
         if full {
             self.chunks.push(Vec::with_capacity(CHUNK_BYTES));
         }
@@ -81,7 +84,11 @@ impl Arena {
 
     /// What was appended since the chunk was `start` long, to `end`.
     pub fn span(&self, start: usize, end: usize) -> Span {
-        Span { chunk: self.chunks.len() as u32 - 1, start: start as u32, len: (end - start) as u32 }
+        Span {
+            chunk: self.chunks.len() as u32 - 1,
+            start: start as u32,
+            len: (end - start) as u32,
+        }
     }
 
     /// Appends bytes.
@@ -152,7 +159,9 @@ const CHUNK_SLOTS: usize = 1024;
 impl Slots {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK_SLOTS + last.len())
+        self.chunks
+            .last()
+            .map_or(0, |last| (self.chunks.len() - 1) * CHUNK_SLOTS + last.len())
     }
 
     /// All of them, in order.

@@ -1,8 +1,8 @@
 //! Sums of a program's entries by ledger and local day, kept in memory: they grow with days, not with members.
 
 use crate::rows::DayRow;
-use accrue_ledger::calendar::local_day;
-use accrue_ledger::{EntryRef, Instant, Ruleset, Text};
+use accrue_ledger::calendar::day_number;
+use accrue_ledger::{EntryRef, Ruleset, Text};
 use std::collections::BTreeMap;
 
 /// All totals of a shard.
@@ -15,8 +15,6 @@ pub struct Totals {
 struct ProgramTotals {
     program: Box<str>,
     ledgers: Vec<(Text, BTreeMap<i32, DayRow>)>,
-    /// The last local day that was asked for, its bounds, and the ruleset whose zone it is in.
-    day: (i32, Instant, Instant, u64),
 }
 
 impl Totals {
@@ -26,13 +24,11 @@ impl Totals {
             return;
         }
         let totals = self.program_mut(program);
-        let (_, start, end, tag) = totals.day;
-        if entry.at < start || entry.at >= end || tag != rules.tag() {
-            let (number, start, end) = local_day(entry.at, &rules.zone);
-            totals.day = (number, start, end, rules.tag());
-        }
-        let day = totals.day.0;
-        totals.ledger_mut(entry.ledger).entry(day).or_default().add(entry, sign);
+        totals
+            .ledger_mut(entry.ledger)
+            .entry(day_number(entry.at, &rules.zone))
+            .or_default()
+            .add(entry, sign);
     }
 
     /// Sets what a row of the view says.
@@ -57,11 +53,9 @@ impl Totals {
             .iter()
             .position(|known| *known.program == *program)
             .unwrap_or_else(|| {
-                let day = (0, Instant::MAX, Instant::MIN, 0);
                 self.programs.push(ProgramTotals {
                     program: program.into(),
                     ledgers: Vec::new(),
-                    day,
                 });
                 self.programs.len() - 1
             });
@@ -71,10 +65,14 @@ impl Totals {
 
 impl ProgramTotals {
     fn ledger_mut(&mut self, ledger: &str) -> &mut BTreeMap<i32, DayRow> {
-        let index = self.ledgers.iter().position(|(known, _)| *known == *ledger).unwrap_or_else(|| {
-            self.ledgers.push((Text::new(ledger), BTreeMap::new()));
-            self.ledgers.len() - 1
-        });
+        let index = self
+            .ledgers
+            .iter()
+            .position(|(known, _)| *known == *ledger)
+            .unwrap_or_else(|| {
+                self.ledgers.push((Text::new(ledger), BTreeMap::new()));
+                self.ledgers.len() - 1
+            });
         &mut self.ledgers[index].1
     }
 }

@@ -14,6 +14,8 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use std::time::Duration;
 
+/// Rows asked for at a time.
+const PAGE_ROWS: usize = 1_000;
 /// How long a command waits for another that has the store for a moment.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// Between two tries.
@@ -23,8 +25,8 @@ const LOCK_LOOK: Duration = Duration::from_millis(50);
 pub enum Answers {
     /// This process.
     Local(Box<Local>),
-    /// A running service.
-    Remote(Client),
+    /// A running service, and rows of a page, at most.
+    Remote(Client, usize),
 }
 
 /// The data directory, open for reading.
@@ -49,12 +51,13 @@ impl Answers {
     /// # Errors
     /// There is no store, it can't be read, or somebody else has it.
     pub fn open(config: &Config, url: Option<&str>) -> Result<Answers> {
+        let rows = PAGE_ROWS.min(config.http.page_size_max);
         if let Some(url) = url {
-            return Ok(Answers::Remote(Client::new(url)));
+            return Ok(Answers::Remote(Client::new(url), rows));
         }
         must_exist(config)?;
         match find(config)? {
-            Found::Service(client) => Ok(Answers::Remote(client)),
+            Found::Service(client) => Ok(Answers::Remote(client, rows)),
             Found::Store(store) => Ok(Answers::Local(Box::new(Local::open(config, store)?))),
         }
     }
@@ -66,7 +69,16 @@ impl Answers {
     pub fn ask(&self, question: &Question) -> Result<Value> {
         match self {
             Answers::Local(local) => Ok(answer(&local.readers, question, Clock::system().now())?),
-            Answers::Remote(client) => client.ask(question),
+            Answers::Remote(client, _) => client.ask(question),
+        }
+    }
+
+    /// How many rows to ask for at a time.
+    pub fn page_rows(&self) -> usize {
+        match self {
+            // Nobody else waits for this process.
+            Answers::Local(_) => usize::MAX,
+            Answers::Remote(_, rows) => *rows,
         }
     }
 
@@ -79,10 +91,17 @@ impl Answers {
             return Ok(named.to_owned());
         }
         let answer = self.ask(&Question::Programs)?;
-        let mut programs: Vec<&str> = answer["programs"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let mut programs: Vec<&str> = answer["programs"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         match (programs.pop(), programs.as_slice()) {
             (Some(only), []) => Ok(only.to_owned()),
-            (None, _) => Err(Failure::not_found("there is no program here yet: bring a ruleset into force with `accrue rules activate`")),
+            (None, _) => Err(Failure::not_found(
+                "there is no program here yet: bring a ruleset into force with `accrue rules activate`",
+            )),
             (Some(last), others) => Err(Failure::usage(format!("say which program: {}, {last}", others.join(", ")))),
         }
     }
@@ -102,13 +121,19 @@ impl Local {
                 let (store, readers, bar) = (&store, &readers, &bar);
                 scope.spawn(move || -> Result<()> {
                     let mut ledger = Ledger::open(store, shard, config.ledger)?;
-                    ledger.derive(|position| bar.set_message(format!("shard {shard}: applying the log again, position {position}")))?;
+                    ledger.derive(|position| {
+                        bar.set_message(format!("shard {shard}: applying the log again, position {position}"))
+                    })?;
                     readers.add(ledger.reader(), store.shard(shard)?);
                     Ok(())
                 })
             };
             let threads: Vec<_> = store.shard_ids().into_iter().map(open).collect();
-            threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a shard could not be read: its thread panicked"))))
+            threads.into_iter().try_for_each(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(anyhow::anyhow!("a shard could not be read: its thread panicked")))
+            })
         })?;
         bar.finish_and_clear();
         Ok(Local { readers, store })
@@ -124,7 +149,10 @@ pub fn must_exist(config: &Config) -> Result<()> {
     if dir.join("FORMAT").exists() {
         return Ok(());
     }
-    Err(Failure::not_found(format!("there is no store in {}: name it with --dir, or make one with `accrue demo`, `accrue publish` or `accrue serve`", dir.display())))
+    Err(Failure::not_found(format!(
+        "there is no store in {}: name it with --dir, or make one with `accrue demo`, `accrue publish` or `accrue serve`",
+        dir.display()
+    )))
 }
 
 /// Opens the store, or finds the service that has it. Makes one where there is none.
@@ -138,7 +166,9 @@ pub fn find(config: &Config) -> Result<Found> {
             Ok(store) => return Ok(Found::Store(store)),
             Err(error) => error,
         };
-        let StoreError::Locked { pid, .. } = &error else { return Err(error.into()) };
+        let StoreError::Locked { pid, .. } = &error else {
+            return Err(error.into());
+        };
         if let Some(notice) = Notice::read(&config.data_dir).filter(|notice| notice.pid.to_string() == *pid) {
             return Ok(Found::Service(Client::new(&notice.url)));
         }
@@ -161,5 +191,11 @@ pub fn open_store(config: &Config) -> Result<Store, StoreError> {
         (None, false) => Some(config.shards_new),
     };
     // A store that is filled from Kafka has no embedded shards, and is read all the same.
-    Store::open(&config.data_dir, StoreOptions { embedded_shards, ..config.store.clone() })
+    Store::open(
+        &config.data_dir,
+        StoreOptions {
+            embedded_shards,
+            ..config.store.clone()
+        },
+    )
 }

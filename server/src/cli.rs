@@ -1,8 +1,10 @@
 //! The words of the command line.
 
 mod asked;
+mod operate;
 
 pub use asked::{MemberArgs, Who, instant};
+pub use operate::{Activate, Bench, ConfigCommand, Dlq, Rules, Topics};
 
 use accrue_ledger::Instant;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -10,7 +12,12 @@ use std::path::PathBuf;
 
 /// A loyalty ledger that can be asked why.
 #[derive(Debug, Parser)]
-#[command(name = "accrue", version, max_term_width = 120, after_help = "Data goes to standard output, everything else to standard error. Exit codes: docs/cli.md.")]
+#[command(
+    name = "accrue",
+    version,
+    max_term_width = 120,
+    after_help = "Data goes to standard output, everything else to standard error. Exit codes: docs/cli.md."
+)]
 pub struct Cli {
     /// What holds for every command.
     #[command(flatten)]
@@ -38,6 +45,12 @@ pub struct Global {
     /// A running service to ask [default: the one that has the data directory, if there is one]
     #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
+    /// Bootstrap servers of Kafka (kafka.brokers)
+    #[arg(long, global = true, value_name = "HOST:PORT,…")]
+    pub brokers: Option<String>,
+    /// The topic of facts (kafka.topic)
+    #[arg(long, global = true, value_name = "TOPIC")]
+    pub topic: Option<String>,
     /// How much to log (log.level)
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<String>,
@@ -105,12 +118,6 @@ pub struct Serve {
     /// Address of metrics and health (admin_listen)
     #[arg(long, value_name = "HOST:PORT")]
     pub admin_listen: Option<String>,
-    /// Bootstrap servers: take facts from Kafka (kafka.brokers)
-    #[arg(long, value_name = "HOST:PORT,…")]
-    pub brokers: Option<String>,
-    /// Topic of facts (kafka.topic)
-    #[arg(long, value_name = "TOPIC")]
-    pub topic: Option<String>,
 }
 
 /// `demo`
@@ -296,109 +303,6 @@ pub enum By {
     Month,
 }
 
-/// `rules …`
-#[derive(Debug, Subcommand)]
-pub enum Rules {
-    /// Read rulesets, say what is wrong with them, print their hashes
-    Check {
-        /// Files
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
-    /// Run scenarios and show what differs
-    Test {
-        /// Files, or folders of them
-        #[arg(required = true, value_name = "FILE|DIR")]
-        paths: Vec<PathBuf>,
-    },
-    /// Bring a ruleset into force
-    Activate(Activate),
-    /// Which rulesets are in force, and from when
-    Show(OfProgram),
-}
-
-/// `rules activate`
-#[derive(Args, Debug)]
-pub struct Activate {
-    /// The ruleset
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// It judges what happens from then on [default: now]
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    pub from: Option<Instant>,
-    /// Into the topic, every partition, not into the store
-    #[arg(long)]
-    pub kafka: bool,
-}
-
-/// `dlq …`
-#[derive(Debug, Subcommand)]
-pub enum Dlq {
-    /// Dead letters, the open ones first of all
-    List {
-        /// Also those that were requeued
-        #[arg(long)]
-        all: bool,
-        /// Rows, at most
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-        limit: u32,
-    },
-    /// One of them, whole
-    Show {
-        /// As `dlq list` names it: SHARD/NUMBER
-        #[arg(value_name = "SHARD/NUMBER", value_parser = asked::letter)]
-        letter: (u32, u64),
-    },
-    /// Hand them in again
-    Requeue {
-        /// As `dlq list` names them: SHARD/NUMBER
-        #[arg(value_name = "SHARD/NUMBER", value_parser = asked::letter, required_unless_present_any = ["code", "all"])]
-        letters: Vec<(u32, u64)>,
-        /// All open ones with this code
-        #[arg(long, conflicts_with_all = ["letters", "all"])]
-        code: Option<String>,
-        /// All open ones
-        #[arg(long, conflicts_with = "letters")]
-        all: bool,
-    },
-}
-
-/// `topics …`
-#[derive(Debug, Subcommand)]
-pub enum Topics {
-    /// What `apply` would do
-    Plan,
-    /// Make what is missing
-    Apply,
-}
-
-/// `config …`
-#[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
-    /// Whether it is right
-    Check,
-    /// What was chosen, and where
-    Show {
-        /// Also what nobody chose
-        #[arg(long)]
-        effective: bool,
-    },
-}
-
-/// `bench`
-#[derive(Args, Debug)]
-pub struct Bench {
-    /// Facts
-    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1000..=1_000_000_000))]
-    pub facts: u64,
-    /// Members
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
-    pub members: u32,
-    /// The same seed, the same facts
-    #[arg(long, default_value_t = 7)]
-    pub seed: u64,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -411,10 +315,20 @@ mod tests {
 
     #[test]
     fn the_readme_is_right() {
-        for line in ["accrue member list --dir ./data/demo", "accrue member show --dir ./data/demo demo m-00042", "accrue explain --dir ./data/demo demo m-00042"] {
+        for line in [
+            "accrue member list --dir ./data/demo",
+            "accrue member show --dir ./data/demo demo m-00042",
+            "accrue explain --dir ./data/demo demo m-00042",
+        ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
-        for line in ["accrue member show", "accrue dlq requeue", "accrue dlq show 7", "accrue explain m --order a --entry 1", "accrue totals --at yesterday"] {
+        for line in [
+            "accrue member show",
+            "accrue dlq requeue",
+            "accrue dlq show 7",
+            "accrue explain m --order a --entry 1",
+            "accrue totals --at yesterday",
+        ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

@@ -56,9 +56,19 @@ impl Notice {
 impl Client {
     /// `base`: `http://127.0.0.1:8080`.
     pub fn new(base: &str) -> Client {
-        let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
-        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER_WAIT)).build();
-        Client { agent: config.into(), base: base.trim_end_matches('/').to_owned() }
+        let base = if base.contains("://") {
+            base.to_owned()
+        } else {
+            format!("http://{base}")
+        };
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(ANSWER_WAIT))
+            .build();
+        Client {
+            agent: config.into(),
+            base: base.trim_end_matches('/').to_owned(),
+        }
     }
 
     /// Its address.
@@ -94,16 +104,22 @@ impl Client {
     /// As [`Client::ask`].
     pub fn requeue(&self, shard: u32, seq: u64) -> Result<Value> {
         let url = format!("{}/v1/dead-letters/{shard}/{seq}/requeue", self.base);
-        let response = self.agent.post(url).content_type("application/json").send(json!({}).to_string());
+        let response = self
+            .agent
+            .post(url)
+            .content_type("application/json")
+            .send(json!({}).to_string());
         self.read(response)
     }
 
     fn read(&self, response: Result<Response<ureq::Body>, ureq::Error>) -> Result<Value> {
-        let mut response = response.map_err(|error| anyhow!("can't reach {}: {error}; is `accrue serve` running there?", self.base))?;
+        let mut response =
+            response.map_err(|error| anyhow!("can't reach {}: {error}; is `accrue serve` running there?", self.base))?;
         let status = response.status().as_u16();
         let text = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
         let text = text.with_context(|| format!("{} did not answer to the end", self.base))?;
-        let body: Value = serde_json::from_str(&text).with_context(|| format!("{} answered {status} with something else than json", self.base))?;
+        let body: Value = serde_json::from_str(&text)
+            .with_context(|| format!("{} answered {status} with something else than json", self.base))?;
         if (200..300).contains(&status) {
             return Ok(body);
         }

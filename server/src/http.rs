@@ -46,11 +46,21 @@ impl Service {
     /// Answers from these shards, takes facts in through this door.
     pub fn new(readers: Readers, door: Door, limits: Limits, clock: Clock) -> Service {
         let (turns, waiting) = (Arc::new(Semaphore::new(ANSWERING_MAX)), Arc::new(Semaphore::new(WAITING_MAX)));
-        Service(Arc::new(Inner { readers, door, limits, clock, turns, waiting }))
+        Service(Arc::new(Inner {
+            readers,
+            door,
+            limits,
+            clock,
+            turns,
+            waiting,
+        }))
     }
 
     /// Runs what reads or waits for a disk, on a thread of its own.
-    async fn work<T: Send + 'static>(&self, work: impl FnOnce(&Service) -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Service) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
         let busy = || Problem::new("busy", format!("more than {WAITING_MAX} requests wait; ask again"));
         let waiting = Arc::clone(&self.0.waiting).try_acquire_owned().map_err(|_| busy())?;
         let turn = Arc::clone(&self.0.turns).acquire_owned().await.map_err(|_| busy())?;
@@ -59,7 +69,8 @@ impl Service {
             let _held = (waiting, turn);
             work(&service)
         });
-        done.await.unwrap_or_else(|error| Err(Problem::new("internal", error.to_string())))
+        done.await
+            .unwrap_or_else(|error| Err(Problem::new("internal", error.to_string())))
     }
 }
 
@@ -71,7 +82,10 @@ pub fn router(service: Service) -> Router {
         .route("/v1/programs/{program}/members", get(ask::members))
         .route("/v1/programs/{program}/members/{member}", get(ask::member))
         .route("/v1/programs/{program}/members/{member}/entries", get(ask::entries))
-        .route("/v1/programs/{program}/members/{member}/orders/{order}/explain", get(ask::order))
+        .route(
+            "/v1/programs/{program}/members/{member}/orders/{order}/explain",
+            get(ask::order),
+        )
         .route("/v1/programs/{program}/coupons/{code}", get(ask::coupon))
         .route("/v1/programs/{program}/totals", get(ask::totals))
         .route("/v1/programs/{program}/rulesets", get(ask::rulesets))
@@ -81,7 +95,12 @@ pub fn router(service: Service) -> Router {
         .route("/v1/dead-letters/{shard}/{seq}/requeue", post(facts::requeue))
         .route("/v1/facts", post(facts::facts))
         .fallback(|| async { Problem::not_found("there is nothing at this path; docs/http.md has all of them") })
-        .method_not_allowed_fallback(|| async { Problem::new("method_not_allowed", "this path has no such method; docs/http.md has all of them") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                "method_not_allowed",
+                "this path has no such method; docs/http.md has all of them",
+            )
+        })
         .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(limits.body_bytes_max))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limits.timeout))
@@ -93,14 +112,23 @@ pub fn router(service: Service) -> Router {
 /// What the layers say in plain text, as problems.
 async fn problems(State(service): State<Service>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    let told = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == PROBLEM_JSON.as_bytes());
+    let told = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes() == PROBLEM_JSON.as_bytes());
     if told {
         return response;
     }
     let limits = &service.0.limits;
     match response.status() {
-        StatusCode::REQUEST_TIMEOUT => Problem::new("timeout", format!("no answer within {} ms", limits.timeout.as_millis())).into_response(),
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new("body_too_large", format!("a body has at most {} bytes", limits.body_bytes_max)).into_response(),
+        StatusCode::REQUEST_TIMEOUT => {
+            Problem::new("timeout", format!("no answer within {} ms", limits.timeout.as_millis())).into_response()
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+            "body_too_large",
+            format!("a body has at most {} bytes", limits.body_bytes_max),
+        )
+        .into_response(),
         status if status.is_client_error() => Problem::new("bad_request", status.to_string().to_lowercase()).into_response(),
         _ => response,
     }

@@ -8,12 +8,12 @@ pub use hand::{Hand, Handed, Straight, options, writer};
 pub use summary::Summary;
 
 use crate::problem::Problem;
-use accrue_ingest::kafka::{KafkaPublisher, requeue_kafka};
+use accrue_ingest::kafka::{Connection, KafkaPublisher, requeue_kafka};
 use accrue_ingest::{Embedded, Outcome, Receipt, Rekey, requeue_embedded};
 use accrue_proto::json::decision_to_json;
 use accrue_store::{DeadLetter, ShardLog};
 use serde_json::{Map, Value, json};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where a service takes facts in.
@@ -25,12 +25,12 @@ pub enum Door {
     Kafka(Arc<Topic>),
 }
 
-/// A topic, and the way into it as soon as a broker answers.
+/// A topic, and the way into it.
 pub struct Topic {
     /// Its name.
     pub name: String,
     /// For dead letters that are handed in again.
-    pub publisher: OnceLock<KafkaPublisher>,
+    pub connection: Connection,
 }
 
 impl Door {
@@ -43,7 +43,10 @@ impl Door {
             Door::Embedded(embedded) => Ok(embedded),
             Door::Kafka(topic) => Err(Problem::new(
                 "facts_come_from_kafka",
-                format!("this service takes facts from the topic {}: publish them there, with the key program/member (`accrue publish --kafka`)", topic.name),
+                format!(
+                    "this service takes facts from the topic {}: publish them there, with the key program/member (`accrue publish --kafka`)",
+                    topic.name
+                ),
             )),
         }
     }
@@ -55,13 +58,17 @@ impl Door {
     pub fn requeue(&self, log: &ShardLog, seq: u64) -> Result<Option<Value>, Problem> {
         let Some(row) = log.dead_letter(seq)? else { return Ok(None) };
         let again = match self {
-            Door::Embedded(embedded) => requeue_embedded(embedded, log, seq, rekey(&row.letter)).map(|receipt| receipt_json(&receipt)),
-            Door::Kafka(topic) => {
-                let publisher = topic.publisher.get().ok_or_else(|| Problem::new("shard_stopped", "no broker answers: the letter can't be sent again"))?;
-                requeue_kafka(publisher, log, seq, rekey(&row.letter), REQUEUE_WAIT).map(|()| sent_json(log.shard(), &topic.name))
+            Door::Embedded(embedded) => {
+                requeue_embedded(embedded, log, seq, rekey(&row.letter)).map(|receipt| receipt_json(&receipt))
             }
+            // Rare enough for a producer of its own.
+            Door::Kafka(topic) => KafkaPublisher::connect(&topic.connection, &topic.name, None)
+                .and_then(|publisher| requeue_kafka(&publisher, log, seq, rekey(&row.letter), REQUEUE_WAIT))
+                .map(|()| sent_json(log.shard(), &topic.name)),
         };
-        again.map(Some).map_err(|error| Problem::new("shard_stopped", error.to_string()))
+        again
+            .map(Some)
+            .map_err(|error| Problem::new("shard_stopped", error.to_string()))
     }
 }
 
@@ -75,7 +82,11 @@ pub fn sent_json(shard: u32, topic: &str) -> Value {
 
 /// A letter that was under the wrong key gets the right one.
 pub fn rekey(letter: &DeadLetter) -> Rekey {
-    if letter.code == "wrong_key" { Rekey::FromBody } else { Rekey::No }
+    if letter.code == "wrong_key" {
+        Rekey::FromBody
+    } else {
+        Rekey::No
+    }
 }
 
 /// What became of a message.
@@ -87,26 +98,43 @@ pub fn receipt_json(receipt: &Receipt) -> Value {
     let (shard, letter) = (receipt.shard, |number: u64| json!(format!("{}/{number}", receipt.shard)));
     put("shard", json!(shard));
     match &receipt.outcome {
-        Outcome::Booked { position, decision, late, parked } => {
+        Outcome::Booked {
+            position,
+            decision,
+            late,
+            parked,
+        } => {
             put("outcome", json!(if *parked { "parked" } else { "booked" }));
             put("position", json!(position.0));
             put("late", json!(late));
-            decision.iter().for_each(|decision| put("decision", decision_to_json(decision)));
+            decision
+                .iter()
+                .for_each(|decision| put("decision", decision_to_json(decision)));
         }
         Outcome::Duplicate { first, decision, parked } => {
             put("outcome", json!("duplicate"));
             put("position", json!(first.0));
             put("parked", json!(parked));
-            decision.iter().for_each(|decision| put("decision", decision_to_json(decision)));
+            decision
+                .iter()
+                .for_each(|decision| put("decision", decision_to_json(decision)));
         }
-        Outcome::Conflict { first, detail, dead_letter } => {
+        Outcome::Conflict {
+            first,
+            detail,
+            dead_letter,
+        } => {
             put("outcome", json!("conflict"));
             put("code", json!("conflict"));
             put("detail", json!(detail));
             put("first_position", json!(first.0));
             put("dead_letter", letter(*dead_letter));
         }
-        Outcome::Refused { code, detail, dead_letter } => {
+        Outcome::Refused {
+            code,
+            detail,
+            dead_letter,
+        } => {
             put("outcome", json!("refused"));
             put("code", json!(code));
             put("detail", json!(detail));
@@ -124,15 +152,33 @@ mod tests {
     #[test]
     fn receipts() {
         let told = |outcome| receipt_json(&Receipt { shard: 2, outcome });
-        let booked = told(Outcome::Booked { position: Position(7), decision: None, late: true, parked: false });
+        let booked = told(Outcome::Booked {
+            position: Position(7),
+            decision: None,
+            late: true,
+            parked: false,
+        });
         assert_eq!(booked, json!({"shard": 2, "outcome": "booked", "position": 7, "late": true}));
-        let refused = told(Outcome::Refused { code: "wrong_key", detail: "x".into(), dead_letter: 5 });
-        assert_eq!(refused, json!({"shard": 2, "outcome": "refused", "code": "wrong_key", "detail": "x", "dead_letter": "2/5"}));
+        let refused = told(Outcome::Refused {
+            code: "wrong_key",
+            detail: "x".into(),
+            dead_letter: 5,
+        });
+        assert_eq!(
+            refused,
+            json!({"shard": 2, "outcome": "refused", "code": "wrong_key", "detail": "x", "dead_letter": "2/5"})
+        );
     }
 
     #[test]
     fn only_a_wrong_key_is_made_right() {
-        let letter = |code: &str| DeadLetter { code: code.to_owned(), ..DeadLetter::default() };
-        assert_eq!((rekey(&letter("wrong_key")), rekey(&letter("conflict"))), (Rekey::FromBody, Rekey::No));
+        let letter = |code: &str| DeadLetter {
+            code: code.to_owned(),
+            ..DeadLetter::default()
+        };
+        assert_eq!(
+            (rekey(&letter("wrong_key")), rekey(&letter("conflict"))),
+            (Rekey::FromBody, Rekey::No)
+        );
     }
 }

@@ -47,14 +47,18 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // Help and version are answers, the rest is a wrong question; clap knows where each goes.
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
+            return if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Ok.into()
+            };
         }
     };
     match command::run(cli) {
         Ok(()) => Exit::Ok.into(),
         Err(error) => {
             let style = print::Style::of_stderr();
-            eprintln!("{} {error:#}", style.red("accrue:"));
+            eprintln!("{} {}", style.red("accrue:"), Failure::told(&error));
             Failure::exit_of(&error).into()
         }
     }

@@ -3,14 +3,14 @@
 use crate::readers::Readers;
 use accrue_ingest::Status;
 use accrue_store::Store;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use parking_lot::Mutex;
 use std::io::IsTerminal;
-use std::sync::OnceLock;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
@@ -32,12 +32,19 @@ pub const RESIDENT: &str = "accrue_process_resident_bytes";
 pub const BUILD: &str = "accrue_build_info";
 
 /// Seconds: from a look into memory to a slow disk.
-const SECONDS: &[f64] = &[0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+const SECONDS: &[f64] = &[
+    0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
 /// Messages of a group.
 const FACTS: &[f64] = &[1.0, 5.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0];
 /// What is asked of RocksDB.
-const PROPERTIES: [&str; 5] =
-    ["total-sst-files-size", "cur-size-all-mem-tables", "estimate-pending-compaction-bytes", "num-running-compactions", "background-errors"];
+const PROPERTIES: [&str; 5] = [
+    "total-sst-files-size",
+    "cur-size-all-mem-tables",
+    "estimate-pending-compaction-bytes",
+    "num-running-compactions",
+    "background-errors",
+];
 
 /// Sends logs to standard error, as text on a terminal and else as JSON, unless it is chosen.
 ///
@@ -74,8 +81,9 @@ impl tracing_subscriber::fmt::time::FormatTime for UtcTimer {
 /// # Errors
 /// Somebody else has one.
 pub fn recorder() -> Result<PrometheusHandle> {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(known) = RECORDER.get() {
+    static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    let mut known = RECORDER.lock();
+    if let Some(known) = &*known {
         return Ok(known.clone());
     }
     let builder = PrometheusBuilder::new()
@@ -83,12 +91,12 @@ pub fn recorder() -> Result<PrometheusHandle> {
         .set_buckets_for_metric(Matcher::Full(accrue_ingest::metrics::GROUP_FACTS.into()), FACTS)?;
     let recorder = builder.build_recorder();
     let handle = recorder.handle();
-    if metrics::set_global_recorder(recorder).is_ok() {
-        describe();
-        gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-        return Ok(RECORDER.get_or_init(|| handle).clone());
-    }
-    RECORDER.get().cloned().context("the metrics of this process are recorded by somebody else")
+    metrics::set_global_recorder(recorder)
+        .map_err(|error| anyhow!("the metrics of this process are recorded by somebody else: {error}"))?;
+    describe();
+    gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    *known = Some(handle.clone());
+    Ok(handle)
 }
 
 fn describe() {
@@ -155,12 +163,20 @@ pub fn resident_bytes_peak() -> Option<u64> {
 fn status_kib(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)
+    line.trim()
+        .trim_end_matches("kB")
+        .trim()
+        .parse::<u64>()
+        .ok()
+        .map(|kib| kib * 1024)
 }
 
 /// Counts a request under its route: never under its path, which names members.
 pub async fn observe(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let method = match request.method().as_str() {
         "GET" => "GET",
         "POST" => "POST",
@@ -205,7 +221,15 @@ mod tests {
 
     /// Names of metrics in a source file.
     fn names(source: &'static str) -> Vec<&'static str> {
-        source.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once(": &str = \"")?.1.strip_suffix("\";")).collect()
+        source
+            .lines()
+            .filter_map(|line| {
+                line.strip_prefix("pub const ")?
+                    .split_once(": &str = \"")?
+                    .1
+                    .strip_suffix("\";")
+            })
+            .collect()
     }
 
     #[test]
@@ -215,10 +239,17 @@ mod tests {
         let theirs = names(include_str!("../../engine/ingest/src/metrics.rs"));
         assert!(ours.len() >= 8 && theirs.len() >= 10, "the constants are found");
         for name in ours.iter().chain(&theirs) {
-            assert!(page.contains(&format!("| `{name}` |")), "docs/metrics.md does not have {name}");
+            assert!(
+                page.contains(&format!("| `{name}` |")),
+                "docs/metrics.md does not have {name}"
+            );
         }
         let rows = page.lines().filter(|line| line.starts_with("| `accrue_")).count();
-        assert_eq!(rows, ours.len() + theirs.len(), "docs/metrics.md has a metric that there is not");
+        assert_eq!(
+            rows,
+            ours.len() + theirs.len(),
+            "docs/metrics.md has a metric that there is not"
+        );
     }
 
     #[test]

@@ -3,3 +3,5 @@
 pub mod broker;
 pub mod history;
 pub mod oracle;
+pub mod service;
+pub mod traffic;

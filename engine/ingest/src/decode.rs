@@ -30,6 +30,10 @@ pub(crate) enum Opened<'a> {
 }
 
 /// A message as a fact.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are facts, and a box for each would be an allocation"
+)]
 pub(crate) enum Judged<'a> {
     Known,
     Fact(Fact<'a>, &'a [u8]),
@@ -39,16 +43,20 @@ pub(crate) enum Judged<'a> {
 /// Turns all messages of a group into protobuf, whatever they came in.
 pub(crate) fn open<'a>(batches: &'a [Batch], terms: Terms<'_>) -> Vec<Opened<'a>> {
     let mut opened = Vec::with_capacity(batches.iter().map(Batch::len).sum());
+    let counted = matches!(terms.origin, Origin::Topic { .. });
+    let mut next_offset = terms.next_offset;
     for record in batches.iter().flat_map(Batch::records) {
+        if counted && record.offset() < next_offset {
+            opened.push(Opened::Known);
+            continue;
+        }
+        next_offset = record.offset() + 1;
         opened.push(open_one(record, terms));
     }
     opened
 }
 
 fn open_one<'a>(record: Record<'a>, terms: Terms<'_>) -> Opened<'a> {
-    if matches!(terms.origin, Origin::Topic { .. }) && record.offset() < terms.next_offset {
-        return Opened::Known;
-    }
     if record.unreadable_headers() {
         return Opened::Bad(Malformed::new("undecodable", "a header has a name that is not utf-8"));
     }
@@ -87,13 +95,19 @@ fn judge_one<'a>(bytes: &'a [u8], record: Record<'_>, terms: Terms<'_>) -> Resul
 
 #[cold]
 fn from_the_future(fact: &Fact<'_>, now: Instant) -> Malformed {
-    let detail = format!("occurred_at is {}, more than 5 minutes after {now}: check the publisher's clock, then requeue", fact.occurred_at);
+    let detail = format!(
+        "occurred_at is {}, more than 5 minutes after {now}: check the publisher's clock, then requeue",
+        fact.occurred_at
+    );
     Malformed::new("from_the_future", detail)
 }
 
 #[cold]
 fn too_long(what: &str, bytes: usize) -> Malformed {
-    Malformed::new("too_long", format!("the {what} has {bytes} bytes, at most {VALUE_BYTES_MAX} are allowed"))
+    Malformed::new(
+        "too_long",
+        format!("the {what} has {bytes} bytes, at most {VALUE_BYTES_MAX} are allowed"),
+    )
 }
 
 #[cfg(test)]
@@ -115,48 +129,102 @@ mod tests {
         messages.iter().for_each(|message| batch.push(message));
         batch.headers_unreadable();
         let batches = [batch];
-        let terms = Terms { origin, now: NOW, next_offset: 5, currency_of: &|_| None };
+        let terms = Terms {
+            origin,
+            now: NOW,
+            next_offset: 5,
+            currency_of: &|_| None,
+        };
         let opened = open(&batches, terms);
         let judged = judge(&batches, &opened, terms);
-        judged.iter().map(|judged| match judged {
-            Judged::Known => "known",
-            Judged::Fact(..) => "fact",
-            Judged::Bad(malformed) => malformed.code,
-        }).collect()
+        judged
+            .iter()
+            .map(|judged| match judged {
+                Judged::Known => "known",
+                Judged::Fact(..) => "fact",
+                Judged::Bad(malformed) => malformed.code,
+            })
+            .collect()
     }
 
     #[test]
     fn each_message_is_judged_alone() {
-        let (good, ahead, edge) = (fact("1", "2023-11-14T22:00:00Z"), fact("2", "2023-11-14T22:18:21Z"), fact("2", "2023-11-14T22:18:20Z"));
+        let (good, ahead, edge) = (
+            fact("1", "2023-11-14T22:00:00Z"),
+            fact("2", "2023-11-14T22:18:21Z"),
+            fact("2", "2023-11-14T22:18:20Z"),
+        );
         let huge = vec![b' '; VALUE_BYTES_MAX + 1];
-        let topic = Origin::Topic { name: "t".into(), partition: 0 };
-        let message = |value| Message { value: Some(value), key: Some(b"acme/m1"), offset: 5, ..Message::default() };
-        let messages = [
+        let topic = Origin::Topic {
+            name: "t".into(),
+            partition: 0,
+        };
+        let message = |value| Message {
+            value: Some(value),
+            key: Some(b"acme/m1"),
+            ..Message::default()
+        };
+        let mut messages = [
             message(&good),
             message(&ahead),
             message(&edge),
             message(b"rubbish"),
             message(&huge),
-            Message { key: Some(b"acme/m2"), ..message(&good) },
-            Message { key: None, ..message(&good) },
-            Message { value: None, ..message(&good) },
-            Message { offset: 4, ..message(b"rubbish") },
+            Message {
+                key: Some(b"acme/m2"),
+                ..message(&good)
+            },
+            Message {
+                key: None,
+                ..message(&good)
+            },
+            Message {
+                value: None,
+                ..message(&good)
+            },
+            message(b"rubbish"),
             message(&good),
         ];
+        for (offset, message) in messages.iter_mut().enumerate() {
+            message.offset = 5 + offset as i64;
+        }
+        // One before the log's end, one before its predecessor's.
+        messages[8].offset = 4;
+        messages[9].offset = 9;
+        let again = Message {
+            offset: 20,
+            ..messages[9]
+        };
+        let messages = [&messages[..], &[again]].concat();
         let wanted = ["fact", "from_the_future", "fact", "undecodable", "too_long", "wrong_key"];
-        assert_eq!(codes(&topic, &messages), [&wanted[..], &["wrong_key", "undecodable", "known", "undecodable"]].concat());
-        assert_eq!(codes(&Origin::Embedded, &messages), [&wanted[..], &["fact", "undecodable", "undecodable", "undecodable"]].concat());
+        assert_eq!(
+            codes(&topic, &messages),
+            [&wanted[..], &["wrong_key", "undecodable", "known", "known", "undecodable"]].concat()
+        );
+        assert_eq!(
+            codes(&Origin::Embedded, &messages),
+            [&wanted[..], &["fact", "undecodable", "undecodable", "fact", "undecodable"]].concat()
+        );
     }
 
     #[test]
     fn the_time_of_the_record_stands_in() {
         let value = br#"{"id": "1", "source": "s", "program": "acme", "member": "m1", "order_fulfilled": {"order_id": "A"}}"#;
-        let message = |timestamp_ms| Message { value: Some(value), timestamp_ms, ..Message::default() };
+        let message = |timestamp_ms| Message {
+            value: Some(value),
+            timestamp_ms,
+            ..Message::default()
+        };
         let of = |timestamp_ms| {
             let mut batch = Batch::default();
             batch.push(&message(timestamp_ms));
             let batches = [batch];
-            let terms = Terms { origin: &Origin::Embedded, now: NOW, next_offset: 0, currency_of: &|_| None };
+            let terms = Terms {
+                origin: &Origin::Embedded,
+                now: NOW,
+                next_offset: 0,
+                currency_of: &|_| None,
+            };
             let opened = open(&batches, terms);
             match judge(&batches, &opened, terms).pop() {
                 Some(Judged::Fact(fact, _)) => Ok(fact.occurred_at),

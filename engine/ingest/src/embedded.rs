@@ -6,6 +6,7 @@ pub use publisher::{Publisher, RECEIPTS_PENDING_MAX};
 
 use crate::batch::{Batch, Message, Reply};
 use crate::letter::Origin;
+use crate::route::is_control;
 use crate::shards::{MakeInline, OnShard, OpenShard, Shards};
 use crate::status::{ShardState, Status};
 use crate::writer::{Stopping, WriterHandle, WriterOptions, WriterThread};
@@ -35,7 +36,11 @@ pub struct EmbeddedOptions {
 
 impl Default for EmbeddedOptions {
     fn default() -> Self {
-        EmbeddedOptions { writer: WriterOptions::default(), on_shard: Arc::new(|_, _| {}), clock: Clock::system() }
+        EmbeddedOptions {
+            writer: WriterOptions::default(),
+            on_shard: Arc::new(|_, _| {}),
+            clock: Clock::system(),
+        }
     }
 }
 
@@ -78,8 +83,18 @@ impl Embedded {
         })?;
         let EmbeddedOptions { writer, on_shard, clock } = options;
         let status = Arc::new(Status::default());
-        let shards = Shards { store: store.clone(), make_inline, on_shard, options: writer, clock, status };
-        let mut embedded = Embedded { shards, writers: Vec::new() };
+        let shards = Shards {
+            store: store.clone(),
+            make_inline,
+            on_shard,
+            options: writer,
+            clock,
+            status,
+        };
+        let mut embedded = Embedded {
+            shards,
+            writers: Vec::new(),
+        };
         for shard in 0..count {
             let OpenShard { handle, thread, .. } = embedded.shards.open(shard, Origin::Embedded)?;
             embedded.writers.push((handle, thread));
@@ -89,7 +104,12 @@ impl Embedded {
                 match handle.status().wait_recovered(LOOK) {
                     ShardState::Live => break,
                     ShardState::Recovering { .. } => progress(&embedded.shards.status),
-                    ShardState::Stopped { reason } => return Err(IngestError::Stopped { shard: handle.shard(), reason }),
+                    ShardState::Stopped { reason } => {
+                        return Err(IngestError::Stopped {
+                            shard: handle.shard(),
+                            reason,
+                        });
+                    }
                 }
             }
         }
@@ -151,7 +171,10 @@ impl Embedded {
     /// # Errors
     /// As [`Self::publish`].
     pub fn publish_fact(&self, fact: &[u8]) -> Result<Receipt, IngestError> {
-        self.publish(&Message { value: Some(fact), ..Message::default() })
+        self.publish(&Message {
+            value: Some(fact),
+            ..Message::default()
+        })
     }
 
     /// For many messages: handed in in batches, without waiting for each.
@@ -193,9 +216,11 @@ impl Embedded {
     }
 
     fn route_key(&self, key: &[u8]) -> Route {
-        // A program has no "/" in it: the first is the border, and nothing behind it is a control fact.
-        let control = key.iter().position(|byte| *byte == b'/') == key.len().checked_sub(1);
-        if control && !key.is_empty() { Route::All } else { Route::One(murmur2_partition(key, self.shards())) }
+        if is_control(key) {
+            Route::All
+        } else {
+            Route::One(murmur2_partition(key, self.shards()))
+        }
     }
 
     /// Ends all writers when everything handed in is durable: complete checkpoints, witnesses written.
@@ -214,7 +239,10 @@ impl Embedded {
             let shard = handle.shard();
             let ended = thread.join(STOP_WAIT).unwrap_or_else(|_| {
                 let what = format!("ending the writer of shard {shard}");
-                Err(IngestError::TooSlow { what, seconds: STOP_WAIT.as_secs() })
+                Err(IngestError::TooSlow {
+                    what,
+                    seconds: STOP_WAIT.as_secs(),
+                })
             });
             self.shards.closed(shard);
             result = result.and(ended);

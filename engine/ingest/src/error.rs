@@ -33,7 +33,9 @@ pub enum IngestError {
         shard: u32,
     },
     /// A view that knows more than the log, also after it was dropped.
-    #[error("shard {shard}: the view is at position {view}, the log ends before {log}: drop the view, it is built again from the log")]
+    #[error(
+        "shard {shard}: the view is at position {view}, the log ends before {log}: drop the view, it is built again from the log"
+    )]
     ViewAhead {
         /// The shard.
         shard: u32,

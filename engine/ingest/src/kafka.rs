@@ -17,12 +17,14 @@
 
 mod context;
 mod dead_headers;
+mod layout;
 mod partitions;
 mod publish;
 mod range;
 mod relay;
 mod relay_mark;
 mod settings;
+mod small_file;
 mod source;
 mod topics;
 

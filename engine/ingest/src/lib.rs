@@ -43,6 +43,7 @@ mod queue;
 mod receipt;
 mod recovery;
 mod requeue;
+mod route;
 mod shards;
 mod status;
 pub mod workload;
@@ -59,5 +60,6 @@ pub use requeue::{Rekey, Requeued, requeue_embedded, requeued};
 pub use shards::{MakeInline, OnShard, ShardEvent};
 pub use status::{ShardReport, ShardState, ShardStatus, SourceReport, Status};
 pub use writer::{
-    GROUP_BYTES_MAX, GROUP_FACTS_MAX, GROUP_WAIT, NotTaken, QUEUE_BATCHES_MAX, Stopping, Writer, WriterHandle, WriterOptions, WriterThread,
+    GROUP_BYTES_MAX, GROUP_FACTS_MAX, GROUP_WAIT, NotTaken, QUEUE_BATCHES_MAX, Stopping, Writer, WriterHandle, WriterOptions,
+    WriterThread,
 };

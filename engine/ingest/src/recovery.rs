@@ -24,11 +24,20 @@ pub(crate) enum Recovered {
 ///
 /// # Errors
 /// The view is ahead of the log, or one of the two can't be read or written.
-pub(crate) fn recover(log: &ShardLog, inline: &mut dyn Inline, status: &ShardStatus, stop: &AtomicBool) -> Result<Recovered, IngestError> {
+pub(crate) fn recover(
+    log: &ShardLog,
+    inline: &mut dyn Inline,
+    status: &ShardStatus,
+    stop: &AtomicBool,
+) -> Result<Recovered, IngestError> {
     let shard = log.shard();
     let (from, end) = (inline.next_position(), log.head().next_position);
     if from > end {
-        return Err(IngestError::ViewAhead { shard, view: from, log: end });
+        return Err(IngestError::ViewAhead {
+            shard,
+            view: from,
+            log: end,
+        });
     }
     let watch = Stopwatch::start();
     let mut logged = Stopwatch::start();
@@ -65,7 +74,12 @@ pub(crate) fn recover(log: &ShardLog, inline: &mut dyn Inline, status: &ShardSta
         return Err(short(log, next, end));
     }
     if done > 0 {
-        tracing::info!(shard, frames = done, seconds = watch.elapsed().as_secs_f32(), "the view is at the end of the log again");
+        tracing::info!(
+            shard,
+            frames = done,
+            seconds = watch.elapsed().as_secs_f32(),
+            "the view is at the end of the log again"
+        );
     }
     Ok(Recovered::Whole)
 }
@@ -73,7 +87,14 @@ pub(crate) fn recover(log: &ShardLog, inline: &mut dyn Inline, status: &ShardSta
 /// A scan that ends before the head has not shown everything.
 fn short(log: &ShardLog, next: Position, end: Position) -> IngestError {
     let detail = format!("the scan ended at {next}, the head says {end}");
-    StoreError::Corrupt { shard: log.shard(), path: log.path().to_path_buf(), position: next, key: "frames".into(), detail }.into()
+    StoreError::Corrupt {
+        shard: log.shard(),
+        path: log.path().to_path_buf(),
+        position: next,
+        key: "frames".into(),
+        detail,
+    }
+    .into()
 }
 
 enum Stop {

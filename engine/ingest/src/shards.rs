@@ -77,7 +77,15 @@ impl Shards {
         (self.on_shard)(shard, ShardEvent::Closed);
         self.store.drop_all_views(shard)?;
         let inline = make()?;
-        if ahead(inline.as_ref()) { Err(IngestError::ViewAhead { shard, view: inline.next_position(), log: end }) } else { Ok(inline) }
+        if ahead(inline.as_ref()) {
+            Err(IngestError::ViewAhead {
+                shard,
+                view: inline.next_position(),
+                log: end,
+            })
+        } else {
+            Ok(inline)
+        }
     }
 
     /// The writer of a shard has ended.

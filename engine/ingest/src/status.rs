@@ -151,7 +151,11 @@ impl ShardStatus {
         self.end_offset.store(end, Ordering::Release);
         let lag = (end - self.next_offset().max(0)).max(0);
         let last = self.last_timestamp_ms.load(Ordering::Acquire);
-        let age = if lag == 0 || last == UNKNOWN { 0 } else { now_ms.saturating_sub(last).max(0) };
+        let age = if lag == 0 || last == UNKNOWN {
+            0
+        } else {
+            now_ms.saturating_sub(last).max(0)
+        };
         metrics::lag(self.shard, lag, Duration::from_millis(age.unsigned_abs()));
     }
 }
@@ -159,6 +163,8 @@ impl ShardStatus {
 /// How the source is doing. Of an embedded log there is nothing to say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceReport {
+    /// There is one: a topic.
+    pub is_topic: bool,
     /// A broker answers.
     pub connected: bool,
     /// Partitions were assigned at least once.
@@ -204,7 +210,9 @@ impl Status {
     /// Why it is not ready, one line each; empty: it is.
     pub fn not_ready(&self) -> Vec<String> {
         let source = self.source();
+        let unassigned = source.is_topic && !source.assigned && source.ended.is_none();
         let mut reasons: Vec<String> = source.ended.into_iter().chain(source.last_error).collect();
+        reasons.extend(unassigned.then(|| "kafka: no partitions are assigned yet".to_owned()));
         for shard in self.shards() {
             match shard.state {
                 ShardState::Live => {}
@@ -248,10 +256,24 @@ mod tests {
         assert_eq!(status.not_ready(), ["shard 3 is recovering: 0 %"]);
         shard.set_state(ShardState::Live);
         assert!(status.not_ready().is_empty());
-        shard.set_state(ShardState::Stopped { reason: "disk full".into() });
+        shard.set_state(ShardState::Stopped {
+            reason: "disk full".into(),
+        });
         shard.set_state(ShardState::Stopped { reason: String::new() });
-        assert_eq!((shard.stopped(), shard.wait_recovered(Duration::ZERO)), (Some("disk full".into()), ShardState::Stopped { reason: "disk full".into() }));
-        assert_eq!(status.not_ready(), ["shard 3 is stopped: disk full"]);
+        assert_eq!(
+            (shard.stopped(), shard.wait_recovered(Duration::ZERO)),
+            (
+                Some("disk full".into()),
+                ShardState::Stopped {
+                    reason: "disk full".into()
+                }
+            )
+        );
+        status.update_source(|source| source.is_topic = true);
+        assert_eq!(
+            status.not_ready(),
+            ["kafka: no partitions are assigned yet", "shard 3 is stopped: disk full"]
+        );
     }
 
     #[test]

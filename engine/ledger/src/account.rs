@@ -110,7 +110,11 @@ pub struct Allocation {
 impl Lot {
     /// When a pending lot changes: it starts, ends before it starts, or is given up.
     pub fn due(&self) -> Instant {
-        if self.waits() { self.cancel_at } else { self.starts_at.min(self.expires_at) }
+        if self.waits() {
+            self.cancel_at
+        } else {
+            self.starts_at.min(self.expires_at)
+        }
     }
 
     /// Waits for fulfilment: it neither starts nor ends before that.
@@ -134,6 +138,14 @@ impl Lot {
                     .cmp(other.source.as_str())
                     .then_with(|| (self.rule, self.number).cmp(&(other.rule, other.number)))
             })
+    }
+
+    /// The order in which lots are used under a policy.
+    pub(crate) fn used_cmp(&self, other: &Lot, order: SpendOrder) -> Ordering {
+        match order {
+            SpendOrder::SoonestExpiry => self.spend_cmp(other),
+            SpendOrder::Oldest => self.oldest_cmp(other),
+        }
     }
 
     fn oldest_cmp(&self, other: &Lot) -> Ordering {

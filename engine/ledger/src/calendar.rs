@@ -133,7 +133,9 @@ impl YearDay {
 /// `base + duration`, then moved by `to`, in `zone`. Months are counted from `base` and clamp to the month's end;
 /// beyond the calendar's end: never.
 pub fn add(base: Instant, duration: Duration, to: To, zone: &Zone) -> Instant {
-    by_table(base, duration, to, zone).or_else(|| shifted(base, duration, to, zone)).unwrap_or(Instant::MAX)
+    by_table(base, duration, to, zone)
+        .or_else(|| shifted(base, duration, to, zone))
+        .unwrap_or(Instant::MAX)
 }
 
 /// The same where no transition of the zone is near.
@@ -148,7 +150,7 @@ fn by_table(base: Instant, duration: Duration, to: To, zone: &Zone) -> Option<In
     }
     day += i64::from(duration.days);
     if duration.micros != 0 || to == To::Exact {
-        let at = zone.from_wall(day * DAY + time)?;
+        let at = zone.at_wall(day * DAY + time)?;
         let at = Instant(at.0.checked_add(duration.micros)?);
         if to == To::Exact {
             return Some(at);
@@ -165,7 +167,7 @@ fn by_table(base: Instant, duration: Duration, to: To, zone: &Zone) -> Option<In
         To::QuarterEnd => zone::add_months(zone::days(year, (month - 1) / 3 * 3 + 1, 1), 3),
         To::YearEnd => zone::days(year + 1, 1, 1),
     };
-    zone.from_wall(rounded * DAY)
+    zone.at_wall(rounded * DAY)
 }
 
 fn shifted(base: Instant, duration: Duration, to: To, zone: &Zone) -> Option<Instant> {
@@ -234,13 +236,17 @@ fn next(base: Instant, days: &[YearDay], zone: &Zone, boundary: impl Fn(Date) ->
         .unwrap_or(Instant::MAX)
 }
 
-/// Days since 1970-01-01 of the local day that `at` lies in, with the instants at which that day starts and ends.
-pub fn local_day(at: Instant, zone: &Zone) -> (i32, Instant, Instant) {
-    let day = at.timestamp().to_zoned(zone.tz.clone()).date();
-    let number = day.since(Date::constant(1970, 1, 1)).map_or(0, |span| span.get_days());
-    let start = start_of(day, zone).unwrap_or(Instant::MIN);
-    let end = day.tomorrow().ok().and_then(|next| start_of(next, zone)).unwrap_or(Instant::MAX);
-    (number, start, end)
+/// Days since 1970-01-01 of the local day that `at` lies in.
+pub fn day_number(at: Instant, zone: &Zone) -> i32 {
+    match zone.to_wall(at) {
+        Some(wall) => wall.div_euclid(DAY) as i32,
+        None => at
+            .timestamp()
+            .to_zoned(zone.tz.clone())
+            .date()
+            .since(Date::constant(1970, 1, 1))
+            .map_or(0, |span| span.get_days()),
+    }
 }
 
 /// Monday = 0 … Sunday = 6, of the local day that `at` lies in.
@@ -262,10 +268,27 @@ mod tests {
     /// The table and jiff agree on every instant, near transitions and far from them.
     #[test]
     fn table_is_the_calendar() {
-        let roundings = [To::Exact, To::DayStart, To::DayEnd, To::WeekEnd, To::MonthEnd, To::QuarterEnd, To::YearEnd];
-        let durations = ["P0D", "P1D", "P14D", "P1M", "P12M", "P1Y1M3DT5H", "PT30H", "P1W"].map(|text| Duration::parse(text).expect("one"));
+        let roundings = [
+            To::Exact,
+            To::DayStart,
+            To::DayEnd,
+            To::WeekEnd,
+            To::MonthEnd,
+            To::QuarterEnd,
+            To::YearEnd,
+        ];
+        let durations =
+            ["P0D", "P1D", "P14D", "P1M", "P12M", "P1Y1M3DT5H", "PT30H", "P1W"].map(|text| Duration::parse(text).expect("one"));
         let mut by_the_table = 0;
-        for name in ["UTC", "Europe/London", "America/New_York", "Africa/Cairo", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia"] {
+        for name in [
+            "UTC",
+            "Europe/London",
+            "America/New_York",
+            "Africa/Cairo",
+            "Asia/Kolkata",
+            "Australia/Lord_Howe",
+            "Pacific/Apia",
+        ] {
             let zone = zone(name);
             let mut at = 86_400_000_000 * 9_000 + 12_345_678;
             while at < 86_400_000_000 * 21_000 {
@@ -274,9 +297,17 @@ mod tests {
                     let slow = shifted(Instant(at), duration, to, &zone);
                     let fast = by_table(Instant(at), duration, to, &zone);
                     by_the_table += usize::from(fast.is_some());
-                    assert!(fast.is_none() || fast == slow, "{name} {} {duration:?} {to:?}: {fast:?}, {slow:?}", Instant(at));
+                    assert!(
+                        fast.is_none() || fast == slow,
+                        "{name} {} {duration:?} {to:?}: {fast:?}, {slow:?}",
+                        Instant(at)
+                    );
                 }
-                let slow = Instant(at).timestamp().to_zoned(zone.tz.clone()).weekday().to_monday_zero_offset() as u8;
+                let slow = Instant(at)
+                    .timestamp()
+                    .to_zoned(zone.tz.clone())
+                    .weekday()
+                    .to_monday_zero_offset() as u8;
                 assert_eq!(weekday(Instant(at), &zone), slow);
             }
         }
@@ -376,12 +407,12 @@ mod tests {
 
     #[test]
     fn days_of_a_zone() {
-        let at = Instant::parse("2024-03-31T12:00:00Z").expect("instant");
-        let (number, start, end) = local_day(at, &zone("Europe/London"));
-        assert_eq!(
-            (number, start.to_string(), end.to_string()),
-            (19_813, "2024-03-31T00:00:00Z".into(), "2024-03-31T23:00:00Z".into())
-        );
-        assert_eq!(weekday(at, &zone("Europe/London")), 6);
+        let at = |text| Instant::parse(text).expect("instant");
+        let london = zone("Europe/London");
+        // Near a transition and far from one; 23:30 UTC in summer is tomorrow.
+        let days =
+            ["2024-03-31T12:00:00Z", "2024-07-01T22:59:59Z", "2024-07-01T23:00:00Z"].map(|text| day_number(at(text), &london));
+        assert_eq!(days, [19_813, 19_905, 19_906]);
+        assert_eq!(weekday(at("2024-03-31T12:00:00Z"), &london), 6);
     }
 }

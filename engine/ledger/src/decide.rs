@@ -27,7 +27,11 @@ pub struct Deciding<'a> {
 /// microsecond after it: decisions keep the order in which they were taken.
 pub fn decision_at(member: &Member, request: &Fact<'_>) -> Instant {
     let last = &member.last;
-    let after_last = if last.decision { Instant(last.at.0.saturating_add(1)) } else { last.at };
+    let after_last = if last.decision {
+        Instant(last.at.0.saturating_add(1))
+    } else {
+        last.at
+    };
     request.occurred_at.max(after_last)
 }
 
@@ -43,7 +47,9 @@ pub fn decide<'a>(member: &'a Member, records: &'a Records, request: &'a Fact<'_
         secret: with.secret,
     });
     let reversed = match &request.body {
-        Body::RedemptionReversed { redemption_id, .. } => kept(member, records, RecordKey::new(Kind::RedemptionRequested, redemption_id)),
+        Body::RedemptionReversed { redemption_id, .. } => {
+            kept(member, records, RecordKey::new(Kind::RedemptionRequested, redemption_id))
+        }
         _ => None,
     };
     let ledger = match &request.body {
@@ -198,7 +204,9 @@ impl Case<'_, '_> {
         let starts = adjusted.starts.map_or(self.at, |when| self.instant(when, self.at));
         let expires = match adjusted.expires {
             None => self.rules.expires_at(&self.rules.life, self.at, starts.max(self.at)),
-            Some(When::After { .. }) => adjusted.expires.map_or(Instant::MAX, |when| self.instant(when, starts.max(self.at))),
+            Some(When::After { .. }) => adjusted
+                .expires
+                .map_or(Instant::MAX, |when| self.instant(when, starts.max(self.at))),
             Some(when) => self.instant(when, self.at),
         };
         refuse_if(
@@ -264,19 +272,22 @@ impl Case<'_, '_> {
 
     /// A coupon that was used up, revoked or ended can't be held; without a coupon there is nothing in the way.
     fn still_open(&self, redemption: &Kept) -> Result<(), Rejection> {
-        match redemption.coupon.as_ref().map(|coupon| coupon.status()) {
-            None | Some(CouponStatus::Issued | CouponStatus::Reserved) => Ok(()),
-            Some(CouponStatus::Used) => Err(Rejection::CouponAlreadyUsed),
-            Some(CouponStatus::Revoked) => Err(Rejection::CouponRevoked),
-            Some(CouponStatus::Expired) => Err(Rejection::CouponExpired),
+        let Some(coupon) = &redemption.coupon else { return Ok(()) };
+        // Revoked or ended it may be as well: the first reason in the list is said.
+        refuse_if(coupon.used_by.len() >= coupon.uses as usize, Rejection::CouponAlreadyUsed)?;
+        match coupon.status() {
+            CouponStatus::Issued | CouponStatus::Reserved => Ok(()),
+            CouponStatus::Used => Err(Rejection::CouponAlreadyUsed),
+            CouponStatus::Revoked => Err(Rejection::CouponRevoked),
+            CouponStatus::Expired => Err(Rejection::CouponExpired),
         }
     }
 
     /// To be taken back it must not have been used at all, not even once of many times.
     fn still_whole(&self, redemption: &Kept) -> Result<(), Rejection> {
-        self.still_open(redemption)?;
         let used = redemption.coupon.as_ref().is_some_and(|coupon| !coupon.used_by.is_empty());
-        refuse_if(used, Rejection::CouponAlreadyUsed)
+        refuse_if(used, Rejection::CouponAlreadyUsed)?;
+        self.still_open(redemption)
     }
 
     fn issue(&self, rule: &CouponRule, value: SmolStr, natural_id: &str) -> IssuedCoupon {

@@ -271,7 +271,12 @@ pub fn needs(member: &Member, records: &Records, fact: &Fact<'_>) -> Needs {
     };
     match &fact.body {
         Body::OrderPlaced(placed) => {
-            want(RecordKey::order(placed.order_id));
+            let key = RecordKey::order(placed.order_id);
+            want(key);
+            // A cancellation that waited undoes what is tied to the order.
+            if let Some(Record::Order(order)) = records.peek(key).filter(|_| records.has(key)) {
+                order.tied.iter().filter(|_| order.cancelled).for_each(|&tied| want(tied));
+            }
             placed
                 .coupons
                 .iter()

@@ -140,8 +140,18 @@ mod tests {
         assert_eq!(rate.apply(19_999, Rounding::Floor), 249);
         assert_eq!(rate.apply(19_999, Rounding::Ceil), 250);
         // Beyond 64 bits the same.
-        let huge = Ratio { num: 3 << 70, den: 2 << 70 };
-        assert_eq!((huge.apply(1, Rounding::Floor), huge.apply(1, Rounding::HalfEven), huge.apply(3, Rounding::HalfEven)), (1, 2, 4));
+        let huge = Ratio {
+            num: 3 << 70,
+            den: 2 << 70,
+        };
+        assert_eq!(
+            (
+                huge.apply(1, Rounding::Floor),
+                huge.apply(1, Rounding::HalfEven),
+                huge.apply(3, Rounding::HalfEven)
+            ),
+            (1, 2, 4)
+        );
         let half = Ratio::new(1, 2);
         let all =
             |amount| [Rounding::Floor, Rounding::HalfUp, Rounding::HalfEven, Rounding::Ceil].map(|how| half.apply(amount, how));

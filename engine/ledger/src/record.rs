@@ -157,6 +157,8 @@ pub struct Award {
     pub points: i64,
     /// Numbers of the lots.
     pub lots: Vec<u32>,
+    /// Points in lots that never started: waiting for fulfilment, or given up without it.
+    pub waiting: i64,
 }
 
 /// A redemption, or a grant: what was promised.

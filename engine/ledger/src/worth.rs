@@ -121,21 +121,26 @@ pub fn left_of(line: &OrderLine, refunds: &[LineRefund]) -> (i64, i64) {
 
 /// What is left of the whole order's amount: lines, tax and shipping, minus all refunds.
 pub fn amount_left(order: &Order, placed: &Placed) -> i64 {
-    let lines: i64 = placed.lines.iter().map(|line| line.value - refunded(line, &order.refunds).1).sum();
+    let lines: i64 = placed
+        .lines
+        .iter()
+        .map(|line| line.value - refunded(line, &order.refunds).1)
+        .sum();
     (lines + placed.tax + placed.shipping - off_lines(order, placed)).max(0)
 }
 
 /// Pieces and minor units that were refunded on a line: in the order of the refunds, each takes at most the pieces that are left.
-/// An amount that was given counts; pieces without one are worth their share of the line, by the cumulative number of pieces.
+/// An amount that was given counts; pieces without one are worth their share of the line, by how many there are of them in all.
 fn refunded(line: &OrderLine, refunds: &[LineRefund]) -> (i64, i64) {
-    let (mut pieces, mut amount) = (0, 0);
+    let (mut pieces, mut by_share, mut amount) = (0, 0, 0);
     for refund in refunds.iter().filter(|refund| refund.line_id == line.line_id) {
-        let before = pieces;
-        pieces = (pieces + refund.pieces).min(line.quantity);
-        let up_to = |pieces: i64| (i128::from(line.value) * i128::from(pieces) / i128::from(line.quantity.max(1))) as i64;
-        amount += if refund.by_share { up_to(pieces) - up_to(before) } else { refund.amount };
+        let part = refund.pieces.min(line.quantity - pieces);
+        pieces += part;
+        by_share += if refund.by_share { part } else { 0 };
+        amount += refund.amount;
     }
-    (pieces, amount)
+    let share = i128::from(line.value) * i128::from(by_share) / i128::from(line.quantity.max(1));
+    (pieces, amount + share as i64)
 }
 
 fn off_lines(order: &Order, placed: &Placed) -> i64 {

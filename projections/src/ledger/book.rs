@@ -70,7 +70,12 @@ impl Ledger {
     /// Judges a request (on what is known before its position) and books the fact.
     pub(super) fn book(&mut self, tiers: &mut Tiers, booking: &Booking<'_>) -> Result<Verdict, ProjectionError> {
         let slot = self.open_slot(tiers, booking)?;
-        let decision = booking.candidate.fact.kind.is_request().then(|| self.decide(tiers, slot, booking));
+        let decision = booking
+            .candidate
+            .fact
+            .kind
+            .is_request()
+            .then(|| self.decide(tiers, slot, booking));
         let (late, parked) = self.fold(tiers, slot, booking, decision.as_ref())?;
         Ok(Verdict::New { decision, late, parked })
     }
@@ -141,7 +146,13 @@ impl Ledger {
     }
 
     /// In order: on top of what is there.
-    fn fold_on(&mut self, tiers: &mut Tiers, slot: u32, booking: &Booking<'_>, decision: Option<&Decision>) -> Result<bool, ProjectionError> {
+    fn fold_on(
+        &mut self,
+        tiers: &mut Tiers,
+        slot: u32,
+        booking: &Booking<'_>,
+        decision: Option<&Decision>,
+    ) -> Result<bool, ProjectionError> {
         let (mut codes, mut parts) = (Vec::new(), SmallVec::new());
         let Tiers { live, totals, .. } = &mut *tiers;
         let of = &mut live.slots[slot as usize];
@@ -204,6 +215,9 @@ impl Ledger {
 /// Notes where the entries are that were appended to the arena's open chunk.
 pub(super) fn keep_parts(of: &mut Slot, arena: &Arena, parts: &[(u32, usize)], end: usize) {
     let ends = parts.iter().skip(1).map(|(_, start)| *start).chain([end]);
-    let kept = parts.iter().zip(ends).map(|((first, start), end)| PagePart { first: *first, span: arena.span(*start, end) });
+    let kept = parts.iter().zip(ends).map(|((first, start), end)| PagePart {
+        first: *first,
+        span: arena.span(*start, end),
+    });
     of.pages.extend(kept);
 }

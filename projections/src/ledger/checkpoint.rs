@@ -140,7 +140,11 @@ fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
     });
     let states = slots().map(|(_, slot)| named(slot, keys::member, |row| codec::write(&slot.state, row)));
     let records = slots().flat_map(|(number, slot)| records(tier, number, slot));
-    let pages = slots().flat_map(|(number, slot)| replaced.get(&number).map_or_else(|| pages(tier, slot), |(pages, _)| pages.clone()));
+    let pages = slots().flat_map(|(number, slot)| {
+        replaced
+            .get(&number)
+            .map_or_else(|| pages(tier, slot), |(pages, _)| pages.clone())
+    });
     let index = slots().flat_map(|(number, slot)| {
         replaced
             .get(&number)

@@ -179,7 +179,9 @@ impl Asking {
     }
 
     fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.keys.iter().map(|((start, end), _)| &self.bytes[*start as usize..*end as usize])
+        self.keys
+            .iter()
+            .map(|((start, end), _)| &self.bytes[*start as usize..*end as usize])
     }
 }
 

@@ -33,13 +33,29 @@ pub(super) fn in_other_orders(story: &Story, desk: &mut Desk) -> Result<Vec<Diff
         desk.deliver_group(&told.collect::<Vec<_>>())?;
         let mut differences = Vec::new();
         for (step, expect) in &expectations {
-            differences.extend(ask(desk, &story.rules.program, &other_member(&step.member, number), step.number, step.at, expect, None)?);
+            differences.extend(ask(
+                desk,
+                &story.rules.program,
+                &other_member(&step.member, number),
+                step.number,
+                step.at,
+                expect,
+                None,
+            )?);
         }
         for member in story.members() {
             let member = other_member(member, number);
-            for broken in desk.reader()?.broken_invariants(&story.rules.program, &member, Instant(i64::MAX - 1))? {
+            for broken in desk
+                .reader()?
+                .broken_invariants(&story.rules.program, &member, Instant(i64::MAX - 1))?
+            {
                 let (what, expected) = ("invariants".to_string(), "all hold".to_string());
-                differences.push(Difference { step: 0, what, expected, found: broken });
+                differences.push(Difference {
+                    step: 0,
+                    what,
+                    expected,
+                    found: broken,
+                });
             }
         }
         if !differences.is_empty() {
@@ -84,13 +100,16 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
 
 /// The next in lexical order; false when there is none.
 fn next_permutation(order: &mut [usize]) -> bool {
-    let Some(pivot) = (1..order.len()).rev().find(|&index| order[index - 1] < order[index]) else { return false };
-    let Some(swap) = (pivot..order.len()).rev().find(|&index| order[index] > order[pivot - 1]) else { return false };
+    let Some(pivot) = (1..order.len()).rev().find(|&index| order[index - 1] < order[index]) else {
+        return false;
+    };
+    let Some(swap) = (pivot..order.len()).rev().find(|&index| order[index] > order[pivot - 1]) else {
+        return false;
+    };
     order.swap(pivot - 1, swap);
     order[pivot..].reverse();
     true
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -104,7 +123,10 @@ mod tests {
         let nine = orders(9);
         assert_eq!(nine.len(), SHUFFLES);
         assert!(nine.iter().collect::<BTreeSet<_>>().len() > SHUFFLES - 5);
-        assert!(nine.iter().all(|order| order.iter().copied().collect::<BTreeSet<_>>().len() == 9));
+        assert!(
+            nine.iter()
+                .all(|order| order.iter().copied().collect::<BTreeSet<_>>().len() == 9)
+        );
         assert_eq!((orders(0), orders(1)), (vec![vec![]], vec![vec![0]]));
     }
 }

@@ -19,7 +19,9 @@ pub(super) fn page(readers: &Readers, after: (u32, u64), limit: usize, all: bool
         let mut from = if shard == after.0 { after.1 + 1 } else { 1 };
         loop {
             let letters = open.log.dead_letters(from, SCAN_ROWS)?;
-            let Some(end) = letters.last().map(|letter| letter.seq) else { break };
+            let Some(end) = letters.last().map(|letter| letter.seq) else {
+                break;
+            };
             for letter in letters.iter().filter(|letter| all || letter.status == DeadStatus::Open) {
                 if rows.len() == limit {
                     return Ok(json!({ "dead_letters": rows, "next_page_token": token(&format!("{}/{}", last.0, last.1)) }));
@@ -41,7 +43,10 @@ pub(super) fn one(readers: &Readers, shard: u32, seq: u64) -> Result<Value, Prob
     let message = original(&letter.letter);
     let mut row = letter_row(shard, &letter);
     row.insert("sent_at_ms".into(), json!(message.timestamp_ms));
-    let headers = message.headers.iter().map(|(name, value)| json!({ "name": name, "value": value.map(shown) }));
+    let headers = message
+        .headers
+        .iter()
+        .map(|(name, value)| json!({ "name": name, "value": value.map(shown) }));
     row.insert("headers".into(), Value::Array(headers.collect()));
     row.insert("value".into(), json!(message.value.map(shown)));
     Ok(Value::Object(row))
@@ -60,7 +65,10 @@ pub fn letter_row(shard: u32, row: &DeadRow) -> Map<String, Value> {
     object.insert("topic".into(), json!(letter.topic));
     object.insert("partition".into(), json!(letter.partition));
     object.insert("offset".into(), json!(letter.offset));
-    object.insert("first_position".into(), json!(letter.first_position.map(|position| position.0)));
+    object.insert(
+        "first_position".into(),
+        json!(letter.first_position.map(|position| position.0)),
+    );
     object
 }
 
@@ -78,6 +86,9 @@ mod tests {
 
     #[test]
     fn bytes_are_shown_as_what_they_are() {
-        assert_eq!((shown("ü\n{}".as_bytes()), shown(&[0, 255]), shown(b"")), ("ü\n{}".to_owned(), "0x00ff".to_owned(), String::new()));
+        assert_eq!(
+            (shown("ü\n{}".as_bytes()), shown(&[0, 255]), shown(b"")),
+            ("ü\n{}".to_owned(), "0x00ff".to_owned(), String::new())
+        );
     }
 }

@@ -17,7 +17,9 @@ fn known(readers: &Readers, program: &str) -> Result<(), Problem> {
     if programs(readers).contains(program) {
         return Ok(());
     }
-    Err(Problem::not_found(format!("there is no program {program}; bring a ruleset of it into force with `accrue rules activate`")))
+    Err(Problem::not_found(format!(
+        "there is no program {program}; bring a ruleset of it into force with `accrue rules activate`"
+    )))
 }
 
 pub(super) fn totals(readers: &Readers, program: &str, by: Option<&str>, at: Instant) -> Result<Value, Problem> {
@@ -26,7 +28,10 @@ pub(super) fn totals(readers: &Readers, program: &str, by: Option<&str>, at: Ins
         None => status(readers, program, at),
         Some("day") => rows(readers, program, at, 10),
         Some("month") => rows(readers, program, at, 7),
-        Some(other) => Err(Problem::new("bad_request", format!("by is {other:?}, it has to be day or month"))),
+        Some(other) => Err(Problem::new(
+            "bad_request",
+            format!("by is {other:?}, it has to be day or month"),
+        )),
     }
 }
 
@@ -45,7 +50,12 @@ fn status(readers: &Readers, program: &str, at: Instant) -> Result<Value, Proble
 }
 
 fn told(sum: &Sums) -> Value {
-    Value::Object(numbers(sum).into_iter().map(|(name, points)| (name.to_owned(), json!(points))).collect())
+    Value::Object(
+        numbers(sum)
+            .into_iter()
+            .map(|(name, points)| (name.to_owned(), json!(points)))
+            .collect(),
+    )
 }
 
 fn numbers(sum: &Sums) -> [(&'static str, i64); 10] {
@@ -81,7 +91,9 @@ fn rows(readers: &Readers, program: &str, at: Instant, cut: usize) -> Result<Val
                 points: BTreeMap::new(),
                 entries: 0,
             });
-            row.points.iter().for_each(|(kind, points)| *sum.points.entry(kind).or_default() += points);
+            row.points
+                .iter()
+                .for_each(|(kind, points)| *sum.points.entry(kind).or_default() += points);
             sum.entries += row.entries;
         }
     }
@@ -97,7 +109,9 @@ pub(super) fn rulesets(readers: &Readers, program: &str, now: Instant) -> Result
     let mut shown: Option<Vec<Value>> = None;
     let mut same = true;
     for open in readers.ready()? {
-        let Some(timeline) = open.reader.timeline(program) else { continue };
+        let Some(timeline) = open.reader.timeline(program) else {
+            continue;
+        };
         let in_force = timeline.at(now).map(|rules| rules.tag());
         let rows = timeline.activations().iter().map(|activation| {
             let rules = &activation.ruleset;

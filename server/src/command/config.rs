@@ -15,12 +15,17 @@ pub(super) fn run(ctx: &Ctx, command: &ConfigCommand) -> Result<()> {
     match command {
         // It was read and checked before any command began.
         ConfigCommand::Check => {
-            eprintln!("the configuration is right: {} keys are chosen, the others have their defaults", shown.iter().filter(chosen).count());
+            eprintln!(
+                "the configuration is right: {} keys are chosen, the others have their defaults",
+                shown.iter().filter(chosen).count()
+            );
             Ok(())
         }
         ConfigCommand::Show { effective } => {
             let rows = shown.iter().filter(|row| *effective || chosen(row));
-            let rows: Vec<Value> = rows.map(|row| json!({ "key": row.key, "value": row.value, "from": row.origin.to_string() })).collect();
+            let rows: Vec<Value> = rows
+                .map(|row| json!({ "key": row.key, "value": row.value, "from": row.origin.to_string() }))
+                .collect();
             ctx.printer.rows(&json!({ "keys": rows }), &rows, &ROWS)
         }
     }

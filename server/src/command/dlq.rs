@@ -36,7 +36,7 @@ pub(super) fn run(ctx: &Ctx, dlq: Dlq) -> Result<()> {
 }
 
 fn letters(answers: &Answers, all: bool, limit: usize) -> Result<(Vec<Value>, bool)> {
-    pages("dead_letters", limit, |limit, after| {
+    pages("dead_letters", answers.page_rows(), limit, |limit, after| {
         let after = match after {
             "" => (0, 0),
             text => parse(text)?,
@@ -46,7 +46,9 @@ fn letters(answers: &Answers, all: bool, limit: usize) -> Result<(Vec<Value>, bo
 }
 
 fn parse(letter: &str) -> Result<(u32, u64)> {
-    let parsed = letter.split_once('/').and_then(|(shard, seq)| Some((shard.parse().ok()?, seq.parse().ok()?)));
+    let parsed = letter
+        .split_once('/')
+        .and_then(|(shard, seq)| Some((shard.parse().ok()?, seq.parse().ok()?)));
     parsed.ok_or_else(|| anyhow!("{letter:?} names no dead letter"))
 }
 
@@ -56,12 +58,22 @@ fn show(ctx: &Ctx, answer: &Value) -> Result<()> {
     }
     let style = ctx.printer.style;
     let mut page = String::new();
-    for (name, value) in answer.as_object().into_iter().flatten().filter(|(name, value)| !value.is_null() && !matches!(name.as_str(), "headers" | "value")) {
+    for (name, value) in answer
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, value)| !value.is_null() && !matches!(name.as_str(), "headers" | "value"))
+    {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         page += &format!("{}  {value}\n", style.dim(&format!("{name:<15}")));
     }
     for header in answer["headers"].as_array().into_iter().flatten() {
-        page += &format!("{}  {}: {}\n", style.dim("header         "), header["name"].as_str().unwrap_or_default(), header["value"].as_str().unwrap_or("(none)"));
+        page += &format!(
+            "{}  {}: {}\n",
+            style.dim("header         "),
+            header["name"].as_str().unwrap_or_default(),
+            header["value"].as_str().unwrap_or("(none)")
+        );
     }
     page += &format!("\n{}\n", answer["value"].as_str().unwrap_or("(no value)"));
     ctx.printer.text(&page)
@@ -73,7 +85,10 @@ fn requeue(ctx: &Ctx, mut named: Vec<(u32, u64)>, code: Option<&str>, all: bool)
         let answers = ctx.answers()?;
         let (rows, _) = letters(&answers, false, usize::MAX)?;
         let wanted = rows.iter().filter(|row| code.is_none_or(|code| row["code"] == code));
-        named = wanted.filter_map(|row| row["letter"].as_str()).map(parse).collect::<Result<_>>()?;
+        named = wanted
+            .filter_map(|row| row["letter"].as_str())
+            .map(parse)
+            .collect::<Result<_>>()?;
     }
     let hand = match (&ctx.url, &ctx.config.kafka) {
         (None, Some(_)) => Hand::for_letters(&ctx.config)?,
@@ -87,8 +102,17 @@ fn requeue(ctx: &Ctx, mut named: Vec<(u32, u64)>, code: Option<&str>, all: bool)
         rows.push(json!({ "letter": format!("{shard}/{seq}"), "receipt": receipt }));
     }
     hand.close()?;
-    let columns = [text("letter", "/letter"), text("outcome", "/receipt/outcome"), text("code", "/receipt/code"), text("detail", "/receipt/detail")];
-    ctx.printer.rows(&json!({ "requeued": rows, "outcomes": summary.json()["outcomes"] }), &rows, &columns)
+    let columns = [
+        text("letter", "/letter"),
+        text("outcome", "/receipt/outcome"),
+        text("code", "/receipt/code"),
+        text("detail", "/receipt/detail"),
+    ];
+    ctx.printer.rows(
+        &json!({ "requeued": rows, "outcomes": summary.json()["outcomes"] }),
+        &rows,
+        &columns,
+    )
 }
 
 fn must_exist_or_url(ctx: &Ctx) -> Result<()> {

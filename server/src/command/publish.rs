@@ -2,6 +2,7 @@
 
 use super::Ctx;
 use crate::cli::Publish;
+use crate::failure::Failure;
 use crate::intake::{Hand, Summary};
 use crate::print::{Column, Printer, right, text};
 use crate::progress;
@@ -13,6 +14,9 @@ use std::path::Path;
 const ROWS: [Column; 2] = [text("outcome", "/outcome"), right("facts", "/facts")];
 
 pub(super) fn run(ctx: &Ctx, publish: &Publish) -> Result<()> {
+    for path in publish.files.iter().filter(|path| *path != Path::new("-")) {
+        std::fs::metadata(path).map_err(|error| Failure::usage(format!("can't read {}: {error}", path.display())))?;
+    }
     let hand = Hand::open(&ctx.config, ctx.url.as_deref(), publish.kafka)?;
     let mut summary = Summary::default();
     let mut outcome = Ok(());
@@ -31,8 +35,16 @@ pub(super) fn run(ctx: &Ctx, publish: &Publish) -> Result<()> {
 
 fn one(hand: &Hand, path: &Path, summary: &mut Summary) -> Result<()> {
     let stdin = path == Path::new("-");
-    let mut file = if stdin { FactsFile::read("standard input", std::io::stdin())? } else { FactsFile::open(path)? };
-    let name = if stdin { "standard input".to_owned() } else { path.display().to_string() };
+    let mut file = if stdin {
+        FactsFile::read("standard input", std::io::stdin())?
+    } else {
+        FactsFile::open(path)?
+    };
+    let name = if stdin {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    };
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let bar = progress::bytes("publishing", size);
     let mut read = 0;
@@ -61,7 +73,11 @@ pub(super) fn show(printer: &Printer, summary: &Summary) -> Result<()> {
     for trouble in summary.troubles() {
         eprintln!("{trouble}");
     }
-    let rows: Vec<Value> = summary.rows().into_iter().map(|(outcome, facts)| json!({ "outcome": outcome, "facts": facts })).collect();
+    let rows: Vec<Value> = summary
+        .rows()
+        .into_iter()
+        .map(|(outcome, facts)| json!({ "outcome": outcome, "facts": facts }))
+        .collect();
     printer.rows(&summary.json(), &rows, &ROWS)
 }
 
@@ -69,6 +85,9 @@ pub(super) fn show(printer: &Printer, summary: &Summary) -> Result<()> {
 pub(super) fn end(summary: &Summary) -> Result<()> {
     match summary.count("refused") + summary.count("conflict") + summary.count("failed") {
         0 => Ok(()),
-        count => Err(anyhow!("{count} of {} could not be booked; `accrue dlq list` has them", summary.total())),
+        count => Err(anyhow!(
+            "{count} of {} could not be booked; `accrue dlq list` has them",
+            summary.total()
+        )),
     }
 }

@@ -35,8 +35,13 @@ pub(super) fn run(ctx: &Ctx) -> Result<()> {
         let shard = open.reader.shard();
         let total = open.log.head().next_position.0.saturating_sub(1);
         let bar = progress::facts("verifying", total);
-        let scratch = tempfile::Builder::new().prefix("verify-").tempdir_in(&ctx.config.data_dir).context("can't make a folder for the second derivation")?;
-        let report = verify(&local.store, &open.reader, ctx.config.ledger, scratch.path(), |position| bar.set_position(position.0));
+        let scratch = tempfile::Builder::new()
+            .prefix("verify-")
+            .tempdir_in(&ctx.config.data_dir)
+            .context("can't make a folder for the second derivation")?;
+        let report = verify(&local.store, &open.reader, ctx.config.ledger, scratch.path(), |position| {
+            bar.set_position(position.0)
+        });
         bar.finish_and_clear();
         reports.push(report.with_context(|| format!("shard {shard}"))?);
     }
@@ -45,10 +50,15 @@ pub(super) fn run(ctx: &Ctx) -> Result<()> {
 
 fn show(ctx: &Ctx, reports: &[Report]) -> Result<()> {
     let rows: Vec<Value> = reports.iter().map(row).collect();
-    let broken: Vec<String> = reports.iter().flat_map(|report| report.broken.iter().map(|broken| format!("shard {}: {broken}", report.shard))).collect();
+    let broken: Vec<String> = reports
+        .iter()
+        .flat_map(|report| report.broken.iter().map(|broken| format!("shard {}: {broken}", report.shard)))
+        .collect();
     let whole = json!({ "holds": broken.is_empty(), "shards": reports });
     ctx.printer.rows(&whole, &rows, &ROWS)?;
-    let (members, consumed) = reports.iter().fold((0, 0), |(members, consumed), report| (members + report.members, consumed + report.consumed));
+    let (members, consumed) = reports.iter().fold((0, 0), |(members, consumed), report| {
+        (members + report.members, consumed + report.consumed)
+    });
     if broken.is_empty() {
         if ctx.printer.output() == Output::Table {
             let told = format!(
@@ -67,7 +77,11 @@ fn show(ctx: &Ctx, reports: &[Report]) -> Result<()> {
 }
 
 fn row(report: &Report) -> Value {
-    let digests: Vec<String> = report.live.iter().map(|(program, digest)| format!("{program}:{}", digest.chars().take(16).collect::<String>())).collect();
+    let digests: Vec<String> = report
+        .live
+        .iter()
+        .map(|(program, digest)| format!("{program}:{}", digest.chars().take(16).collect::<String>()))
+        .collect();
     json!({
         "shard": report.shard,
         "frames": report.frames,

@@ -16,16 +16,24 @@ type Body = Result<Bytes, BytesRejection>;
 /// One fact, or an array of them; answered when all are durable.
 pub(super) async fn facts(State(service): State<Service>, body: Body) -> Result<Json<Value>, Problem> {
     let body = body.map_err(|error| match error.status().as_u16() {
-        413 => Problem::new("body_too_large", format!("a body has at most {} bytes", service.0.limits.body_bytes_max)),
+        413 => Problem::new(
+            "body_too_large",
+            format!("a body has at most {} bytes", service.0.limits.body_bytes_max),
+        ),
         _ => Problem::new("bad_request", error.body_text()),
     })?;
     let answered = service.work(move |service| {
         let embedded = service.0.door.embedded()?;
         let (facts, one) = split(&body, service.0.limits.facts_max)?;
         let mut publisher = embedded.publisher().with_receipts();
-        let stopped = |error: accrue_ingest::IngestError| Problem::new("shard_stopped", error.to_string());
+        let stopped = Problem::from;
         for fact in &facts {
-            publisher.push(&Message { value: Some(fact), ..Message::default() }).map_err(stopped)?;
+            publisher
+                .push(&Message {
+                    value: Some(fact),
+                    ..Message::default()
+                })
+                .map_err(stopped)?;
         }
         publisher.flush().map_err(stopped)?;
         let mut receipts: Vec<Value> = Vec::with_capacity(facts.len());
@@ -56,12 +64,21 @@ fn split(body: &[u8], facts_max: usize) -> Result<(Vec<&[u8]>, bool), Problem> {
             serde_json::from_slice::<IgnoredAny>(bare).map_err(invalid)?;
             let facts = entries(bare);
             if facts.len() > facts_max {
-                return Err(Problem::new("too_many_facts", format!("{} facts, a request has at most {facts_max}", facts.len())));
+                return Err(Problem::new(
+                    "too_many_facts",
+                    format!("{} facts, a request has at most {facts_max}", facts.len()),
+                ));
             }
             Ok((facts, false))
         }
-        None => Err(Problem::new("bad_request", "the body is empty: send one fact as a json object, or an array of them")),
-        Some(_) => Err(Problem::new("unsupported_encoding", "send one fact as a json object, or an array of them; docs/http.md has examples")),
+        None => Err(Problem::new(
+            "bad_request",
+            "the body is empty: send one fact as a json object, or an array of them",
+        )),
+        Some(_) => Err(Problem::new(
+            "unsupported_encoding",
+            "send one fact as a json object, or an array of them; docs/http.md has examples",
+        )),
     }
 }
 
@@ -74,13 +91,20 @@ fn entries(array: &[u8]) -> Vec<&[u8]> {
         let Some(Ok(_)) = values.next() else { break };
         let end = at + values.byte_offset();
         found.push(array[at..end].trim_ascii());
-        at = end + array[end..].iter().position(|byte| *byte == b',').map_or(array.len(), |comma| comma + 1);
+        at = end
+            + array[end..]
+                .iter()
+                .position(|byte| *byte == b',')
+                .map_or(array.len(), |comma| comma + 1);
     }
     found
 }
 
 /// A dead letter, handed in again.
-pub(super) async fn requeue(State(service): State<Service>, path: Result<Path<(u32, u64)>, PathRejection>) -> Result<Json<Value>, Problem> {
+pub(super) async fn requeue(
+    State(service): State<Service>,
+    path: Result<Path<(u32, u64)>, PathRejection>,
+) -> Result<Json<Value>, Problem> {
     let Path((shard, seq)) = path.map_err(|error| Problem::new("bad_request", error.body_text()))?;
     let answered = service.work(move |service| {
         let missing = || Problem::not_found(format!("there is no dead letter {shard}/{seq}"));
@@ -97,18 +121,30 @@ mod tests {
 
     fn facts(body: &str, max: usize) -> Result<(Vec<String>, bool), Problem> {
         let (facts, one) = split(body.as_bytes(), max)?;
-        Ok((facts.iter().map(|fact| String::from_utf8_lossy(fact).into_owned()).collect(), one))
+        Ok((
+            facts.iter().map(|fact| String::from_utf8_lossy(fact).into_owned()).collect(),
+            one,
+        ))
     }
 
     #[test]
     fn bodies() {
         assert_eq!(facts(" {\"a\": [1, 2]}\n", 1), Ok((vec!["{\"a\": [1, 2]}".to_owned()], true)));
-        assert_eq!(facts("[ {\"a\": [1,2]} ,\n {\"b\":\",\"},3]", 3), Ok((vec!["{\"a\": [1,2]}".into(), "{\"b\":\",\"}".into(), "3".into()], false)));
+        assert_eq!(
+            facts("[ {\"a\": [1,2]} ,\n {\"b\":\",\"},3]", 3),
+            Ok((vec!["{\"a\": [1,2]}".into(), "{\"b\":\",\"}".into(), "3".into()], false))
+        );
         assert_eq!(facts("[]", 0), Ok((vec![], false)));
         let code = |body| facts(body, 2).map(|_| ()).map_err(|problem| problem.code);
         assert_eq!(code("[1,2]"), Ok(()));
         assert_eq!(code("[1,2,3]"), Err("too_many_facts".into()));
-        for (body, expected) in [("{\"a\":1", "invalid_json"), ("[1,]", "invalid_json"), ("{}x", "invalid_json"), ("", "bad_request"), ("a=1", "unsupported_encoding")] {
+        for (body, expected) in [
+            ("{\"a\":1", "invalid_json"),
+            ("[1,]", "invalid_json"),
+            ("{}x", "invalid_json"),
+            ("", "bad_request"),
+            ("a=1", "unsupported_encoding"),
+        ] {
             assert_eq!(code(body), Err(expected.into()), "{body}");
         }
     }

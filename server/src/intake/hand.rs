@@ -59,12 +59,18 @@ impl Straight {
     pub fn open(config: &Config, store: Store) -> Result<Straight> {
         if store.embedded_shards().is_none() {
             let path = config.data_dir.display();
-            return Err(Failure::usage(format!("the store {path} is filled from Kafka: publish to its topic (--kafka)")));
+            return Err(Failure::usage(format!(
+                "the store {path} is filled from Kafka: publish to its topic (--kafka)"
+            )));
         }
         let readers = Readers::default();
         readers.set_spread(store.embedded_shards());
         let embedded = Embedded::open(&store, readers.make_inline(config.ledger), options(config, &readers))?;
-        Ok(Straight { readers, embedded, _store: store })
+        Ok(Straight {
+            readers,
+            embedded,
+            _store: store,
+        })
     }
 
     /// The log.
@@ -83,7 +89,11 @@ impl Straight {
 
 /// How an embedded log works under a configuration.
 pub fn options(config: &Config, readers: &Readers) -> EmbeddedOptions {
-    EmbeddedOptions { writer: writer(config, readers), on_shard: readers.on_shard(), ..EmbeddedOptions::default() }
+    EmbeddedOptions {
+        writer: writer(config, readers),
+        on_shard: readers.on_shard(),
+        ..EmbeddedOptions::default()
+    }
 }
 
 /// How writers work under a configuration.
@@ -122,7 +132,9 @@ impl Hand {
     pub fn for_letters(config: &Config) -> Result<Hand> {
         match find(config)? {
             Found::Service(client) => Ok(Hand::Service(client)),
-            Found::Store(store) if store.embedded_shards().is_some() => Ok(Hand::Embedded(Box::new(Straight::open(config, store)?))),
+            Found::Store(store) if store.embedded_shards().is_some() => {
+                Ok(Hand::Embedded(Box::new(Straight::open(config, store)?)))
+            }
             Found::Store(store) => Ok(Hand::Kafka(Box::new(Produce::connect(config)?.with(store)))),
         }
     }
@@ -144,7 +156,15 @@ impl Hand {
             bytes.clear();
             let Some(fact) = next(&mut bytes) else { break };
             let (form, key, place) = fact?;
-            way.push(&Handed { bytes: &bytes, form, key: key.as_deref().map(str::as_bytes) }, place, &mut summary)?;
+            way.push(
+                &Handed {
+                    bytes: &bytes,
+                    form,
+                    key: key.as_deref().map(str::as_bytes),
+                },
+                place,
+                &mut summary,
+            )?;
             progress(&summary);
         }
         way.finish(&mut summary)?;
@@ -164,7 +184,12 @@ impl Hand {
                 let missing = || Failure::not_found(format!("there is no dead letter {shard}/{seq}"));
                 let log = straight.embedded.writer(shard).map_err(|_| missing())?.log().clone();
                 let letter = log.dead_letter(seq)?.ok_or_else(missing)?;
-                Ok(receipt_json(&requeue_embedded(&straight.embedded, &log, seq, rekey(&letter.letter))?))
+                Ok(receipt_json(&requeue_embedded(
+                    &straight.embedded,
+                    &log,
+                    seq,
+                    rekey(&letter.letter),
+                )?))
             }
         }
     }
@@ -183,8 +208,15 @@ impl Hand {
 
 /// Facts on their way.
 enum Way<'a> {
-    Straight { publisher: Box<accrue_ingest::Publisher<'a>>, places: VecDeque<String> },
-    Service { client: &'a Client, array: Vec<u8>, places: VecDeque<String> },
+    Straight {
+        publisher: Box<accrue_ingest::Publisher<'a>>,
+        places: VecDeque<String>,
+    },
+    Service {
+        client: &'a Client,
+        array: Vec<u8>,
+        places: VecDeque<String>,
+    },
     Kafka(&'a Produce),
 }
 
@@ -193,9 +225,16 @@ impl<'a> Way<'a> {
         match hand {
             Hand::Embedded(straight) => {
                 let publisher = straight.embedded.publisher().with_receipts();
-                Way::Straight { publisher: Box::new(publisher), places: VecDeque::new() }
+                Way::Straight {
+                    publisher: Box::new(publisher),
+                    places: VecDeque::new(),
+                }
             }
-            Hand::Service(client) => Way::Service { client, array: Vec::new(), places: VecDeque::new() },
+            Hand::Service(client) => Way::Service {
+                client,
+                array: Vec::new(),
+                places: VecDeque::new(),
+            },
             Hand::Kafka(produce) => Way::Kafka(produce),
         }
     }
@@ -203,7 +242,11 @@ impl<'a> Way<'a> {
     fn push(&mut self, fact: &Handed<'_>, place: String, summary: &mut Summary) -> Result<()> {
         match self {
             Way::Straight { publisher, places } => {
-                let message = Message { value: Some(fact.bytes), key: fact.key, ..Message::default() };
+                let message = Message {
+                    value: Some(fact.bytes),
+                    key: fact.key,
+                    ..Message::default()
+                };
                 places.push_back(place);
                 publisher.push(&message)?;
                 take_receipts(publisher, places, summary);
@@ -238,7 +281,9 @@ impl<'a> Way<'a> {
     }
 
     fn post(&mut self, summary: &mut Summary) -> Result<()> {
-        let Way::Service { client, array, places } = self else { return Ok(()) };
+        let Way::Service { client, array, places } = self else {
+            return Ok(());
+        };
         if places.is_empty() {
             return Ok(());
         }
@@ -246,9 +291,17 @@ impl<'a> Way<'a> {
         let receipts = client.facts(array)?;
         array.clear();
         if receipts.len() != places.len() {
-            return Err(anyhow!("{} gave {} receipts for {} facts", client.base(), receipts.len(), places.len()));
+            return Err(anyhow!(
+                "{} gave {} receipts for {} facts",
+                client.base(),
+                receipts.len(),
+                places.len()
+            ));
         }
-        receipts.iter().zip(places.drain(..)).for_each(|(receipt, place)| summary.add(receipt, || place));
+        receipts
+            .iter()
+            .zip(places.drain(..))
+            .for_each(|(receipt, place)| summary.add(receipt, || place));
         Ok(())
     }
 }
@@ -265,7 +318,8 @@ fn as_json(fact: &Handed<'_>) -> Result<Vec<u8>> {
     match fact.form {
         Form::Json => {
             // Rubbish would spoil the whole request.
-            serde_json::from_slice::<serde::de::IgnoredAny>(fact.bytes).context("is no json, and a running service takes nothing else")?;
+            serde_json::from_slice::<serde::de::IgnoredAny>(fact.bytes)
+                .context("is no json, and a running service takes nothing else")?;
             Ok(fact.bytes.to_vec())
         }
         Form::Protobuf => {

@@ -125,7 +125,13 @@ pub fn member(answer: &Value, entries: &[Value], when: &When, printer: &Printer)
     let mut page = format!(
         "{}  {}\n\n",
         style.bold(&format!("{}/{}", answer.program, answer.member)),
-        style.dim(&format!("as of {} {} · shard {}, everything before position {}", when.at(&answer.as_of), when.name(), answer.shard, answer.next_position)),
+        style.dim(&format!(
+            "as of {} {} · shard {}, everything before position {}",
+            when.at(&answer.as_of),
+            when.name(),
+            answer.shard,
+            answer.next_position
+        )),
     );
     for (ledger, balance) in &answer.balance {
         page.push_str(&strip(ledger, balance, when, style));
@@ -162,15 +168,35 @@ fn section(title: &str, body: &str, style: Style) -> String {
 }
 
 fn more(of: usize, shown: usize, what: &str, style: Style) -> String {
-    if of > shown { style.dim(&format!("… and {} more {what}: --output json has all\n", of - shown)) } else { String::new() }
+    if of > shown {
+        style.dim(&format!("… and {} more {what}: --output json has all\n", of - shown))
+    } else {
+        String::new()
+    }
 }
 
 /// The numbers that people ask for first.
 fn strip(ledger: &str, balance: &Balance, when: &When, style: Style) -> String {
-    let debt = if balance.debt > 0 { style.red(&points(balance.debt)) } else { points(0) };
-    let waiting = if balance.pending > 0 { style.yellow(&points(balance.pending)) } else { points(0) };
-    let mut line = format!("{ledger}:  active {}   pending {waiting}   debt {debt}", style.bold(&style.green(&points(balance.active))));
-    let next = |parts: &'_ [Part]| parts.first().filter(|part| part.at != "never").map(|part| (points(part.points), part.at.clone()));
+    let debt = if balance.debt > 0 {
+        style.red(&points(balance.debt))
+    } else {
+        points(0)
+    };
+    let waiting = if balance.pending > 0 {
+        style.yellow(&points(balance.pending))
+    } else {
+        points(0)
+    };
+    let mut line = format!(
+        "{ledger}:  active {}   pending {waiting}   debt {debt}",
+        style.bold(&style.green(&points(balance.active)))
+    );
+    let next = |parts: &'_ [Part]| {
+        parts
+            .first()
+            .filter(|part| part.at != "never")
+            .map(|part| (points(part.points), part.at.clone()))
+    };
     if let Some((points, at)) = next(&balance.expiring) {
         line += &format!("   next to end {points} with {}", when.end(&at));
     }
@@ -216,7 +242,12 @@ fn facts(answer: &Answer, when: &When, style: Style) -> String {
             (true, false) => "does not earn",
             _ => "does not spend",
         };
-        line += &format!("{} from {} to {}\n", style.red(what), when.at(&excluded.from), when.end(&excluded.until));
+        line += &format!(
+            "{} from {} to {}\n",
+            style.red(what),
+            when.at(&excluded.from),
+            when.end(&excluded.until)
+        );
     }
     line
 }
@@ -234,11 +265,16 @@ fn lots(ledger: &str, balance: &Balance, now: Instant, when: &When, printer: &Pr
             TableCell::new(points(lot.amount)),
             TableCell::new(&lot.rule),
             TableCell::new(format!("{} {}", lot.source_kind, lot.source)),
-            TableCell::new(if instant(&lot.starts_at) == Instant::MAX { "waits".to_owned() } else { when.at(&lot.starts_at) }),
+            TableCell::new(if instant(&lot.starts_at) == Instant::MAX {
+                "waits".to_owned()
+            } else {
+                when.at(&lot.starts_at)
+            }),
             TableCell::new(when.end(&lot.expires_at)),
             TableCell::new(runway.draw(instant(&lot.starts_at), instant(&lot.expires_at))).fg(colour),
         ]
     });
     let title = format!("Lots of {ledger} (runway: {})", runway.head());
-    section(&title, &printer.lines(&LOT_COLUMNS, lines), printer.style) + &more(balance.lots.len(), shown.len(), "lots", printer.style)
+    section(&title, &printer.lines(&LOT_COLUMNS, lines), printer.style)
+        + &more(balance.lots.len(), shown.len(), "lots", printer.style)
 }

@@ -75,19 +75,20 @@ impl State {
 
     /// A coupon was used on an order.
     pub fn use_coupon(&mut self, name: &CouponName, order: &str) {
+        let cost_of = |name: &CouponName| match name {
+            CouponName::Redemption(id) => self.redemptions.get(id).map_or(0, |redemption| redemption.left),
+            CouponName::Grant(_) | CouponName::Code(_) => 0,
+        };
         let Some(c) = self.coupon(name) else {
-            self.exception(0);
+            self.exception(cost_of(name));
             return;
         };
+        let cost = cost_of(&self.coupons[c].source);
         let coupon = &mut self.coupons[c];
         if coupon.used_on.iter().any(|used| used == order) {
             return;
         }
         if !coupon.is_open() {
-            let cost = match &coupon.source {
-                CouponName::Redemption(id) => self.redemptions.get(id).map_or(0, |redemption| redemption.left),
-                CouponName::Grant(_) | CouponName::Code(_) => 0,
-            };
             self.exception(cost);
             return;
         }
@@ -96,6 +97,8 @@ impl State {
         if is_for_order || coupon.used_on.len() >= coupon.uses {
             coupon.hold = None;
         }
+        let source = coupon.source.clone();
+        self.tie(order, source);
         self.note("coupon_used");
     }
 

@@ -13,7 +13,7 @@ pub struct Lot {
     pub ledger: String,
     /// The order it belongs to.
     pub order: Option<String>,
-    /// The rule's place in the ruleset; of an import, the lot's place in it.
+    /// The rule's place in the ruleset; 0 where there is none.
     pub rule: usize,
     /// When its source happened: the order, whichever version opened the lot.
     pub source_at: i64,

@@ -122,7 +122,10 @@ impl Order {
         }
         let minor_units = Ratio::whole(10_i128.pow(decimals(&self.rules.currency)));
         let whole = Ratio::whole(self.eligible(&Filter::default(), true));
-        whole.times(self.rules.worth_of_minor(&self.content.currency)).times(minor_units).round(Rounding::Floor)
+        whole
+            .times(self.rules.worth_of_minor(&self.content.currency))
+            .times(minor_units)
+            .round(Rounding::Floor)
     }
 
     /// The eligible amount of a rule that asks for these lines, in minor units of the order's currency, ≥ 0; with or without

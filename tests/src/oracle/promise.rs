@@ -61,6 +61,11 @@ impl State {
                     return Ok(());
                 }
                 self.give_back(redemption, promise.points, *by_staff)?;
+                // It was decided, whatever a late fact says of the coupon.
+                let coupon = self.coupon(&CouponName::Redemption(redemption.clone()));
+                if let Some(c) = coupon.filter(|_| self.redemptions[redemption].left == 0) {
+                    self.revoke_coupon(c);
+                }
             }
             OBody::Reserved(name, ..) | OBody::Revoked(name, ..) => {
                 let Some(c) = self.coupon(name) else {

@@ -1,6 +1,6 @@
 //! Points spent, and points given back (§5, §6).
 
-use super::fact::ORedemption;
+use super::fact::{CouponName, ORedemption};
 use super::lots::sum;
 use super::state::State;
 use anyhow::Result;
@@ -10,8 +10,6 @@ use anyhow::Result;
 pub struct Redemption {
     /// Where.
     pub ledger: String,
-    /// How many the member had before it.
-    pub number: usize,
     /// Points not given back.
     pub left: i64,
     /// Lot, points, and whether they went to repay the debt it opened; in the order they were taken.
@@ -31,12 +29,14 @@ impl State {
             redemption.redemption_id.clone(),
             Redemption {
                 ledger: ledger.clone(),
-                number: self.redemptions.len(),
                 left: points,
                 allocation: taken.into_iter().map(|(lot, part)| (lot, part, false)).collect(),
                 order: redemption.order_id.clone(),
             },
         );
+        if let Some(order) = &redemption.order_id {
+            self.tie(order, CouponName::Redemption(redemption.redemption_id.clone()));
+        }
         self.entry("spent", ledger, -paid);
         self.open_debt(ledger, points - paid, Some(&redemption.redemption_id));
     }
@@ -78,10 +78,10 @@ impl State {
         for points in ended {
             self.entry("expired", &ledger, -points);
         }
+        self.repay_debt(&ledger);
         if redemption.left == 0 {
             self.take_coupon_back(id);
         }
-        self.repay_debt(&ledger);
         Ok(())
     }
 

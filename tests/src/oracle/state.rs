@@ -48,6 +48,8 @@ pub struct State {
     pub orders: BTreeMap<String, Order>,
     /// By id.
     pub redemptions: BTreeMap<String, Redemption>,
+    /// By order: what is tied to it.
+    pub tied: BTreeMap<String, Vec<CouponName>>,
     /// In order of issue.
     pub coupons: Vec<Coupon>,
     /// Facts that wait for their order.
@@ -79,6 +81,7 @@ impl State {
             debts: Vec::new(),
             orders: BTreeMap::new(),
             redemptions: BTreeMap::new(),
+            tied: BTreeMap::new(),
             coupons: Vec::new(),
             parked: Vec::new(),
             waiting: Vec::new(),
@@ -190,11 +193,11 @@ impl State {
             OBody::Redemption(redemption) => self.recorded(redemption),
             OBody::Activity(id, activity) => self.activity(id, activity)?,
             OBody::Import(id, ledger, lots) => {
-                for (n, &(points, starts, expires)) in lots.iter().enumerate() {
+                for &(points, starts, expires) in lots {
                     let from = Opening {
                         ledger,
                         order: None,
-                        rule: n,
+                        rule: 0,
                         kind: 22,
                         natural: id,
                         points,
@@ -327,9 +330,14 @@ impl State {
             self.lots[i].expires = ends;
             self.lots[i].cancel_at = None;
             self.lots[i].opened_at = self.now;
+            let (ledger, left) = (self.lots[i].ledger.clone(), self.lots[i].left);
             if ends.is_none_or(|end| end > self.now) {
                 self.lots[i].active = true;
-                self.entry("activated", &self.lots[i].ledger.clone(), self.lots[i].left);
+                self.entry("activated", &ledger, left);
+            } else {
+                self.lots[i].left = 0;
+                self.lots[i].expired += left;
+                self.entry("expired", &ledger, -left);
             }
         }
         for ledger in self.ledgers.clone() {
@@ -340,22 +348,29 @@ impl State {
 
     /// A cancelled order releases the coupons used on it and reverses the redemptions tied to it.
     fn undo_on_order(&mut self, id: &str) -> Result<()> {
-        for c in 0..self.coupons.len() {
-            self.release_coupon(c, id)?;
+        let tied = self.tied.get(id).cloned().unwrap_or_default();
+        for name in &tied {
+            if let Some(c) = self.coupon(name) {
+                self.release_coupon(c, id)?;
+            }
         }
-        let tied = self
-            .redemptions
-            .iter()
-            .filter(|(_, redemption)| redemption.order.as_deref() == Some(id));
-        let mut tied: Vec<(usize, String)> = tied.map(|(id, redemption)| (redemption.number, id.clone())).collect();
-        tied.sort();
-        for (_, redemption) in tied {
-            let coupon = self.coupon(&CouponName::Redemption(redemption.clone()));
-            if coupon.is_none_or(|c| self.coupons[c].used_on.is_empty()) {
-                self.give_back(&redemption, i64::MAX, false)?;
+        for name in tied {
+            let CouponName::Redemption(redemption) = &name else { continue };
+            let is_of_order = self.redemptions[redemption].order.as_deref() == Some(id);
+            let coupon = self.coupon(&name);
+            if is_of_order && coupon.is_none_or(|c| self.coupons[c].used_on.is_empty()) {
+                self.give_back(redemption, i64::MAX, false)?;
             }
         }
         Ok(())
+    }
+
+    /// A redemption made for an order, or a coupon used on it: what a cancellation undoes, in this order.
+    pub fn tie(&mut self, order: &str, name: CouponName) {
+        let tied = self.tied.entry(order.to_owned()).or_default();
+        if !tied.contains(&name) {
+            tied.push(name);
+        }
     }
 
     fn activity(&mut self, id: &str, activity: &str) -> Result<()> {

@@ -54,7 +54,16 @@ impl<'a> Publisher<'a> {
         let (answer, answers) = bounded(shards * IN_FLIGHT_MAX);
         let mut lanes = Vec::new();
         lanes.resize_with(shards, Lane::default);
-        Publisher { embedded, lanes, answers, answer, counts: Counts::default(), receipts: None, first: 0, next: 0 }
+        Publisher {
+            embedded,
+            lanes,
+            answers,
+            answer,
+            counts: Counts::default(),
+            receipts: None,
+            first: 0,
+            next: 0,
+        }
     }
 
     /// Keeps the receipts, for [`Publisher::receipt`].
@@ -69,8 +78,14 @@ impl<'a> Publisher<'a> {
     /// # Errors
     /// A shard has stopped, or a million receipts wait to be taken.
     pub fn push(&mut self, message: &Message<'_>) -> Result<(), IngestError> {
-        if self.receipts.as_ref().is_some_and(|receipts| receipts.len() >= RECEIPTS_PENDING_MAX) {
-            return Err(IngestError::Setting(format!("{RECEIPTS_PENDING_MAX} receipts wait to be taken: take them as they come")));
+        if self
+            .receipts
+            .as_ref()
+            .is_some_and(|receipts| receipts.len() >= RECEIPTS_PENDING_MAX)
+        {
+            return Err(IngestError::Setting(format!(
+                "{RECEIPTS_PENDING_MAX} receipts wait to be taken: take them as they come"
+            )));
         }
         let targets = match self.embedded.route(message) {
             Route::One(shard) => shard as usize..shard as usize + 1,
@@ -79,7 +94,10 @@ impl<'a> Publisher<'a> {
         let number = self.next;
         self.next += 1;
         if let Some(receipts) = &mut self.receipts {
-            receipts.push_back(Place { waits_for: targets.len() as u32, receipt: None });
+            receipts.push_back(Place {
+                waits_for: targets.len() as u32,
+                receipt: None,
+            });
         }
         for index in targets {
             let lane = &mut self.lanes[index];
@@ -156,7 +174,9 @@ impl<'a> Publisher<'a> {
 
     fn take_answer(&mut self) -> Result<(), IngestError> {
         // It holds a sender itself, so this waits for a batch, each of which is answered even when it is dropped.
-        let Ok((shard, numbers, answered)) = self.answers.recv() else { return Ok(()) };
+        let Ok((shard, numbers, answered)) = self.answers.recv() else {
+            return Ok(());
+        };
         self.lanes[shard as usize].in_flight -= 1;
         match answered? {
             Answered::Counts(counts) => self.counts.add(&counts),
@@ -172,11 +192,18 @@ impl<'a> Publisher<'a> {
 
     fn place(&mut self, number: u64, receipt: Receipt) {
         let index = usize::try_from(number - self.first).ok();
-        let place = self.receipts.as_mut().zip(index).and_then(|(receipts, index)| receipts.get_mut(index));
+        let place = self
+            .receipts
+            .as_mut()
+            .zip(index)
+            .and_then(|(receipts, index)| receipts.get_mut(index));
         if let Some(place) = place {
             place.waits_for -= 1;
             let known = place.receipt.take();
-            place.receipt = known.into_iter().chain([receipt]).max_by_key(|receipt| receipt.outcome.weight());
+            place.receipt = known
+                .into_iter()
+                .chain([receipt])
+                .max_by_key(|receipt| receipt.outcome.weight());
         }
     }
 }

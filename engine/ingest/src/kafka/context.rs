@@ -1,9 +1,12 @@
 //! What the Kafka client calls: rebalances, statistics, errors. All on the consumer's own thread.
 
+use super::layout;
 use super::partitions::Partitions;
+use super::range::ANSWER_WAIT;
 use super::settings::KafkaOptions;
-use crate::metrics;
 use crate::status::Status;
+use crate::{IngestError, metrics};
+use accrue_store::Store;
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
@@ -12,12 +15,18 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The consumer's.
 pub(crate) struct SourceContext {
+    pub store: Store,
     pub options: KafkaOptions,
     pub status: Arc<Status>,
     pub partitions: Mutex<Partitions>,
+    /// The topic's id, as far as the client has told.
+    pub topic_id: Mutex<Option<String>>,
+    /// The topic has another id than before: what is read has to be compared with the log again.
+    pub made_again: AtomicBool,
 }
 
 impl SourceContext {
@@ -32,12 +41,24 @@ impl SourceContext {
 
     /// Opens the shards of a list and writes into it where each starts. Says which failed.
     pub(crate) fn open(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) -> Vec<i32> {
+        let layout = self.check_layout(consumer);
         let mut partitions = self.partitions.lock();
-        let wanted: Vec<i32> = list.elements_for_topic(&self.options.topic).iter().map(|element| element.partition()).collect();
+        let wanted: Vec<i32> = list
+            .elements_for_topic(&self.options.topic)
+            .iter()
+            .map(|element| element.partition())
+            .collect();
         let mut failed = Vec::new();
         for partition in wanted {
+            let start = match &layout {
+                Ok(()) => partitions.open(consumer, partition),
+                Err(error) => {
+                    partitions.refuse(partition, error);
+                    None
+                }
+            };
             // One that failed is paused at once, and what comes of it is dropped.
-            let start = partitions.open(consumer, partition).unwrap_or_else(|| {
+            let start = start.unwrap_or_else(|| {
                 failed.push(partition);
                 Offset::End
             });
@@ -46,6 +67,22 @@ impl SourceContext {
             }
         }
         failed
+    }
+
+    fn check_layout(&self, consumer: &BaseConsumer<Self>) -> Result<(), IngestError> {
+        match consumer.fetch_metadata(Some(&self.options.topic), ANSWER_WAIT) {
+            Ok(all) => {
+                let known = all.topics().iter().find(|known| known.name() == self.options.topic);
+                match known.map_or(0, |known| known.partitions().len()) {
+                    0 => Ok(()),
+                    count => layout::check(&self.store, &self.options.topic, count),
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "kafka does not say how many partitions there are");
+                Ok(())
+            }
+        }
     }
 
     /// After an assignment.
@@ -69,7 +106,11 @@ impl SourceContext {
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
         let lost = consumer.assignment_lost();
-        let revoked: Vec<i32> = list.elements_for_topic(&self.options.topic).iter().map(|element| element.partition()).collect();
+        let revoked: Vec<i32> = list
+            .elements_for_topic(&self.options.topic)
+            .iter()
+            .map(|element| element.partition())
+            .collect();
         tracing::info!(?revoked, lost, "partitions are taken away");
         let durable = self.partitions.lock().close(&revoked);
         // Of a lost partition another one is the owner already.
@@ -118,15 +159,43 @@ impl SourceContext {
                 tracing::info!(brokers = self.options.connection.brokers, "kafka answers");
                 source.last_error = None;
             } else if !connected && (before || source.last_error.is_none()) {
-                tracing::error!(brokers = self.options.connection.brokers, reason, "no kafka broker answers; trying on");
-                source.last_error = Some(format!("kafka: no broker of {} answers: {reason}", self.options.connection.brokers));
+                tracing::error!(
+                    brokers = self.options.connection.brokers,
+                    reason,
+                    "no kafka broker answers; trying on"
+                );
+                source.last_error = Some(format!(
+                    "kafka: no broker of {} answers: {reason}",
+                    self.options.connection.brokers
+                ));
             }
         });
     }
 }
 
+impl SourceContext {
+    /// A topic that is deleted and made again under a running consumer: the client goes on at the same offsets and says so
+    /// only in its debug log (librdkafka 2.12, `rdkafka_topic.c`).
+    fn watch_topic_id(&self, message: &str) {
+        let Some((topic, ids)) = message.split_once(" changed id from ") else {
+            return;
+        };
+        if !topic.ends_with(&format!("Topic {}", self.options.topic)) {
+            return;
+        }
+        let Some((_, id)) = ids.split_once(" to ") else { return };
+        let before = self.topic_id.lock().replace(id.to_owned());
+        if before.is_some_and(|before| before != id) {
+            self.made_again.store(true, Ordering::Release);
+        }
+    }
+}
+
 impl ClientContext for SourceContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == "METADATA" {
+            self.watch_topic_id(message);
+        }
         match level {
             // Said once and in our words by `error`; here it comes with each try.
             _ if matches!(facility, "FAIL" | "ERROR") => tracing::debug!(target: "librdkafka", facility, message),
@@ -151,11 +220,17 @@ impl ClientContext for SourceContext {
         if statistics.brokers.values().any(|broker| broker.state == "UP") {
             self.connected(true, "");
         }
-        let Some(topic) = statistics.topics.get(&self.options.topic) else { return };
+        let Some(topic) = statistics.topics.get(&self.options.topic) else {
+            return;
+        };
         let partitions = self.partitions.lock();
         for (partition, known) in &topic.partitions {
             // The end for those who read only what is committed.
-            let end = if known.ls_offset >= 0 { known.ls_offset } else { known.hi_offset };
+            let end = if known.ls_offset >= 0 {
+                known.ls_offset
+            } else {
+                known.hi_offset
+            };
             if end >= 0 {
                 partitions.set_end(*partition, end);
             }

@@ -27,6 +27,13 @@ const BATCH_WAIT: Duration = Duration::from_millis(2);
 /// How long a full queue is waited for before its partition is paused: pausing throws away what is fetched already.
 const PRESSURE_WAIT: Duration = Duration::from_millis(250);
 
+/// How long a message is waited for when none is being collected.
+const IDLE_WAIT: Duration = Duration::from_millis(100);
+/// How long another one is waited for to fill a batch.
+pub(crate) const FILL_WAIT: Duration = Duration::from_millis(1);
+/// How often a full queue is tried again.
+const PAUSED_WAIT: Duration = Duration::from_millis(10);
+
 /// All of them. Used by the consumer's thread alone, inside and outside of its callbacks.
 pub(crate) struct Partitions {
     shards: Shards,
@@ -56,26 +63,56 @@ pub(crate) enum Flow {
 
 impl Partitions {
     pub(crate) fn new(shards: Shards, options: KafkaOptions, relay: Relay) -> Partitions {
-        Partitions { shards, options, relay, slots: BTreeMap::new(), closing: Vec::new() }
+        Partitions {
+            shards,
+            options,
+            relay,
+            slots: BTreeMap::new(),
+            closing: Vec::new(),
+        }
     }
 
     /// Opens a partition's shard and says where to start; `None`: it failed, and is not to be read.
     pub(crate) fn open<C: ConsumerContext>(&mut self, consumer: &BaseConsumer<C>, partition: i32) -> Option<Offset> {
         let opened = self.try_open(consumer, partition);
-        let (open, start) = match opened {
-            Ok((open, start)) => (Some(open), Some(start)),
-            Err(error) => {
-                tracing::error!(partition, %error, "the partition can't be read");
-                self.shards.status.failed(shard_of(partition), error.to_string());
-                (None, None)
+        match opened {
+            Ok((open, start)) => {
+                self.insert(partition, Some(open));
+                Some(start)
             }
-        };
-        let committed = open.as_ref().map_or(-1, |open| open.handle.status().next_offset());
-        self.slots.insert(partition, Slot { open, batch: Batch::default(), filling: Stopwatch::start(), paused: false, committed });
-        start
+            Err(error) => {
+                self.refuse(partition, &error);
+                None
+            }
+        }
     }
 
-    fn try_open<C: ConsumerContext>(&mut self, consumer: &BaseConsumer<C>, partition: i32) -> Result<(OpenShard, Offset), IngestError> {
+    /// The partition is not to be read.
+    pub(crate) fn refuse(&mut self, partition: i32, error: &IngestError) {
+        tracing::error!(partition, %error, "the partition can't be read");
+        self.shards.status.failed(shard_of(partition), error.to_string());
+        self.insert(partition, None);
+    }
+
+    fn insert(&mut self, partition: i32, open: Option<OpenShard>) {
+        let committed = open.as_ref().map_or(-1, |open| open.handle.status().next_offset());
+        self.slots.insert(
+            partition,
+            Slot {
+                open,
+                batch: Batch::default(),
+                filling: Stopwatch::start(),
+                paused: false,
+                committed,
+            },
+        );
+    }
+
+    fn try_open<C: ConsumerContext>(
+        &mut self,
+        consumer: &BaseConsumer<C>,
+        partition: i32,
+    ) -> Result<(OpenShard, Offset), IngestError> {
         let shard = shard_of(partition);
         if let Some(at) = self.closing.iter().position(|(closing, _)| *closing == partition) {
             let (_, thread) = self.closing.swap_remove(at);
@@ -84,22 +121,42 @@ impl Partitions {
                 Err(thread) => {
                     self.closing.push((partition, thread));
                     let what = format!("closing shard {shard} after its partition was revoked");
-                    return Err(IngestError::TooSlow { what, seconds: self.options.revoke_wait.as_secs() });
+                    return Err(IngestError::TooSlow {
+                        what,
+                        seconds: self.options.revoke_wait.as_secs(),
+                    });
                 }
             }
         }
         self.shards.store.create_shard(shard)?;
         let topic = &self.options.topic;
-        let open = self.shards.open(shard, Origin::Topic { name: topic.clone(), partition })?;
+        let open = self.shards.open(
+            shard,
+            Origin::Topic {
+                name: topic.clone(),
+                partition,
+            },
+        )?;
         let stored = open.handle.log().head().next_offset(Source::Topic(topic));
-        match range::start(consumer, Resume { shard, topic, partition, stored, anchor: open.anchor }) {
+        match range::start(
+            consumer,
+            Resume {
+                shard,
+                topic,
+                partition,
+                stored,
+                anchor: open.anchor,
+            },
+        ) {
             Ok(start) => {
                 tracing::info!(shard, topic, partition, ?start, stored, "reading the partition");
                 self.relay.add(open.handle.log());
                 Ok((open, start))
             }
             Err(error) => {
-                open.handle.status().set_state(ShardState::Stopped { reason: error.to_string() });
+                open.handle.status().set_state(ShardState::Stopped {
+                    reason: error.to_string(),
+                });
                 let _ = self.end(partition, open.thread, Stopping::AtOnce, self.options.revoke_wait);
                 Err(error)
             }
@@ -118,7 +175,10 @@ impl Partitions {
             return None;
         }
         let full = std::mem::replace(&mut slot.batch, open.handle.batch());
-        match open.handle.submit_within(full, if slot.paused { Duration::ZERO } else { PRESSURE_WAIT }) {
+        match open
+            .handle
+            .submit_within(full, if slot.paused { Duration::ZERO } else { PRESSURE_WAIT })
+        {
             Ok(()) => None,
             Err(NotTaken::Full(batch)) => {
                 slot.batch = batch;
@@ -133,9 +193,13 @@ impl Partitions {
         }
     }
 
-    /// Whether messages wait to be handed in.
-    pub(crate) fn is_filling(&self) -> bool {
-        self.slots.values().any(|slot| !slot.batch.is_empty() && !slot.paused)
+    /// How long the next message may be waited for.
+    pub(crate) fn wait(&self) -> Duration {
+        let mut wait = IDLE_WAIT;
+        for slot in self.slots.values().filter(|slot| !slot.batch.is_empty()) {
+            wait = wait.min(if slot.paused { PAUSED_WAIT } else { FILL_WAIT });
+        }
+        wait
     }
 
     /// Hands in what has waited long enough (or, when nothing comes, everything), and looks after writers that have ended.
@@ -174,7 +238,9 @@ impl Partitions {
         slot.batch.clear();
         slot.paused = true;
         if let Some(error) = reason {
-            open.handle.status().set_state(ShardState::Stopped { reason: error.to_string() });
+            open.handle.status().set_state(ShardState::Stopped {
+                reason: error.to_string(),
+            });
         }
         let ended = self.end(partition, open.thread, Stopping::AtOnce, self.options.revoke_wait);
         let reason = open.handle.status().stopped().or(ended.err().map(|error| error.to_string()));
@@ -193,7 +259,10 @@ impl Partitions {
             }
             Err(thread) => {
                 self.closing.push((partition, thread));
-                Err(IngestError::TooSlow { what: format!("closing shard {shard}"), seconds: at_most.as_secs() })
+                Err(IngestError::TooSlow {
+                    what: format!("closing shard {shard}"),
+                    seconds: at_most.as_secs(),
+                })
             }
         }
     }
@@ -218,7 +287,12 @@ impl Partitions {
             let ended = self.end(partition, thread, Stopping::AtOnce, watch.left(self.options.revoke_wait));
             durable.push((partition, handle.status().next_offset()));
             match ended {
-                Ok(()) => tracing::info!(shard, partition, next_offset = handle.status().next_offset(), "closed the shard"),
+                Ok(()) => tracing::info!(
+                    shard,
+                    partition,
+                    next_offset = handle.status().next_offset(),
+                    "closed the shard"
+                ),
                 Err(error) => tracing::error!(shard, partition, %error, "the shard did not close well"),
             }
             self.shards.status.remove(shard);
@@ -240,7 +314,7 @@ impl Partitions {
     }
 
     /// What became durable since the last time, for the group.
-    pub(crate) fn to_commit(&mut self) -> Vec<(i32, i64)> {
+    pub(crate) fn newly_durable(&mut self) -> Vec<(i32, i64)> {
         let mut offsets = Vec::new();
         for (partition, slot) in &mut self.slots {
             let Some(open) = &slot.open else { continue };
@@ -255,8 +329,12 @@ impl Partitions {
 
     /// Every partition that is read, with what comes next.
     pub(crate) fn read(&self) -> Vec<(i32, Option<i64>)> {
-        let open = self.slots.iter().filter_map(|(partition, slot)| Some((*partition, slot.open.as_ref()?)));
-        open.map(|(partition, open)| (partition, Some(open.handle.status().next_offset()).filter(|next| *next >= 0))).collect()
+        let open = self
+            .slots
+            .iter()
+            .filter_map(|(partition, slot)| Some((*partition, slot.open.as_ref()?)));
+        open.map(|(partition, open)| (partition, Some(open.handle.status().next_offset()).filter(|next| *next >= 0)))
+            .collect()
     }
 
     /// The end of a partition, as Kafka tells.

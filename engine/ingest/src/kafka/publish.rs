@@ -3,6 +3,7 @@
 use super::range::ANSWER_WAIT;
 use super::settings::Connection;
 use crate::requeue::{Rekey, requeued};
+use crate::route::is_control;
 use crate::{IngestError, Message};
 use accrue_ledger::Kind;
 use accrue_proto::read_fact;
@@ -82,7 +83,10 @@ impl ProducerContext for Deliveries {
                 self.failed.fetch_add(1, Ordering::AcqRel);
                 let mut failures = self.failures.lock();
                 if failures.len() < FAILURES_KEPT_MAX {
-                    failures.push(Failure { tag, error: error.clone() });
+                    failures.push(Failure {
+                        tag,
+                        error: error.clone(),
+                    });
                 }
                 Err(error)
             }
@@ -99,16 +103,31 @@ impl KafkaPublisher {
     /// # Errors
     /// No broker answers within five seconds, there is no such topic, or a setting is wrong.
     pub fn connect(connection: &Connection, topic: &str, on_delivery: Option<OnDelivery>) -> Result<KafkaPublisher, IngestError> {
-        let context = Deliveries { acknowledged: AtomicU64::new(0), failed: AtomicU64::new(0), failures: Mutex::default(), on_delivery };
-        let producer: ThreadedProducer<_> = connection.producer().create_with_context(context).map_err(IngestError::kafka("make a producer"))?;
+        let context = Deliveries {
+            acknowledged: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            failures: Mutex::default(),
+            on_delivery,
+        };
+        let producer: ThreadedProducer<_> = connection
+            .producer()
+            .create_with_context(context)
+            .map_err(IngestError::kafka("make a producer"))?;
         // Asking for all topics creates none.
-        let all = producer.client().fetch_metadata(None, ANSWER_WAIT).map_err(IngestError::kafka("list topics"))?;
+        let all = producer
+            .client()
+            .fetch_metadata(None, ANSWER_WAIT)
+            .map_err(IngestError::kafka("list topics"))?;
         let known = all.topics().iter().find(|known| known.name() == topic);
         let partitions = known.map_or(0, |known| known.partitions().len());
         if partitions == 0 {
             return Err(IngestError::NoTopic { topic: topic.to_owned() });
         }
-        Ok(KafkaPublisher { producer, topic: topic.to_owned(), partitions: i32::try_from(partitions).unwrap_or(i32::MAX) })
+        Ok(KafkaPublisher {
+            producer,
+            topic: topic.to_owned(),
+            partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
+        })
     }
 
     /// Partitions of the topic.
@@ -122,8 +141,7 @@ impl KafkaPublisher {
     /// # Errors
     /// It can't be handed over: too large, or the producer is broken. What no broker takes is told at delivery.
     pub fn publish(&self, message: &Message<'_>, tag: usize) -> Result<(), IngestError> {
-        let control = message.key.is_some_and(|key| key.iter().position(|byte| *byte == b'/') == key.len().checked_sub(1));
-        if !control || message.key.is_some_and(<[u8]>::is_empty) {
+        if !message.key.is_some_and(is_control) {
             return self.produce(message, None, tag);
         }
         (0..self.partitions).try_for_each(|partition| self.produce(message, Some(partition), tag))
@@ -139,7 +157,14 @@ impl KafkaPublisher {
             Kind::RulesetActivated => format!("{}/", read.program),
             _ => format!("{}/{}", read.program, read.member),
         };
-        self.publish(&Message { value: Some(fact), key: Some(key.as_bytes()), ..Message::default() }, tag)
+        self.publish(
+            &Message {
+                value: Some(fact),
+                key: Some(key.as_bytes()),
+                ..Message::default()
+            },
+            tag,
+        )
     }
 
     fn produce(&self, message: &Message<'_>, partition: Option<i32>, tag: usize) -> Result<(), IngestError> {
@@ -150,7 +175,12 @@ impl KafkaPublisher {
         record.timestamp = message.timestamp_ms;
         if !message.headers.is_empty() {
             let headers = OwnedHeaders::new_with_capacity(message.headers.len());
-            let headers = message.headers.iter().fold(headers, |headers, (key, value)| headers.insert(Header { key, value: value.as_ref().copied() }));
+            let headers = message.headers.iter().fold(headers, |headers, (key, value)| {
+                headers.insert(Header {
+                    key,
+                    value: value.as_ref().copied(),
+                })
+            });
             record.headers = Some(headers);
         }
         loop {
@@ -188,8 +218,16 @@ impl KafkaPublisher {
 ///
 /// # Errors
 /// No such letter, or no broker takes it in that time.
-pub fn requeue_kafka(publisher: &KafkaPublisher, log: &ShardLog, seq: u64, rekey: Rekey, at_most: Duration) -> Result<(), IngestError> {
-    let row = log.dead_letter(seq)?.ok_or(StoreError::NoDeadLetter { shard: log.shard(), seq })?;
+pub fn requeue_kafka(
+    publisher: &KafkaPublisher,
+    log: &ShardLog,
+    seq: u64,
+    rekey: Rekey,
+    at_most: Duration,
+) -> Result<(), IngestError> {
+    let row = log
+        .dead_letter(seq)?
+        .ok_or(StoreError::NoDeadLetter { shard: log.shard(), seq })?;
     let again = requeued(&row.letter, rekey);
     let mut message = again.original.message();
     message.key = again.key();

@@ -58,13 +58,25 @@ impl Relay {
             skip: 0,
         };
         let name = "dead-letters".to_owned();
-        let spawned = std::thread::Builder::new().name(name.clone()).spawn(move || work.run(&stopped));
-        let thread = spawned.map_err(|error| IngestError::Thread { name, detail: error.to_string() })?;
-        Ok(Relay { lanes, stop: Some(stop), thread: Some(thread) })
+        let spawned = std::thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || work.run(&stopped));
+        let thread = spawned.map_err(|error| IngestError::Thread {
+            name,
+            detail: error.to_string(),
+        })?;
+        Ok(Relay {
+            lanes,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     pub(crate) fn add(&self, log: &ShardLog) {
-        let lane = Lane { log: log.clone(), relayed: relay_mark::read(log) };
+        let lane = Lane {
+            log: log.clone(),
+            relayed: relay_mark::read(log),
+        };
         self.lanes.lock().insert(log.shard(), lane);
     }
 
@@ -155,7 +167,12 @@ impl Work {
                 Err(error) => {
                     let text = error.to_string();
                     if self.said.as_ref() != Some(&text) {
-                        tracing::error!(shard, topic = self.topic, error = text, "dead letters stay in the store until they can be sent on");
+                        tracing::error!(
+                            shard,
+                            topic = self.topic,
+                            error = text,
+                            "dead letters stay in the store until they can be sent on"
+                        );
                         self.said = Some(text);
                     }
                     self.topic_found = false;
@@ -176,8 +193,13 @@ impl Work {
                 return Ok(sent);
             }
             let rows = lane.log.dead_letters(lane.relayed + 1, ROWS_MAX)?;
-            let Some(last) = rows.last().map(|row| row.seq) else { return Ok(sent) };
-            let ours: Vec<_> = rows.into_iter().filter(|row| row.letter.topic == self.options.topic).collect();
+            let Some(last) = rows.last().map(|row| row.seq) else {
+                return Ok(sent);
+            };
+            let ours: Vec<_> = rows
+                .into_iter()
+                .filter(|row| row.letter.topic == self.options.topic)
+                .collect();
             let (taken, result) = self.produce(&ours, enough);
             // Without gaps: what comes behind one that was not taken is sent again with it.
             let until = if taken == ours.len() { last } else { ours[taken].seq - 1 };
@@ -230,7 +252,10 @@ impl Work {
             self.producer = None;
         }
         let taken = acknowledged.iter().take_while(|acknowledged| **acknowledged).count();
-        (taken, failure.map_or(Ok(()), |error| Err(IngestError::kafka("send dead letters on")(error))))
+        (
+            taken,
+            failure.map_or(Ok(()), |error| Err(IngestError::kafka("send dead letters on")(error))),
+        )
     }
 
     /// # Errors
@@ -242,12 +267,19 @@ impl Work {
             let producer = config.create_with_context(Deliveries::default());
             self.producer = Some(producer.map_err(IngestError::kafka("make a producer"))?);
         }
-        let Some(producer) = &self.producer else { return Err(IngestError::Setting("no producer".to_owned())) };
+        let Some(producer) = &self.producer else {
+            return Err(IngestError::Setting("no producer".to_owned()));
+        };
         if !self.topic_found {
             // Asking for all topics creates none.
-            let all = producer.client().fetch_metadata(None, ANSWER_WAIT).map_err(IngestError::kafka("list topics"))?;
+            let all = producer
+                .client()
+                .fetch_metadata(None, ANSWER_WAIT)
+                .map_err(IngestError::kafka("list topics"))?;
             if !all.topics().iter().any(|topic| topic.name() == self.topic) {
-                return Err(IngestError::NoTopic { topic: self.topic.clone() });
+                return Err(IngestError::NoTopic {
+                    topic: self.topic.clone(),
+                });
             }
             self.topic_found = true;
         }
@@ -255,7 +287,13 @@ impl Work {
     }
 }
 
-fn hand_over(producer: &BaseProducer<Deliveries>, topic: &str, row: &DeadRow, index: usize, group: &str) -> Result<(), KafkaError> {
+fn hand_over(
+    producer: &BaseProducer<Deliveries>,
+    topic: &str,
+    row: &DeadRow,
+    index: usize,
+    group: &str,
+) -> Result<(), KafkaError> {
     let came = original(&row.letter);
     let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, index);
     record.partition = Some(row.letter.partition);

@@ -1,7 +1,7 @@
 //! The thread that reads a topic.
 
 use super::context::SourceContext;
-use super::partitions::{Flow, Partitions, shard_of};
+use super::partitions::{FILL_WAIT, Flow, Partitions, shard_of};
 use super::range::{self, Resume};
 use super::relay::Relay;
 use super::settings::{Assignment, KafkaOptions};
@@ -11,17 +11,13 @@ use crate::status::Status;
 use crate::{IngestError, STOP_WAIT};
 use accrue_store::Store;
 use parking_lot::Mutex;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How long the thread waits for a message when none is being collected.
-const IDLE_WAIT: Duration = Duration::from_millis(100);
-/// How long it waits for another one to fill a batch.
-const FILL_WAIT: Duration = Duration::from_millis(1);
 /// Messages between two looks at the time.
 const MESSAGES_A_LOOK: u32 = 128;
 /// How often the group is told what is durable.
@@ -48,9 +44,12 @@ impl KafkaSource {
         let config = options.consumer()?;
         if store.embedded_shards().is_some() {
             let path = store.path().display();
-            return Err(IngestError::Setting(format!("the store {path} is the log of record itself: it can't be filled from kafka")));
+            return Err(IngestError::Setting(format!(
+                "the store {path} is the log of record itself: it can't be filled from kafka"
+            )));
         }
         let status = Arc::new(Status::default());
+        status.update_source(|source| source.is_topic = true);
         let shards = Shards {
             store: store.clone(),
             make_inline,
@@ -61,14 +60,35 @@ impl KafkaSource {
         };
         let relay = Relay::start(&options)?;
         let partitions = Mutex::new(Partitions::new(shards, options.clone(), relay));
-        let context = SourceContext { options, status: Arc::clone(&status), partitions };
-        let consumer: SourceConsumer = config.create_with_context(context).map_err(IngestError::kafka("make a consumer"))?;
+        let context = SourceContext {
+            store: store.clone(),
+            options,
+            status: Arc::clone(&status),
+            partitions,
+            topic_id: Mutex::default(),
+            made_again: AtomicBool::new(false),
+        };
+        let consumer: SourceConsumer = config
+            .create_with_context(context)
+            .map_err(IngestError::kafka("make a consumer"))?;
         let stop = Arc::new(AtomicBool::new(false));
-        let reader = Reader { consumer, stop: Arc::clone(&stop), committed: Stopwatch::start(), troubled: false };
+        let reader = Reader {
+            consumer,
+            stop: Arc::clone(&stop),
+            committed: Stopwatch::start(),
+            troubled: false,
+        };
         let name = "kafka".to_owned();
         let spawned = std::thread::Builder::new().name(name.clone()).spawn(move || reader.run());
-        let thread = spawned.map_err(|error| IngestError::Thread { name, detail: error.to_string() })?;
-        Ok(KafkaSource { status, stop, thread: Some(thread) })
+        let thread = spawned.map_err(|error| IngestError::Thread {
+            name,
+            detail: error.to_string(),
+        })?;
+        Ok(KafkaSource {
+            status,
+            stop,
+            thread: Some(thread),
+        })
     }
 
     /// How the source and its shards are doing.
@@ -88,7 +108,10 @@ impl KafkaSource {
     fn end(&mut self) -> Result<(), IngestError> {
         self.stop.store(true, Ordering::Release);
         let Some(thread) = self.thread.take() else { return Ok(()) };
-        thread.join().map_err(|_| IngestError::Thread { name: "kafka".to_owned(), detail: "it panicked".to_owned() })
+        thread.join().map_err(|_| IngestError::Thread {
+            name: "kafka".to_owned(),
+            detail: "it panicked".to_owned(),
+        })
     }
 }
 
@@ -116,7 +139,9 @@ impl Reader {
         };
         if let Err(error) = ended {
             tracing::error!(%error, "reading from kafka has ended");
-            self.context().status.update_source(|source| source.ended = Some(error.to_string()));
+            self.context()
+                .status
+                .update_source(|source| source.ended = Some(error.to_string()));
         }
         let watch = Stopwatch::start();
         let durable = self.context().partitions.lock().close_all();
@@ -135,7 +160,10 @@ impl Reader {
         let context = self.context();
         let options = &context.options;
         match &options.assignment {
-            Assignment::Group => self.consumer.subscribe(&[&options.topic]).map_err(IngestError::kafka("subscribe")),
+            Assignment::Group => self
+                .consumer
+                .subscribe(&[&options.topic])
+                .map_err(IngestError::kafka("subscribe")),
             Assignment::Manual(partitions) => self.assign_by_hand(partitions),
         }
     }
@@ -147,7 +175,10 @@ impl Reader {
         while !self.stop.load(Ordering::Acquire) {
             drop(self.consumer.poll(Duration::ZERO));
             let found = self.consumer.fetch_metadata(Some(topic), ASSIGN_EVERY).ok().and_then(|all| {
-                let known = all.topics().iter().find(|known| known.name() == topic && known.error().is_none())?;
+                let known = all
+                    .topics()
+                    .iter()
+                    .find(|known| known.name() == topic && known.error().is_none())?;
                 Some(known.partitions().len())
             });
             let Some(count) = found.filter(|count| *count > 0) else {
@@ -155,8 +186,13 @@ impl Reader {
                 std::thread::sleep(ASSIGN_EVERY);
                 continue;
             };
-            if let Some(partition) = partitions.iter().find(|partition| usize::try_from(**partition).map_or(true, |at| at >= count)) {
-                return Err(IngestError::Setting(format!("{topic} has no partition {partition}, it has {count}")));
+            if let Some(partition) = partitions
+                .iter()
+                .find(|partition| usize::try_from(**partition).map_or(true, |at| at >= count))
+            {
+                return Err(IngestError::Setting(format!(
+                    "{topic} has no partition {partition}, it has {count}"
+                )));
             }
             let mut list = context.list(partitions.iter().map(|partition| (*partition, None)));
             let failed = context.open(&self.consumer, &mut list);
@@ -180,7 +216,7 @@ impl Reader {
 
     fn read(&mut self) -> Result<(), IngestError> {
         let context = self.context();
-        let (mut since_look, mut wait) = (0, IDLE_WAIT);
+        let (mut since_look, mut wait) = (0, Duration::ZERO);
         while !self.stop.load(Ordering::Acquire) {
             let (mut flow, mut nothing_came) = (None, false);
             match self.consumer.poll(wait) {
@@ -193,15 +229,19 @@ impl Reader {
                 Some(Err(error)) => self.error(&error)?,
                 None => nothing_came = true,
             }
+            if context.made_again.swap(false, Ordering::AcqRel) {
+                self.compare_again();
+            }
             since_look += 1;
             if flow.is_none() && !nothing_came && since_look < MESSAGES_A_LOOK {
+                // It is in a batch now, which must not wait for long.
                 wait = FILL_WAIT;
                 continue;
             }
             since_look = 0;
             let mut partitions = context.partitions.lock();
             let flows = partitions.tend(nothing_came);
-            wait = if partitions.is_filling() { FILL_WAIT } else { IDLE_WAIT };
+            wait = partitions.wait();
             drop(partitions);
             flow.into_iter().chain(flows).for_each(|flow| self.apply(flow));
             self.tell_the_group();
@@ -209,11 +249,39 @@ impl Reader {
         Ok(())
     }
 
+    /// Everything that is read is opened once more, so that its start is compared with the log.
+    fn compare_again(&self) {
+        let context = self.context();
+        tracing::warn!(
+            topic = context.options.topic,
+            "the topic was made again: comparing it with the log"
+        );
+        let mut partitions = context.partitions.lock();
+        let read: Vec<i32> = partitions.read().into_iter().map(|(partition, _)| partition).collect();
+        partitions.close(&read);
+        drop(partitions);
+        let mut list = context.list(read.iter().map(|partition| (*partition, None)));
+        let cooperative = matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        if cooperative && let Err(error) = self.consumer.incremental_unassign(&list) {
+            tracing::error!(%error, "can't give partitions back");
+        }
+        let failed = context.open(&self.consumer, &mut list);
+        let assigned = if cooperative {
+            self.consumer.incremental_assign(&list)
+        } else {
+            self.consumer.assign(&list)
+        };
+        context.assigned(&self.consumer, assigned, &failed);
+    }
+
     fn apply(&self, flow: Flow) {
         let context = self.context();
         let (partition, result) = match flow {
             Flow::Pause(partition) => (partition, self.consumer.pause(&context.list([(partition, None)].into_iter()))),
-            Flow::Resume(partition) => (partition, self.consumer.resume(&context.list([(partition, None)].into_iter()))),
+            Flow::Resume(partition) => (
+                partition,
+                self.consumer.resume(&context.list([(partition, None)].into_iter())),
+            ),
         };
         tracing::debug!(?flow, "pressure");
         if let Err(error) = result {
@@ -224,7 +292,7 @@ impl Reader {
     fn tell_the_group(&mut self) {
         if self.committed.elapsed() >= COMMIT_EVERY {
             self.committed = Stopwatch::start();
-            let offsets = self.context().partitions.lock().to_commit();
+            let offsets = self.context().partitions.lock().newly_durable();
             self.context().commit(&self.consumer, offsets);
         }
     }
@@ -255,7 +323,13 @@ impl Reader {
         let read = context.partitions.lock().read();
         let mut found = false;
         for (partition, stored) in read {
-            let at = Resume { shard: shard_of(partition), topic, partition, stored, anchor: None };
+            let at = Resume {
+                shard: shard_of(partition),
+                topic,
+                partition,
+                stored,
+                anchor: None,
+            };
             if let Err(error) = range::check(&self.consumer, at) {
                 found = true;
                 let flow = context.partitions.lock().fail(partition, Some(error));
@@ -263,7 +337,9 @@ impl Reader {
             }
         }
         if !found {
-            self.trouble(&format!("kafka: {topic} had no such offset, but every partition is in range: restart if the lag stays"));
+            self.trouble(&format!(
+                "kafka: {topic} had no such offset, but every partition is in range: restart if the lag stays"
+            ));
         }
     }
 }

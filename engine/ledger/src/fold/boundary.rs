@@ -6,8 +6,28 @@ use super::{Draft, Fold, Source};
 use crate::account::Lot;
 use crate::entry::{EntryKind, LotPart, Sink, Why};
 use crate::fact::Cause;
-use crate::ruleset::{MAIN, Ruleset};
+use crate::ruleset::{MAIN, Ruleset, SpendOrder};
 use crate::{Instant, Text};
+use smallvec::SmallVec;
+
+/// What becomes of a lot at a boundary.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Ends { active: bool },
+    GivenUp,
+    Starts,
+}
+
+impl Due {
+    /// At one instant, in this order (§2).
+    fn phase(self) -> u8 {
+        match self {
+            Due::Ends { .. } => 0,
+            Due::GivenUp => 1,
+            Due::Starts => 2,
+        }
+    }
+}
 
 impl<S: Sink> Fold<'_, S> {
     /// Everything that is due at `at`, in order: expire, give up, activate, repay; then coupons.
@@ -18,48 +38,49 @@ impl<S: Sink> Fold<'_, S> {
                 continue;
             }
             let ledger = self.member.accounts[index].ledger.clone();
-            self.lots_due(index, &ledger, at);
+            self.lots_due(index, &ledger, rules.spend_order, at);
             self.repay(&ledger, rules, at);
         }
         self.coupons_due(rules, at);
     }
 
-    fn lots_due(&mut self, index: usize, ledger: &Text, at: Instant) {
-        let mut ended = Vec::new();
+    /// Lots that end, those that are given up, those that start; of each kind in spend order.
+    fn lots_due(&mut self, index: usize, ledger: &Text, order: SpendOrder, at: Instant) {
         let account = &mut self.member.accounts[index];
+        let mut due: SmallVec<[(Due, Lot); 4]> = SmallVec::new();
         while account.active.front().is_some_and(|lot| lot.expires_at <= at) {
-            ended.extend(account.active.pop_front());
+            due.extend(account.active.pop_front().map(|lot| (Due::Ends { active: true }, lot)));
         }
-        for lot in ended {
-            let sums = &mut self.member.accounts[index].sums;
-            sums.active -= lot.left;
-            sums.expired += lot.left;
-            self.lot_entry(EntryKind::Expired, &lot, -lot.left, ledger, Why::Boundary, at);
-        }
-        let mut due = Vec::new();
-        let account = &mut self.member.accounts[index];
         while account.pending.front().is_some_and(|lot| lot.due() <= at) {
-            due.extend(account.pending.pop_front());
+            due.extend(
+                account
+                    .pending
+                    .pop_front()
+                    .map(|lot| match (lot.waits(), lot.expires_at <= at) {
+                        (true, _) => (Due::GivenUp, lot),
+                        (false, true) => (Due::Ends { active: false }, lot),
+                        (false, false) => (Due::Starts, lot),
+                    }),
+            );
         }
-        // Among lots that are due at one instant: those that end, those that are given up, those that start.
-        due.sort_by_key(|lot| {
-            match (lot.waits(), lot.expires_at <= at) {
-                (true, _) => 1,
-                (false, true) => 0,
-                (false, false) => 2,
-            }
-        });
-        for lot in due {
-            let account = &mut self.member.accounts[index];
-            account.sums.pending -= lot.left;
-            if lot.waits() {
-                account.sums.cancelled += lot.left;
-                self.lot_entry(EntryKind::Cancelled, &lot, -lot.left, ledger, Why::NeverFulfilled, at);
-            } else if lot.expires_at <= at {
-                account.sums.expired += lot.left;
-                self.lot_entry(EntryKind::Expired, &lot, -lot.left, ledger, Why::Boundary, at);
+        due.sort_by(|(a_due, a), (b_due, b)| a_due.phase().cmp(&b_due.phase()).then_with(|| a.used_cmp(b, order)));
+        for (what, lot) in due {
+            let sums = &mut self.member.accounts[index].sums;
+            *(if what == (Due::Ends { active: true }) {
+                &mut sums.active
             } else {
-                self.activate(lot, ledger, Why::Boundary, at);
+                &mut sums.pending
+            }) -= lot.left;
+            match what {
+                Due::Ends { .. } => {
+                    sums.expired += lot.left;
+                    self.lot_entry(EntryKind::Expired, &lot, -lot.left, ledger, Why::Boundary, at);
+                }
+                Due::GivenUp => {
+                    sums.cancelled += lot.left;
+                    self.lot_entry(EntryKind::Cancelled, &lot, -lot.left, ledger, Why::NeverFulfilled, at);
+                }
+                Due::Starts => self.activate(lot, ledger, Why::Boundary, at),
             }
         }
     }

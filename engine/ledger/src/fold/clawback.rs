@@ -7,7 +7,7 @@ use super::{Draft, Fold, Source};
 use crate::Instant;
 use crate::account::{Account, Allocation};
 use crate::entry::{EntryKind, Sink, Why};
-use crate::ruleset::{Clawback, OrderOfLots, Ruleset};
+use crate::ruleset::{Clawback, OrderOfLots, Ruleset, SpendOrder};
 use crate::worth::Worth;
 
 /// What a rule no longer gives.
@@ -23,25 +23,34 @@ pub(super) struct Loss<'r> {
     pub worth: Worth,
     /// Points it gave before.
     pub before: i64,
+    /// Of the loss: points that were given up already.
+    pub gone: i64,
 }
 
 impl<S: Sink> Fold<'_, S> {
-    /// `own`: numbers of all the order's lots.
-    pub(super) fn claw_back(&mut self, own: &[u32], loss: Loss<'_>, source: Source<'_>, at: Instant) {
-        let Loss { rules, now, index, worth, before } = loss;
+    /// `own`: numbers of all the order's lots. Returns what was taken while pending.
+    pub(super) fn claw_back(&mut self, own: &[u32], loss: Loss<'_>, source: Source<'_>, at: Instant) -> Vec<Allocation> {
+        let Loss {
+            rules,
+            now,
+            index,
+            worth,
+            before,
+            gone,
+        } = loss;
         let ledger = rules.earn[index].ledger.as_str();
         let (rule, ruleset, due) = (Some(index as u16), rules.tag(), before - worth.points);
         let account = self.member.account_mut(ledger);
         account.sums.clawback_due += due;
-        let pending = take_pending(account, own, rule, due);
+        let pending = take_pending(account, own, rule, due - gone, now.spend_order);
         let cancelled = sum(&pending);
         account.sums.pending -= cancelled;
         account.sums.cancelled += cancelled;
-        let mut rest = due - cancelled;
+        let mut rest = due - gone - cancelled;
         let mut active = Vec::new();
         if now.refund.clawback != Clawback::PendingOnly {
             if now.refund.order_of_lots == OrderOfLots::OriginatingFirst {
-                active = take_own_active(account, own, rule, rest);
+                active = take_own_active(account, own, rule, rest, now.spend_order);
                 rest -= sum(&active);
             }
             if rest > 0 {
@@ -82,6 +91,7 @@ impl<S: Sink> Fold<'_, S> {
         } else {
             self.member.account_mut(ledger).sums.forgiven += rest;
         }
+        pending
     }
 }
 
@@ -90,7 +100,7 @@ fn sum(taken: &[Allocation]) -> i64 {
 }
 
 /// From the order's own pending lots: those of the rule first, each in spend order.
-fn take_pending(account: &mut Account, own: &[u32], rule: Option<u16>, due: i64) -> Vec<Allocation> {
+fn take_pending(account: &mut Account, own: &[u32], rule: Option<u16>, due: i64, order: SpendOrder) -> Vec<Allocation> {
     if account.pending.is_empty() || own.is_empty() {
         return Vec::new();
     }
@@ -99,7 +109,7 @@ fn take_pending(account: &mut Account, own: &[u32], rule: Option<u16>, due: i64)
         .collect();
     indexes.sort_by(|&a, &b| {
         let (a, b) = (&account.pending[a], &account.pending[b]);
-        (a.rule != rule).cmp(&(b.rule != rule)).then_with(|| a.spend_cmp(b))
+        (a.rule != rule).cmp(&(b.rule != rule)).then_with(|| a.used_cmp(b, order))
     });
     let taken = take_at(&mut account.pending, &indexes, due);
     if !taken.is_empty() {
@@ -109,14 +119,17 @@ fn take_pending(account: &mut Account, own: &[u32], rule: Option<u16>, due: i64)
 }
 
 /// From the order's own active lots: those of the rule first, each in spend order.
-fn take_own_active(account: &mut Account, own: &[u32], rule: Option<u16>, due: i64) -> Vec<Allocation> {
+fn take_own_active(account: &mut Account, own: &[u32], rule: Option<u16>, due: i64, order: SpendOrder) -> Vec<Allocation> {
     if due == 0 || own.is_empty() {
         return Vec::new();
     }
     let mut indexes: Vec<usize> = (0..account.active.len())
         .filter(|&index| own.contains(&account.active[index].number))
         .collect();
-    indexes.sort_by_key(|&index| account.active[index].rule != rule);
+    indexes.sort_by(|&a, &b| {
+        let (a, b) = (&account.active[a], &account.active[b]);
+        (a.rule != rule).cmp(&(b.rule != rule)).then_with(|| a.used_cmp(b, order))
+    });
     let taken = take_at(&mut account.active, &indexes, due);
     account.sums.active -= sum(&taken);
     account.sweep();

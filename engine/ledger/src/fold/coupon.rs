@@ -32,11 +32,11 @@ pub(crate) fn key_of(member: &Member, records: &Records, coupon: CouponRef<'_>) 
 
 /// The records that a coupon's facts need.
 pub(super) fn wants(member: &Member, records: &Records, coupon: CouponRef<'_>, want: &mut impl FnMut(RecordKey)) {
-    match (key_of(member, records, coupon), coupon) {
-        (Some(key), _) => want(key),
-        (None, CouponRef::Code(code)) => want(RecordKey::code(code)),
-        (None, _) => {}
+    // Also of an open coupon: it may end before the fact is folded, and is then found by its code alone.
+    if let CouponRef::Code(code) = coupon {
+        want(RecordKey::code(code));
     }
+    key_of(member, records, coupon).into_iter().for_each(want);
 }
 
 impl<S: Sink> Fold<'_, S> {
@@ -131,12 +131,13 @@ impl<S: Sink> Fold<'_, S> {
         }
     }
 
-    /// Frees a coupon that was used on (or is held for) an order; issued again if it is still valid.
+    /// Frees a coupon that was used on (or is held for) an order; issued again if it is still valid, else it ends now.
     pub(super) fn release(&mut self, key: RecordKey, order_id: &str, source: Source<'_>, rules: &Ruleset, at: Instant) {
         let Some(mut redemption) = self.take_redemption(key) else {
             return;
         };
-        let mut released = None;
+        let (mut released, mut ended, mut restore) = (None, false, false);
+        let left = redemption.points - redemption.reversed;
         if let Some(coupon) = redemption.coupon.as_mut() {
             let was = coupon.status();
             let uses = coupon.used_by.len();
@@ -144,7 +145,9 @@ impl<S: Sink> Fold<'_, S> {
             let held = coupon.reserved.take_if(|(order, _)| *order == *order_id).is_some();
             if coupon.used_by.len() < uses || held {
                 released = Some(coupon.code.clone());
-                coupon.expired |= coupon.expires_at <= at;
+                ended = coupon.expires_at <= at && !coupon.expired && !coupon.revoked;
+                coupon.expired |= ended;
+                restore = ended && coupon.restore_on_expiry && coupon.used_by.is_empty() && left > 0;
                 if was == CouponStatus::Used {
                     self.member.closed.used -= 1;
                     self.member.closed.expired += u32::from(coupon.status() == CouponStatus::Expired);
@@ -153,11 +156,17 @@ impl<S: Sink> Fold<'_, S> {
         }
         self.put_redemption(redemption);
         if let Some(code) = released {
-            let why = Why::Coupon {
-                code,
-                order: Text::new(order_id),
+            let why = |order: Text| Why::Coupon {
+                code: code.clone(),
+                order,
             };
-            self.coupon_entry(EntryKind::CouponReleased, why, source, rules, at);
+            self.coupon_entry(EntryKind::CouponReleased, why(Text::new(order_id)), source, rules, at);
+            if ended {
+                self.coupon_entry(EntryKind::CouponExpired, why(Text::default()), source, rules, at);
+            }
+            if restore {
+                self.give_back(key, left, Cause::System, source, rules, at);
+            }
         }
     }
 
@@ -208,7 +217,10 @@ impl<S: Sink> Fold<'_, S> {
             return;
         };
         let left = redemption.points - redemption.reversed;
-        let why = redemption.coupon.as_mut().and_then(|coupon| take_back(coupon, &mut self.member.closed));
+        let why = redemption
+            .coupon
+            .as_mut()
+            .and_then(|coupon| take_back(coupon, &mut self.member.closed));
         self.put_redemption(redemption);
         if let Some(why) = why {
             self.coupon_entry(EntryKind::CouponRevoked, why, source, rules, at);

@@ -9,10 +9,10 @@ use super::{Applied, Draft, Fold, Source};
 use crate::entry::{EntryKind, Sink, Why};
 use crate::fact::{Cause, Kind, OrderPlaced};
 use crate::ratio::spread;
-use crate::record::{Award, CouponStatus, Order, OrderLine, Placed, Record, RecordKey};
+use crate::record::{Award, Order, OrderLine, Placed, Record, RecordKey};
 use crate::ruleset::{EarnRule, MAIN, On, Ruleset, Start};
 use crate::worth::{self, Worth};
-use crate::{CouponRef, Instant, Text, calendar};
+use crate::{CouponRef, Instant, Lot, Text, calendar};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ impl<S: Sink> Fold<'_, S> {
             self.coupon_on_order(CouponRef::Code(code), &mut order, source, rules, at, false);
         }
         if order.cancelled {
-            self.undo_all_tied(&mut order, source, rules, at);
+            self.undo_all_tied(&order, source, rules, at);
         }
         self.records.put(key, Record::Order(order));
     }
@@ -70,7 +70,7 @@ impl<S: Sink> Fold<'_, S> {
         if parked {
             self.park(&mut order, source, rules, at);
         } else if first {
-            self.start_awaiting(&order, rules, at);
+            self.start_awaiting(&mut order, rules, at);
         }
         self.records.put(key, Record::Order(order));
         Applied { parked }
@@ -86,25 +86,27 @@ impl<S: Sink> Fold<'_, S> {
         } else {
             self.settle_captured(&mut order, rules, source, at);
         }
-        self.undo_all_tied(&mut order, source, rules, at);
+        self.undo_all_tied(&order, source, rules, at);
         self.records.put(key, Record::Order(order));
         Applied { parked }
     }
 
-    fn undo_all_tied(&mut self, order: &mut Order, source: Source<'_>, rules: &Ruleset, at: Instant) {
-        for tied in std::mem::take(&mut order.tied) {
-            self.undo_tied(tied, &order.order_id, source, rules, at);
+    /// Coupons used on a cancelled order are free again; then redemptions tied to it are reversed.
+    fn undo_all_tied(&mut self, order: &Order, source: Source<'_>, rules: &Ruleset, at: Instant) {
+        for tied in &order.tied {
+            self.release(*tied, &order.order_id, source, rules, at);
+        }
+        for tied in &order.tied {
+            self.undo_tied(*tied, &order.order_id, source, rules, at);
         }
     }
 
-    /// Coupons used on a cancelled order are free again; redemptions tied to it are reversed.
     fn undo_tied(&mut self, key: RecordKey, order_id: &str, source: Source<'_>, rules: &Ruleset, at: Instant) {
-        self.release(key, order_id, source, rules, at);
         let Some(redemption) = self.take_redemption(key) else { return };
-        let coupon = redemption.coupon.as_ref().map(|coupon| coupon.status());
+        let used = redemption.coupon.as_ref().is_some_and(|coupon| !coupon.used_by.is_empty());
         let (tied, left) = (redemption.order_id == *order_id, redemption.points - redemption.reversed);
         self.put_redemption(redemption);
-        if tied && left > 0 && coupon != Some(CouponStatus::Used) {
+        if tied && left > 0 && !used {
             self.reversal(key, left, Cause::System, false, source, rules, at);
         }
     }
@@ -165,6 +167,11 @@ impl<S: Sink> Fold<'_, S> {
     fn settle(&mut self, order: &mut Order, rules: &Ruleset, now: &Ruleset, source: Source<'_>, at: Instant) {
         let Some(mut placed) = order.placed.take() else { return };
         let worths: SmallVec<[Worth; 4]> = worth::worths(order, &placed, rules).collect();
+        if placed.awards.is_empty() {
+            placed
+                .awards
+                .reserve_exact(worths.iter().filter(|worth| worth.points > 0).count());
+        }
         for (index, worth) in worths.into_iter().enumerate() {
             let award = placed.awards.iter().position(|award| award.rule == index as u16);
             let before = award.map_or(0, |award| placed.awards[award].points);
@@ -176,17 +183,39 @@ impl<S: Sink> Fold<'_, S> {
                     rule: index as u16,
                     points: 0,
                     lots: Vec::new(),
+                    waiting: 0,
                 });
                 placed.awards.len() - 1
             });
             placed.awards[award].points = worth.points;
             if worth.points > before {
                 let lot = self.gain(order, &placed, rules, now, index, worth, before, source, at);
+                let waits = matches!(rules.earn[index].start, Start::Fulfilled { .. }) && order.fulfilled_at.is_none();
                 placed.awards[award].lots.extend(lot);
-            } else if !given_up(&rules.earn[index], order, &placed, rules, at) {
+                placed.awards[award].waiting += if waits { worth.points - before } else { 0 };
+            } else {
+                // What was given up is gone already: it is not taken a second time.
+                let gone = if given_up(&rules.earn[index], order, &placed, rules, at) {
+                    placed.awards[award].waiting
+                } else {
+                    0
+                };
+                let gone = gone.min(before - worth.points);
+                placed.awards[award].waiting -= gone;
                 let own: Vec<u32> = placed.awards.iter().flat_map(|award| &award.lots).copied().collect();
-                let loss = Loss { rules, now, index, worth, before };
-                self.claw_back(&own, loss, source, at);
+                let loss = Loss {
+                    rules,
+                    now,
+                    index,
+                    worth,
+                    before,
+                    gone,
+                };
+                let cancelled = self.claw_back(&own, loss, source, at);
+                for part in cancelled.iter().filter(|part| part.lot.waits()) {
+                    let of_lot = placed.awards.iter_mut().find(|award| award.lots.contains(&part.lot.number));
+                    of_lot.into_iter().for_each(|award| award.waiting -= part.points);
+                }
             }
         }
         let counted = rules.factor(&placed.currency).map_or(0, |factor| {
@@ -251,34 +280,38 @@ impl<S: Sink> Fold<'_, S> {
     }
 
     /// The order's lots that waited for fulfilment become spendable.
-    fn start_awaiting(&mut self, order: &Order, rules: &Ruleset, at: Instant) {
-        let Some(placed) = &order.placed else { return };
+    fn start_awaiting(&mut self, order: &mut Order, rules: &Ruleset, at: Instant) {
+        let Some(placed) = &mut order.placed else { return };
         let captured = self.rules.by_tag(placed.ruleset).map(Arc::clone);
         let judging = captured.as_deref().unwrap_or(rules);
-        for award in &placed.awards {
+        let mut started: SmallVec<[(&EarnRule, Lot); 4]> = SmallVec::new();
+        for award in &mut placed.awards {
             let Some(rule) = judging.earn.get(usize::from(award.rule)) else {
                 continue;
             };
+            let account = self.member.account_mut(&rule.ledger);
             for number in &award.lots {
-                let account = self.member.account_mut(&rule.ledger);
-                let waiting = account
-                    .pending
-                    .iter()
-                    .position(|lot| lot.number == *number && lot.starts_at == Instant::MAX);
-                let Some(mut lot) = waiting.and_then(|index| account.pending.remove(index)) else {
+                let waiting = account.pending.iter().position(|lot| lot.number == *number && lot.waits());
+                let Some(lot) = waiting.and_then(|index| account.pending.remove(index)) else {
                     continue;
                 };
-                account.sums.pending -= lot.left;
-                (lot.starts_at, lot.cancel_at) = (at, Instant::MAX);
-                if !rule.life.from_earn {
-                    lot.expires_at = judging.expires_at(&rule.life, at, at);
-                }
-                if lot.expires_at <= at {
-                    account.sums.expired += lot.left;
-                    self.lot_entry(EntryKind::Expired, &lot, -lot.left, &rule.ledger, Why::EndedAlready, at);
-                } else {
-                    self.activate(lot, &rule.ledger, Why::Fulfilled, at);
-                }
+                award.waiting -= lot.left;
+                started.push((rule, lot));
+            }
+        }
+        started.sort_by(|(_, a), (_, b)| a.used_cmp(b, rules.spend_order));
+        for (rule, mut lot) in started {
+            let sums = &mut self.member.account_mut(&rule.ledger).sums;
+            sums.pending -= lot.left;
+            (lot.starts_at, lot.cancel_at) = (at, Instant::MAX);
+            if !rule.life.from_earn {
+                lot.expires_at = judging.expires_at(&rule.life, at, at);
+            }
+            if lot.expires_at <= at {
+                sums.expired += lot.left;
+                self.lot_entry(EntryKind::Expired, &lot, -lot.left, &rule.ledger, Why::EndedAlready, at);
+            } else {
+                self.activate(lot, &rule.ledger, Why::Fulfilled, at);
             }
         }
         for index in 0..self.member.accounts.len() {
@@ -330,11 +363,16 @@ impl<S: Sink> Fold<'_, S> {
     }
 }
 
-/// Whether what a rule gave for the order was given up already, for want of fulfilment: then there is nothing to take back.
+/// Whether what waited for the order's fulfilment was given up already.
 fn given_up(rule: &EarnRule, order: &Order, placed: &Placed, rules: &Ruleset, at: Instant) -> bool {
-    let Start::Fulfilled { cancel_after: Some(after) } = &rule.start else { return false };
+    let Start::Fulfilled {
+        cancel_after: Some(after),
+    } = &rule.start
+    else {
+        return false;
+    };
     let cancel_at = calendar::add(placed.at, *after, calendar::To::Exact, &rules.zone);
-    cancel_at <= at && order.fulfilled_at.is_none_or(|fulfilled| fulfilled > cancel_at)
+    cancel_at <= at && order.fulfilled_at.is_none_or(|fulfilled| fulfilled >= cancel_at)
 }
 
 /// When the points of an order start, and when they are given up without fulfilment.
@@ -361,6 +399,7 @@ fn fill(placed: &mut Placed, version: &OrderPlaced<'_>, rules: &Ruleset) {
     placed.paid_with_gift_card = version.paid_with_gift_card;
     placed.paid_with_points = version.paid_with_points;
     placed.lines.clear();
+    placed.lines.reserve_exact(version.lines.len());
     placed.lines.extend(version.lines.iter().map(|line| OrderLine {
         line_id: Text::new(line.line_id),
         sku: Text::new(line.sku),

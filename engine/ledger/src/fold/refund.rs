@@ -38,7 +38,10 @@ impl<S: Sink> Fold<'_, S> {
             return Applied::default();
         }
         order.refunded_amount += refund.amount.unwrap_or(0);
-        refund.lines.iter().for_each(|line| note_line(&mut order.refunds, of_line(line)));
+        refund
+            .lines
+            .iter()
+            .for_each(|line| note_line(&mut order.refunds, of_line(line)));
         self.settle_captured(&mut order, rules, source, at);
         self.records.put(key, Record::Order(order));
         Applied::default()

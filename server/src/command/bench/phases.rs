@@ -13,6 +13,8 @@ use std::path::Path;
 
 /// Makes the code warm and takes nothing in.
 pub(super) const NOTHING: &str = "making facts";
+/// One core.
+pub(super) const DECODE: &str = "decode alone, one core";
 /// One core, everything in memory.
 pub(super) const FOLD: &str = "decode and fold alone, one core";
 /// What any engine pays that keeps the facts.
@@ -42,6 +44,27 @@ impl Phase for Nothing {
     }
 }
 
+/// Decodes, and folds nothing.
+pub(super) struct DecodeAlone;
+
+impl Phase for DecodeAlone {
+    fn name(&self) -> String {
+        DECODE.to_owned()
+    }
+
+    fn take(&mut self, chunk: &Chunk) -> Result<()> {
+        for (bytes, _) in chunk.facts() {
+            let fact = read_fact(bytes).map_err(|error| anyhow!("{}: {}", error.code, error.detail))?;
+            std::hint::black_box(&fact);
+        }
+        Ok(())
+    }
+
+    fn end(self: Box<Self>) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// Decodes and folds, member by member as facts come.
 pub(super) struct FoldAlone {
     rules: Timeline,
@@ -55,7 +78,11 @@ impl FoldAlone {
     pub fn new(members: u32) -> Result<FoldAlone> {
         let rules = Timeline::always(Ruleset::parse(RULESET).context("the ruleset of the workload")?);
         let members = (0..members).map(|_| (Member::default(), Records::complete())).collect();
-        Ok(FoldAlone { rules, members, latest: 0 })
+        Ok(FoldAlone {
+            rules,
+            members,
+            latest: 0,
+        })
     }
 }
 
@@ -84,7 +111,11 @@ impl Phase for FoldAlone {
             }
             let at = decision_at(state, &fact);
             Fold::new(state, records, &self.rules, &mut ()).advance(at);
-            let with = Deciding { rules: &self.rules, secret: &[7; 32], saw_position: id };
+            let with = Deciding {
+                rules: &self.rules,
+                secret: &[7; 32],
+                saw_position: id,
+            };
             let decision = decide(state, records, &fact, at, with);
             Fold::new(state, records, &self.rules, &mut ()).apply(&fact, Some(&decision));
         }
@@ -100,7 +131,13 @@ impl Phase for FoldAlone {
 
 fn store(config: &Config, dir: &Path) -> Result<Store> {
     let shards = config.shards.unwrap_or(config.shards_new);
-    Ok(Store::open(dir, StoreOptions { embedded_shards: Some(shards), ..config.store.clone() })?)
+    Ok(Store::open(
+        dir,
+        StoreOptions {
+            embedded_shards: Some(shards),
+            ..config.store.clone()
+        },
+    )?)
 }
 
 /// A thread a shard that only appends.
@@ -114,8 +151,16 @@ impl AppendOnly {
     /// In a folder of its own.
     pub fn open(config: &Config, dir: &Path) -> Result<AppendOnly> {
         let store = store(config, dir)?;
-        let logs = store.shard_ids().into_iter().map(|shard| store.shard(shard)).collect::<Result<_, _>>()?;
-        Ok(AppendOnly { logs, group_facts_max: config.group_facts_max, _store: store })
+        let logs = store
+            .shard_ids()
+            .into_iter()
+            .map(|shard| store.shard(shard))
+            .collect::<Result<_, _>>()?;
+        Ok(AppendOnly {
+            logs,
+            group_facts_max: config.group_facts_max,
+            _store: store,
+        })
     }
 }
 
@@ -133,8 +178,15 @@ impl Phase for AppendOnly {
         }
         let group_facts_max = self.group_facts_max;
         std::thread::scope(|scope| {
-            let threads: Vec<_> = self.logs.iter().zip(&of_shard).map(|(log, facts)| scope.spawn(move || append(log, facts, group_facts_max))).collect();
-            threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("appending panicked"))))
+            let threads: Vec<_> = self
+                .logs
+                .iter()
+                .zip(&of_shard)
+                .map(|(log, facts)| scope.spawn(move || append(log, facts, group_facts_max)))
+                .collect();
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("appending panicked"))))
         })
     }
 
@@ -151,7 +203,16 @@ fn append(log: &ShardLog, facts: &[(&[u8], &str)], group_facts_max: usize) -> Re
         let first = group.next_offset().max(0);
         for ((fact, member), offset) in facts.iter().zip(first..) {
             let member_hash = member_hash(PROGRAM, member);
-            let meta = FrameMeta { kind, schema: 1, late: false, parked: false, rejected: false, member_hash, occurred_at: Instant(0), offset };
+            let meta = FrameMeta {
+                kind,
+                schema: 1,
+                late: false,
+                parked: false,
+                rejected: false,
+                member_hash,
+                occurred_at: Instant(0),
+                offset,
+            };
             group.push(meta, fact, None);
         }
         log.append(&mut group)?;
@@ -168,7 +229,11 @@ impl Ingest {
         let straight = Straight::open(config, store(config, dir)?)?;
         let rules = Ruleset::parse(RULESET).context("the ruleset of the workload")?;
         let (fact, key) = crate::command::rules::activation(&rules, RULES_FROM, RULES_FROM);
-        straight.embedded().publish(&Message { value: Some(&fact), key: Some(key.as_bytes()), ..Message::default() })?;
+        straight.embedded().publish(&Message {
+            value: Some(&fact),
+            key: Some(key.as_bytes()),
+            ..Message::default()
+        })?;
         Ok(Ingest(straight))
     }
 }
@@ -184,11 +249,19 @@ impl Phase for Ingest {
         for (fact, member) in chunk.facts() {
             key.clear();
             key.extend([PROGRAM, "/", member]);
-            publisher.push(&Message { value: Some(fact), key: Some(key.as_bytes()), ..Message::default() })?;
+            publisher.push(&Message {
+                value: Some(fact),
+                key: Some(key.as_bytes()),
+                ..Message::default()
+            })?;
         }
         let counts = publisher.finish()?;
         if counts.refused + counts.conflicts > 0 {
-            return Err(anyhow!("{} facts were refused, {} in conflict: the workload does not fit its ruleset", counts.refused, counts.conflicts));
+            return Err(anyhow!(
+                "{} facts were refused, {} in conflict: the workload does not fit its ruleset",
+                counts.refused,
+                counts.conflicts
+            ));
         }
         Ok(())
     }

@@ -1,0 +1,54 @@
+//! The number of partitions that a store was filled from.
+//!
+//! Members belong to partitions by their number: with another number a member's facts go on in another shard, which does not
+//! know what was before. So the number is kept in the store's directory, and a topic with another one is not read.
+
+use super::small_file;
+use crate::IngestError;
+use accrue_store::Store;
+
+const NAME: &str = "kafka-partitions";
+
+/// Keeps the number, or compares it with the one that is kept.
+///
+/// # Errors
+/// It is another one, or the file is damaged or can't be written.
+pub(crate) fn check(store: &Store, topic: &str, partitions: usize) -> Result<(), IngestError> {
+    let path = store.path().join(NAME);
+    let found = format!("{topic} {partitions}");
+    let kept = small_file::read(&path).map_err(|_| {
+        let path = path.display();
+        IngestError::Setting(format!(
+            "{path} is damaged: it says how many partitions the store was filled from; restore it from a backup"
+        ))
+    })?;
+    match kept {
+        None => small_file::write(&path, &found),
+        Some(kept) if kept == found => Ok(()),
+        Some(kept) => {
+            let (before, count) = kept.rsplit_once(' ').unwrap_or((&kept, "?"));
+            Err(IngestError::Setting(format!(
+                "the store was filled from {before} with {count} partitions, {topic} has {partitions}: members would move between shards; \
+                 publish into a topic with {count}, or start with an empty store"
+            )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use accrue_store::StoreOptions;
+
+    #[test]
+    fn the_first_number_stays() {
+        let dir = tempfile::tempdir().expect("dir");
+        let store = Store::open(dir.path(), StoreOptions::default()).expect("opens");
+        check(&store, "facts", 6).expect("kept");
+        check(&store, "facts", 6).expect("the same");
+        let error = check(&store, "facts", 12).expect_err("another").to_string();
+        assert!(error.contains("filled from facts with 6 partitions, facts has 12"), "{error}");
+        std::fs::write(dir.path().join(NAME), "facts 12").expect("written");
+        assert!(check(&store, "facts", 12).is_err_and(|error| error.to_string().contains("damaged")));
+    }
+}

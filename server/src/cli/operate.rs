@@ -1,0 +1,110 @@
+//! The words of who runs it: rules, dead letters, topics, configuration, measuring.
+
+use super::OfProgram;
+use super::asked::{instant, letter};
+use accrue_ledger::Instant;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// `rules …`
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// Read rulesets, say what is wrong with them, print their hashes
+    Check {
+        /// Files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Run scenarios and show what differs
+    Test {
+        /// Files, or folders of them
+        #[arg(required = true, value_name = "FILE|DIR")]
+        paths: Vec<PathBuf>,
+    },
+    /// Bring a ruleset into force
+    Activate(Activate),
+    /// Which rulesets are in force, and from when
+    Show(OfProgram),
+}
+
+/// `rules activate`
+#[derive(Args, Debug)]
+pub struct Activate {
+    /// The ruleset
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// It judges what happens from then on [default: now]
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub from: Option<Instant>,
+    /// Into the topic, every partition, not into the store
+    #[arg(long)]
+    pub kafka: bool,
+}
+
+/// `dlq …`
+#[derive(Debug, Subcommand)]
+pub enum Dlq {
+    /// Dead letters, the open ones first of all
+    List {
+        /// Also those that were requeued
+        #[arg(long)]
+        all: bool,
+        /// Rows, at most
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+    },
+    /// One of them, whole
+    Show {
+        /// As `dlq list` names it: SHARD/NUMBER
+        #[arg(value_name = "SHARD/NUMBER", value_parser = letter)]
+        letter: (u32, u64),
+    },
+    /// Hand them in again
+    Requeue {
+        /// As `dlq list` names them: SHARD/NUMBER
+        #[arg(value_name = "SHARD/NUMBER", value_parser = letter, required_unless_present_any = ["code", "all"])]
+        letters: Vec<(u32, u64)>,
+        /// All open ones with this code
+        #[arg(long, conflicts_with_all = ["letters", "all"])]
+        code: Option<String>,
+        /// All open ones
+        #[arg(long, conflicts_with = "letters")]
+        all: bool,
+    },
+}
+
+/// `topics …`
+#[derive(Debug, Subcommand)]
+pub enum Topics {
+    /// What `apply` would do
+    Plan,
+    /// Make what is missing
+    Apply,
+}
+
+/// `config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Whether it is right
+    Check,
+    /// What was chosen, and where
+    Show {
+        /// Also what nobody chose
+        #[arg(long)]
+        effective: bool,
+    },
+}
+
+/// `bench`
+#[derive(Args, Debug)]
+pub struct Bench {
+    /// Facts
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1000..=1_000_000_000))]
+    pub facts: u64,
+    /// Members
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub members: u32,
+    /// The same seed, the same facts
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+}
