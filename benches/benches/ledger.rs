@@ -16,19 +16,10 @@ fn decode_and_fold(c: &mut Criterion) {
     let mut group = c.benchmark_group("facts");
     group.throughput(Throughput::Elements(input.len() as u64)).sample_size(10);
     group.bench_function("floor: touch every byte", |b| {
-        b.iter(|| {
-            input
-                .iter()
-                .map(|bytes| bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>())
-                .sum::<u64>()
-        });
+        b.iter(|| input.iter().map(|bytes| bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>()).sum::<u64>());
     });
-    group.bench_function("decode", |b| {
-        b.iter(|| input.facts().filter(|fact| black_box(fact).is_ok()).count())
-    });
-    group.bench_function("decode and fold", |b| {
-        b.iter(|| fold::from_bytes(&input, &rules).expect("folds").entries)
-    });
+    group.bench_function("decode", |b| b.iter(|| input.facts().filter(|fact| black_box(fact).is_ok()).count()));
+    group.bench_function("decode and fold", |b| b.iter(|| fold::from_bytes(&input, &rules).expect("folds").entries));
     group.finish();
 }
 

@@ -21,14 +21,7 @@ pub struct Taken {
 
 /// Takes everything in through one shard.
 pub fn ingest(input: &Input, dir: &Path, sync: bool, options: LedgerOptions) -> Result<Taken> {
-    let store = Store::open(
-        dir,
-        StoreOptions {
-            embedded_shards: Some(1),
-            sync,
-            ..StoreOptions::default()
-        },
-    )?;
+    let store = Store::open(dir, StoreOptions { embedded_shards: Some(1), sync, ..StoreOptions::default() })?;
     let make = Arc::new(move |store: &Store, shard: u32| {
         let ledger = Ledger::open(store, shard, options)?;
         Ok(Box::new(ledger) as Box<dyn Inline>)
@@ -36,30 +29,17 @@ pub fn ingest(input: &Input, dir: &Path, sync: bool, options: LedgerOptions) -> 
     let embedded = Embedded::open(&store, make, EmbeddedOptions::default())?;
     embedded.publish_fact(&activation()?)?;
     let watch = Stopwatch::start();
-    let counts = embedded.publish_all(input.iter().map(|value| Message {
-        value: Some(value),
-        ..Message::default()
-    }))?;
+    let counts = embedded.publish_all(input.iter().map(|value| Message { value: Some(value), ..Message::default() }))?;
     let lap = watch.lap();
     let watch = Stopwatch::start();
     embedded.stop()?;
-    Ok(Taken {
-        lap,
-        stop: watch.lap(),
-        counts,
-    })
+    Ok(Taken { lap, stop: watch.lap(), counts })
 }
 
 /// Opens a store as it is: the last checkpoint, and the tail of the log folded again.
 pub fn reopen(dir: &Path, options: LedgerOptions) -> Result<(Lap, u64, LedgerReader)> {
     let watch = Stopwatch::start();
-    let store = Store::open(
-        dir,
-        StoreOptions {
-            embedded_shards: Some(1),
-            ..StoreOptions::default()
-        },
-    )?;
+    let store = Store::open(dir, StoreOptions { embedded_shards: Some(1), ..StoreOptions::default() })?;
     let mut ledger = Ledger::open(&store, 0, options)?;
     let from = ledger.next_position();
     ledger.derive(|_| ())?;
@@ -71,12 +51,6 @@ pub fn reopen(dir: &Path, options: LedgerOptions) -> Result<(Lap, u64, LedgerRea
 
 /// The end of a store's log.
 pub fn end(dir: &Path) -> Result<Position> {
-    let store = Store::open(
-        dir,
-        StoreOptions {
-            embedded_shards: Some(1),
-            ..StoreOptions::default()
-        },
-    )?;
+    let store = Store::open(dir, StoreOptions { embedded_shards: Some(1), ..StoreOptions::default() })?;
     Ok(store.shard(0)?.head().next_position)
 }

@@ -10,14 +10,7 @@ use std::path::Path;
 
 /// Appends everything in groups of `group`; the header of each frame is known before.
 pub fn append(input: &Input, dir: &Path, group_facts: usize, sync: bool) -> Result<Lap> {
-    let store = Store::open(
-        dir,
-        StoreOptions {
-            embedded_shards: Some(1),
-            sync,
-            ..StoreOptions::default()
-        },
-    )?;
+    let store = Store::open(dir, StoreOptions { embedded_shards: Some(1), sync, ..StoreOptions::default() })?;
     let log = store.shard(0)?;
     let mut metas = Vec::with_capacity(input.len());
     for (offset, bytes) in input.iter().enumerate() {
@@ -48,13 +41,7 @@ pub fn append(input: &Input, dir: &Path, group_facts: usize, sync: bool) -> Resu
 
 /// Scans and checks everything that is in the log of a store.
 pub fn scan(dir: &Path) -> Result<(Lap, usize)> {
-    let store = Store::open(
-        dir,
-        StoreOptions {
-            embedded_shards: Some(1),
-            ..StoreOptions::default()
-        },
-    )?;
+    let store = Store::open(dir, StoreOptions { embedded_shards: Some(1), ..StoreOptions::default() })?;
     let log = store.shard(0)?;
     let watch = Stopwatch::start();
     let mut frames = 0;

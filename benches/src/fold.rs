@@ -32,27 +32,17 @@ pub fn decoded(input: &Input, rules: &Timeline) -> Result<Folded> {
     // In slices, so that decoded facts don't take all memory; only folding is on the clock.
     const SLICE: usize = 250_000;
     let mut all = Shop::default();
-    let mut total = Lap {
-        wall: std::time::Duration::ZERO,
-        cpu: std::time::Duration::ZERO,
-    };
+    let mut total = Lap { wall: std::time::Duration::ZERO, cpu: std::time::Duration::ZERO };
     let mut facts = input.facts();
     loop {
         let slice: Vec<Fact<'_>> = facts.by_ref().take(SLICE).collect::<Result<_>>()?;
         if slice.is_empty() {
-            return Ok(Folded {
-                lap: total,
-                facts: input.len(),
-                entries: all.entries.0,
-            });
+            return Ok(Folded { lap: total, facts: input.len(), entries: all.entries.0 });
         }
         let watch = Stopwatch::start();
         slice.iter().for_each(|fact| all.fold(fact, rules));
         let lap = watch.lap();
-        total = Lap {
-            wall: total.wall + lap.wall,
-            cpu: total.cpu + lap.cpu,
-        };
+        total = Lap { wall: total.wall + lap.wall, cpu: total.cpu + lap.cpu };
     }
 }
 
@@ -63,11 +53,7 @@ pub fn from_bytes(input: &Input, rules: &Timeline) -> Result<Folded> {
     for fact in input.facts() {
         all.fold(&fact?, rules);
     }
-    Ok(Folded {
-        lap: watch.lap(),
-        facts: input.len(),
-        entries: all.entries.0,
-    })
+    Ok(Folded { lap: watch.lap(), facts: input.len(), entries: all.entries.0 })
 }
 
 #[derive(Default)]
@@ -79,10 +65,7 @@ struct Shop {
 impl Shop {
     fn fold(&mut self, fact: &Fact<'_>, rules: &Timeline) {
         let hash = member_hash(fact.program, fact.member);
-        let (member, records) = self
-            .members
-            .entry(hash)
-            .or_insert_with(|| (Member::default(), Records::complete()));
+        let (member, records) = self.members.entry(hash).or_insert_with(|| (Member::default(), Records::complete()));
         // The workload is in order of time; what isn't (its duplicates) is the door's, not the fold's.
         if must_fold_again(member, fact, None) {
             return;
@@ -90,11 +73,7 @@ impl Shop {
         if fact.kind.is_request() {
             let at = decision_at(member, fact);
             Fold::new(member, records, rules, &mut self.entries).advance(at);
-            let with = Deciding {
-                rules,
-                secret: &[7; 32],
-                saw_position: 0,
-            };
+            let with = Deciding { rules, secret: &[7; 32], saw_position: 0 };
             let decision = decide(member, records, fact, at, with);
             Fold::new(member, records, rules, &mut self.entries).apply(fact, Some(&decision));
         } else {

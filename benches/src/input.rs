@@ -15,12 +15,7 @@ impl Input {
     /// `facts` facts of `members` members.
     pub fn generate(facts: usize, members: u32, seed: u64) -> Input {
         let (mut bytes, mut ends) = (Vec::with_capacity(facts * 260), Vec::with_capacity(facts));
-        let options = WorkloadOptions {
-            facts: facts as u64,
-            members,
-            seed,
-            ..WorkloadOptions::default()
-        };
+        let options = WorkloadOptions { facts: facts as u64, members, seed, ..WorkloadOptions::default() };
         let mut workload = Workload::new(options);
         let mut fact = Vec::new();
         while workload.next_into(&mut fact).is_some() {
@@ -53,8 +48,7 @@ impl Input {
 
     /// Decoded, as the fold gets them.
     pub fn facts(&self) -> impl Iterator<Item = Result<Fact<'_>>> {
-        self.iter()
-            .map(|bytes| read_fact(bytes).map_err(|error| anyhow!("{}: {}", error.code, error.detail)))
+        self.iter().map(|bytes| read_fact(bytes).map_err(|error| anyhow!("{}: {}", error.code, error.detail)))
     }
 }
 

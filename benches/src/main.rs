@@ -12,18 +12,9 @@ fn main() -> anyhow::Result<()> {
     let rules = input::rules()?;
     if what == "all" || what == "fold" {
         let f = fold::decoded(&input, &rules)?;
-        println!(
-            "fold      {:>10.0}/s  {:.2} us cpu, {} entries",
-            f.lap.rate(f.facts),
-            f.lap.cpu_us(f.facts),
-            f.entries
-        );
+        println!("fold      {:>10.0}/s  {:.2} us cpu, {} entries", f.lap.rate(f.facts), f.lap.cpu_us(f.facts), f.entries);
         let f = fold::from_bytes(&input, &rules)?;
-        println!(
-            "dec+fold  {:>10.0}/s  {:.2} us cpu",
-            f.lap.rate(f.facts),
-            f.lap.cpu_us(f.facts)
-        );
+        println!("dec+fold  {:>10.0}/s  {:.2} us cpu", f.lap.rate(f.facts), f.lap.cpu_us(f.facts));
     }
     let dir = tempfile::tempdir_in("/work")?;
     if what == "all" || what == "floor" {

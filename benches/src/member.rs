@@ -20,9 +20,7 @@ pub fn read(reader: &LedgerReader, program: &str, members: u32, count: usize, no
     let mut times = Vec::with_capacity(count);
     let (mut random, mut found) = (0x9E37_79B9_7F4A_7C15_u64, 0);
     for _ in 0..count {
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let member = format!("m-{:08}", (random >> 33) as u32 % members);
         let watch = crate::stopwatch::Stopwatch::start();
         let answer = reader.member(program, &member, AsOf::default(), now)?;
@@ -30,9 +28,5 @@ pub fn read(reader: &LedgerReader, program: &str, members: u32, count: usize, no
         found += usize::from(answer.is_some());
     }
     times.sort_unstable();
-    Ok(Reads {
-        p50: times[count / 2],
-        p99: times[count * 99 / 100],
-        found,
-    })
+    Ok(Reads { p50: times[count / 2], p99: times[count * 99 / 100], found })
 }

@@ -26,10 +26,7 @@ pub struct Done {
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("run {command:?}"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("run {command:?}"))?;
     if !output.status.success() {
         bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -41,9 +38,7 @@ fn as_server(bin: &Path, program: &str) -> Command {
     let program = bin.join(program);
     if rustix::process::geteuid().is_root() {
         let mut command = Command::new("setpriv");
-        command
-            .args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"])
-            .arg(program);
+        command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]).arg(program);
         command
     } else {
         Command::new(program)
@@ -54,10 +49,7 @@ impl Server {
     /// Starts one with durable commits and room in memory. `None`: there is no PostgreSQL on this machine.
     pub fn start(parent: &Path) -> Result<Option<Server>> {
         let versions = std::fs::read_dir("/usr/lib/postgresql").map(|dir| dir.flatten().map(|entry| entry.path().join("bin")));
-        let Some(bin) = versions
-            .ok()
-            .and_then(|mut bins| bins.find(|bin| bin.join("initdb").exists()))
-        else {
+        let Some(bin) = versions.ok().and_then(|mut bins| bins.find(|bin| bin.join("initdb").exists())) else {
             return Ok(None);
         };
         let dir = parent.join("postgres");
@@ -104,11 +96,8 @@ impl Server {
             "insert into balance select m, sum(p) from unnest($1::text[], $2::bigint[]) as u(m, p) group by m order by m
              on conflict (member) do update set points = balance.points + excluded.points",
         )?;
-        let rows: Vec<(String, String, i64, i64)> = input
-            .facts()
-            .take(facts)
-            .map(|fact| fact.map(|fact| row(&fact)))
-            .collect::<Result<_>>()?;
+        let rows: Vec<(String, String, i64, i64)> =
+            input.facts().take(facts).map(|fact| fact.map(|fact| row(&fact))).collect::<Result<_>>()?;
         let watch = Stopwatch::start();
         for rows in rows.chunks(batch) {
             let ids: Vec<&str> = rows.iter().map(|row| row.0.as_str()).collect();
@@ -120,11 +109,7 @@ impl Server {
             transaction.execute(&update, &[&members, &points])?;
             transaction.commit()?;
         }
-        Ok(Done {
-            wall: watch.lap().wall,
-            facts: rows.len(),
-            version,
-        })
+        Ok(Done { wall: watch.lap().wall, facts: rows.len(), version })
     }
 }
 
@@ -140,9 +125,6 @@ fn row(fact: &accrue_ledger::Fact<'_>) -> (String, String, i64, i64) {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = run(as_server(&self.bin, "pg_ctl")
-            .arg("-D")
-            .arg(self.dir.join("data"))
-            .args(["-m", "immediate", "stop"]));
+        let _ = run(as_server(&self.bin, "pg_ctl").arg("-D").arg(self.dir.join("data")).args(["-m", "immediate", "stop"]));
     }
 }

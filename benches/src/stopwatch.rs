@@ -26,18 +26,12 @@ fn now(clock: ClockId) -> Duration {
 impl Stopwatch {
     /// Starts.
     pub fn start() -> Stopwatch {
-        Stopwatch {
-            wall: now(ClockId::Monotonic),
-            cpu: now(ClockId::ProcessCPUTime),
-        }
+        Stopwatch { wall: now(ClockId::Monotonic), cpu: now(ClockId::ProcessCPUTime) }
     }
 
     /// What passed since.
     pub fn lap(&self) -> Lap {
-        Lap {
-            wall: now(ClockId::Monotonic) - self.wall,
-            cpu: now(ClockId::ProcessCPUTime) - self.cpu,
-        }
+        Lap { wall: now(ClockId::Monotonic) - self.wall, cpu: now(ClockId::ProcessCPUTime) - self.cpu }
     }
 }
 
@@ -57,19 +51,10 @@ impl Lap {
 pub fn memory_mib(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with(field)).unwrap_or_default();
-    line.split_ascii_whitespace()
-        .nth(1)
-        .and_then(|kib| kib.parse::<u64>().ok())
-        .unwrap_or(0)
-        / 1024
+    line.split_ascii_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
 /// The machine's load over the last minute.
 pub fn load() -> String {
-    std::fs::read_to_string("/proc/loadavg")
-        .unwrap_or_default()
-        .split(' ')
-        .next()
-        .unwrap_or_default()
-        .to_string()
+    std::fs::read_to_string("/proc/loadavg").unwrap_or_default().split(' ').next().unwrap_or_default().to_string()
 }

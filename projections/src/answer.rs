@@ -1,9 +1,11 @@
 //! The shapes of answers: the same for JSON and for tables. Points are whole numbers, money decimal strings, instants RFC 3339.
 
+mod member;
+
+pub(crate) use member::member_answer;
+
 use crate::explain::sentence;
-use crate::reader::Found;
 use crate::rows::DayRow;
-use accrue_ledger::currency::format_amount;
 use accrue_ledger::{CouponStatus, Entry, EntryKind, Instant, Kind, Lot, Member, RedemptionRecord, Timeline};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -269,13 +271,7 @@ impl TotalsRow {
 
 /// Name of a rule that a lot or an entry remembers; empty: none, or its ruleset is not known.
 pub(crate) fn rule_name(rules: &Timeline, ruleset: u64, rule: Option<u16>) -> String {
-    let found = rule.and_then(|rule| {
-        rules
-            .by_tag(ruleset)?
-            .earn
-            .get(usize::from(rule))
-            .map(|rule| rule.id.to_string())
-    });
+    let found = rule.and_then(|rule| rules.by_tag(ruleset)?.earn.get(usize::from(rule)).map(|rule| rule.id.to_string()));
     found.unwrap_or_default()
 }
 
@@ -319,11 +315,7 @@ impl CouponAnswer {
             expires_at: coupon.expires_at.to_string(),
             uses: coupon.uses,
             used_on: coupon.used_by.iter().map(ToString::to_string).collect(),
-            reserved_for: coupon
-                .reserved
-                .as_ref()
-                .filter(|(_, until)| *until > at)
-                .map(|(order, _)| order.to_string()),
+            reserved_for: coupon.reserved.as_ref().filter(|(_, until)| *until > at).map(|(order, _)| order.to_string()),
             points: redemption.points - redemption.reversed,
         })
     }
@@ -348,11 +340,7 @@ impl EntryAnswer {
             rule: rule_name(rules, entry.ruleset, entry.rule),
             ruleset: format!("{:016x}", entry.ruleset),
             lots: lots
-                .map(|part| LotPartAnswer {
-                    lot: part.lot,
-                    points: part.points,
-                    expires_at: part.expires_at.to_string(),
-                })
+                .map(|part| LotPartAnswer { lot: part.lot, points: part.points, expires_at: part.expires_at.to_string() })
                 .collect(),
             why: sentence(entry, rules),
             code,
@@ -362,10 +350,7 @@ impl EntryAnswer {
 
 impl MemberRow {
     pub(crate) fn of(shard: u32, member: &str, state: &Member, rules: &Timeline) -> MemberRow {
-        let sums = state
-            .account(accrue_ledger::MAIN)
-            .map(|account| account.sums)
-            .unwrap_or_default();
+        let sums = state.account(accrue_ledger::MAIN).map(|account| account.sums).unwrap_or_default();
         MemberRow {
             member: member.to_string(),
             shard,
@@ -376,96 +361,10 @@ impl MemberRow {
             spent: sums.spent,
             expired: sums.expired,
             orders: state.orders,
-            eligible_spend: spend(state, rules).0,
+            eligible_spend: member::spend(state, rules).0,
             parked: state.parked,
             exceptions: state.exceptions,
             last_activity: state.last.at.to_string(),
         }
-    }
-}
-
-fn spend(state: &Member, rules: &Timeline) -> (String, String) {
-    let known = rules
-        .at(state.last.at)
-        .or_else(|| rules.activations().last().map(|known| &known.ruleset));
-    let (exponent, currency) = known.map_or((2, String::new()), |rules| (rules.exponent, rules.currency.to_string()));
-    (format_amount(state.eligible_spend, exponent), currency)
-}
-
-pub(crate) fn member_answer(shard: u32, program: &str, member: &str, found: &Found) -> MemberAnswer {
-    let (state, rules) = (&found.state, &found.rules);
-    let (eligible_spend, currency) = spend(state, rules);
-    let open: Vec<CouponAnswer> = state
-        .open
-        .iter()
-        .filter_map(|redemption| CouponAnswer::of(redemption, member, found.at))
-        .collect();
-    let count = |status: CouponStatus| open.iter().filter(|coupon| coupon.status == status.name()).count() as u32;
-    let coupons = CouponsAnswer {
-        issued: count(CouponStatus::Issued),
-        reserved: count(CouponStatus::Reserved),
-        used: state.closed.used,
-        revoked: state.closed.revoked,
-        expired: state.closed.expired,
-        open,
-    };
-    let exclusions = state.exclusions.iter().map(|excluded| ExclusionAnswer {
-        from: excluded.from.to_string(),
-        until: excluded.until.to_string(),
-        earn: excluded.earn,
-        redeem: excluded.redeem,
-    });
-    MemberAnswer {
-        program: program.to_string(),
-        member: member.to_string(),
-        as_of: found.at.to_string(),
-        shard,
-        next_position: found.position.0,
-        balance: state
-            .accounts
-            .iter()
-            .map(|account| (account.ledger.to_string(), balance(account, rules)))
-            .collect(),
-        coupons,
-        parked: state.parked,
-        exceptions: state.exceptions,
-        orders: state.orders,
-        eligible_spend,
-        currency,
-        facts: state.facts,
-        last_activity: state.last.at.to_string(),
-        exclusions: exclusions.collect(),
-    }
-}
-
-fn balance(account: &accrue_ledger::Account, rules: &Timeline) -> BalanceAnswer {
-    let sums = &account.sums;
-    let part = |(at, points): (Instant, i64)| PartAnswer {
-        points,
-        at: at.to_string(),
-    };
-    let mut starting: Vec<(Instant, i64)> = Vec::new();
-    for lot in &account.pending {
-        match starting.last_mut() {
-            Some((at, points)) if *at == lot.starts_at => *points += lot.left,
-            _ => starting.push((lot.starts_at, lot.left)),
-        }
-    }
-    let active = account.active.iter().map(|lot| LotAnswer::of(lot, "active", rules));
-    let pending = account.pending.iter().map(|lot| LotAnswer::of(lot, "pending", rules));
-    BalanceAnswer {
-        active: sums.active,
-        pending: sums.pending,
-        debt: sums.debt,
-        earned: sums.earned,
-        spent: sums.spent,
-        expired: sums.expired,
-        cancelled: sums.cancelled,
-        clawed_back: sums.clawed_back,
-        repaid: sums.repaid,
-        deducted: sums.deducted,
-        expiring: account.expiring().into_iter().map(part).collect(),
-        starting: starting.into_iter().map(part).collect(),
-        lots: active.chain(pending).collect(),
     }
 }

@@ -27,10 +27,7 @@ pub struct BadRow {
 impl BadRow {
     /// Says what could not be read.
     pub fn new(what: &'static str, detail: impl ToString) -> BadRow {
-        BadRow {
-            what,
-            detail: detail.to_string(),
-        }
+        BadRow { what, detail: detail.to_string() }
     }
 }
 
@@ -67,11 +64,7 @@ pub fn untagged<'a>(what: &'static str, row: &'a [u8]) -> Result<&'a [u8], BadRo
 /// Reads a row.
 pub fn read<T: Decode<()>>(what: &'static str, row: &[u8]) -> Result<T, BadRow> {
     let (value, rest) = split(what, row)?;
-    if rest.is_empty() {
-        Ok(value)
-    } else {
-        Err(BadRow::new(what, format!("{} bytes too many", rest.len())))
-    }
+    if rest.is_empty() { Ok(value) } else { Err(BadRow::new(what, format!("{} bytes too many", rest.len()))) }
 }
 
 /// Reads a value at the beginning of a row and hands back what follows.
@@ -105,23 +98,8 @@ mod tests {
     #[test]
     fn bytes_are_fixed() {
         let mut row = Vec::new();
-        write(
-            &(
-                Text::new("main"),
-                LotPart {
-                    lot: 7,
-                    points: -300,
-                    expires_at: Instant::MAX,
-                },
-            ),
-            &mut row,
-        );
-        assert_eq!(
-            row,
-            [
-                1, 4, b'm', b'a', b'i', b'n', 7, 251, 87, 2, 253, 254, 255, 255, 255, 255, 255, 255, 255
-            ]
-        );
+        write(&(Text::new("main"), LotPart { lot: 7, points: -300, expires_at: Instant::MAX }), &mut row);
+        assert_eq!(row, [1, 4, b'm', b'a', b'i', b'n', 7, 251, 87, 2, 253, 254, 255, 255, 255, 255, 255, 255, 255]);
         let back: (Text, LotPart) = read("test", &row).expect("reads");
         assert_eq!((back.0.as_str(), back.1.points), ("main", -300));
     }

@@ -44,23 +44,13 @@ fn money(amount: i64, currency: &str) -> String {
 }
 
 pub(crate) fn explain_order(order: &Order, rules: &Timeline, entries: &[Entry]) -> Option<Explanation> {
-    let own: Vec<u32> = order
-        .placed
-        .iter()
-        .flat_map(|placed| &placed.awards)
-        .flat_map(|award| &award.lots)
-        .copied()
-        .collect();
+    let own: Vec<u32> = order.placed.iter().flat_map(|placed| &placed.awards).flat_map(|award| &award.lots).copied().collect();
     let about = |entry: &&(u32, &Entry)| {
         let named = entry.1.source_kind == Kind::OrderPlaced as u8 && *entry.1.source == *order.order_id;
         named || entry.1.lots.iter().any(|part| own.contains(&part.lot))
     };
     let numbered: Vec<(u32, &Entry)> = (0..).zip(entries).collect();
-    let told = numbered
-        .iter()
-        .filter(about)
-        .map(|(number, entry)| EntryAnswer::of(*number, entry, rules))
-        .collect();
+    let told = numbered.iter().filter(about).map(|(number, entry)| EntryAnswer::of(*number, entry, rules)).collect();
     let placed = order.placed.as_ref();
     let ruleset = placed.and_then(|placed| rules.by_tag(placed.ruleset));
     let currency = placed.map_or("", |placed| placed.currency.as_str());
@@ -70,12 +60,7 @@ pub(crate) fn explain_order(order: &Order, rules: &Timeline, entries: &[Entry]) 
     }
     let findings = placed.zip(ruleset).map_or(Vec::new(), |(placed, ruleset)| {
         let worths = worth::worths(order, placed, ruleset);
-        ruleset
-            .earn
-            .iter()
-            .zip(worths)
-            .map(|(rule, worth)| finding(rule, worth, currency, ruleset))
-            .collect()
+        ruleset.earn.iter().zip(worths).map(|(rule, worth)| finding(rule, worth, currency, ruleset)).collect()
     });
     Some(Explanation {
         order_id: order.order_id.to_string(),
@@ -83,9 +68,9 @@ pub(crate) fn explain_order(order: &Order, rules: &Timeline, entries: &[Entry]) 
         version: placed.map_or(0, |placed| placed.version),
         ruleset: ruleset.map_or_else(String::new, |ruleset| ruleset.hash_hex()),
         time_zone: ruleset.map_or_else(String::new, |ruleset| ruleset.time_zone.to_string()),
-        eligible: placed.zip(ruleset).map_or_else(String::new, |(placed, rules)| {
-            money(worth::eligible(order, placed, rules), currency)
-        }),
+        eligible: placed
+            .zip(ruleset)
+            .map_or_else(String::new, |(placed, rules)| money(worth::eligible(order, placed, rules), currency)),
         refunds,
         rules: findings,
         entries: told,
@@ -93,66 +78,32 @@ pub(crate) fn explain_order(order: &Order, rules: &Timeline, entries: &[Entry]) 
 }
 
 fn refund_line(refund: &accrue_ledger::LineRefund, currency: &str) -> String {
-    format!(
-        "line {}: {} pieces, {}",
-        refund.line_id,
-        refund.pieces,
-        money(refund.amount, currency)
-    )
+    format!("line {}: {} pieces, {}", refund.line_id, refund.pieces, money(refund.amount, currency))
 }
 
 fn finding(rule: &accrue_ledger::EarnRule, worth: worth::Worth, currency: &str, ruleset: &Ruleset) -> RuleFinding {
     let because = match (worth.why_not, rule.per) {
         (Some(why_not), _) => why_not.sentence().to_string(),
-        (None, None) => format!(
-            "{} points for the order, eligible {}",
-            rule.points,
-            money(worth.eligible, currency)
-        ),
+        (None, None) => format!("{} points for the order, eligible {}", rule.points, money(worth.eligible, currency)),
         (None, Some(per)) => {
             let how = format!("{:?}", ruleset.eligible.round).to_lowercase();
-            let factor = if currency == ruleset.currency {
-                String::new()
-            } else {
-                format!(" in {}", ruleset.currency)
-            };
+            let factor = if currency == ruleset.currency { String::new() } else { format!(" in {}", ruleset.currency) };
             let rate = format!("{} per {}", rule.points, money(per, &ruleset.currency));
-            format!(
-                "{} eligible{factor} × {rate}, rounded once ({how})",
-                money(worth.eligible, currency)
-            )
+            format!("{} eligible{factor} × {rate}, rounded once ({how})", money(worth.eligible, currency))
         }
     };
-    RuleFinding {
-        rule: rule.id.to_string(),
-        points: worth.points,
-        because,
-    }
+    RuleFinding { rule: rule.id.to_string(), points: worth.points, because }
 }
 
 /// A person's sentence for an entry.
 pub fn sentence(entry: &Entry, rules: &Timeline) -> String {
-    let source = format!(
-        "{} {}",
-        Kind::from_number(u32::from(entry.source_kind)).map_or("fact", Kind::name),
-        entry.source
-    );
+    let source = format!("{} {}", Kind::from_number(u32::from(entry.source_kind)).map_or("fact", Kind::name), entry.source);
     let rule = rule_name(rules, entry.ruleset, entry.rule);
     let ruleset = rules.by_tag(entry.ruleset);
     match &entry.why {
-        Why::Entitlement {
-            eligible,
-            before,
-            after,
-            starts_at,
-            expires_at,
-        } => {
+        Why::Entitlement { eligible, before, after, starts_at, expires_at } => {
             let amount = ruleset.map_or_else(|| eligible.to_string(), |ruleset| money(*eligible, &ruleset.currency));
-            let change = if *before == 0 {
-                format!("{after}")
-            } else {
-                format!("{after} instead of {before}")
-            };
+            let change = if *before == 0 { format!("{after}") } else { format!("{after} instead of {before}") };
             let base = format!("{source}: rule {rule} gives {change} on {amount} eligible");
             if entry.kind == EntryKind::Earned {
                 format!("{base}; {}", life(ruleset, entry, *starts_at, *expires_at))
@@ -161,11 +112,7 @@ pub fn sentence(entry: &Entry, rules: &Timeline) -> String {
             }
         }
         Why::Fixed { starts_at, expires_at } => {
-            format!(
-                "{source}: rule {rule} gives {}; {}",
-                entry.points,
-                life(ruleset, entry, *starts_at, *expires_at)
-            )
+            format!("{source}: rule {rule} gives {}; {}", entry.points, life(ruleset, entry, *starts_at, *expires_at))
         }
         Why::Boundary if entry.kind == EntryKind::Activated => format!("points of {source} start"),
         Why::Boundary => format!("points of {source} end"),
@@ -188,14 +135,9 @@ pub fn sentence(entry: &Entry, rules: &Timeline) -> String {
 
 /// When the points start and end, and by which arithmetic.
 fn life(ruleset: Option<&std::sync::Arc<Ruleset>>, entry: &Entry, starts_at: Instant, expires_at: Instant) -> String {
-    let rule = ruleset
-        .zip(entry.rule)
-        .and_then(|(ruleset, rule)| Some((ruleset, ruleset.earn.get(usize::from(rule))?)));
+    let rule = ruleset.zip(entry.rule).and_then(|(ruleset, rule)| Some((ruleset, ruleset.earn.get(usize::from(rule))?)));
     let (start, end) = rule.map_or((String::new(), String::new()), |(ruleset, rule)| {
-        (
-            start_words(&rule.start, &ruleset.time_zone),
-            end_words(&rule.life, &ruleset.time_zone),
-        )
+        (start_words(&rule.start, &ruleset.time_zone), end_words(&rule.life, &ruleset.time_zone))
     });
     format!("starts {starts_at}{start}, ends {expires_at}{end}")
 }

@@ -65,11 +65,7 @@ impl Ledger {
         tiers.programs = Arc::new(programs);
         tiers.next = position.next();
         self.rebuild_due |= known && effective_from <= tiers.latest;
-        Verdict::New {
-            decision: None,
-            late: false,
-            parked: false,
-        }
+        Verdict::New { decision: None, late: false, parked: false }
     }
 }
 
@@ -109,33 +105,18 @@ impl Inline for Ledger {
             let name = fact.program;
             let detail =
                 format!("no ruleset of program \"{name}\" was ever activated here; `accrue rules activate`, then requeue");
-            return Ok(Verdict::Refused {
-                code: "unknown_program",
-                detail,
-            });
+            return Ok(Verdict::Refused { code: "unknown_program", detail });
         };
         let Some(rules) = program.timeline.at(fact.occurred_at) else {
             let (program, at) = (fact.program, fact.occurred_at);
             let hint = format!("`accrue rules activate FILE --from {at}` or earlier, then requeue");
             let detail = format!("no ruleset of program \"{program}\" is in force at {at}; {hint}");
-            return Ok(Verdict::Refused {
-                code: "no_ruleset_in_force",
-                detail,
-            });
+            return Ok(Verdict::Refused { code: "no_ruleset_in_force", detail });
         };
         if let Err(refusal) = accrue_ledger::check(fact, rules) {
-            return Ok(Verdict::Refused {
-                code: refusal.code,
-                detail: refusal.detail,
-            });
+            return Ok(Verdict::Refused { code: refusal.code, detail: refusal.detail });
         }
-        let booking = Booking {
-            candidate,
-            rules: &program.timeline,
-            position,
-            pending: Some(pending),
-            identity,
-        };
+        let booking = Booking { candidate, rules: &program.timeline, position, pending: Some(pending), identity };
         Ok(self.book(&mut tiers, &booking)?)
     }
 
@@ -162,11 +143,7 @@ impl Ledger {
         let bad = |error| ProjectionError::Frame { position, error };
         let fact = read_fact(frame.fact).map_err(bad)?;
         let hash = member_hash(fact.program, fact.member);
-        let candidate = Candidate {
-            fact: &fact,
-            bytes: frame.fact,
-            hash,
-        };
+        let candidate = Candidate { fact: &fact, bytes: frame.fact, hash };
         let identity = judge::identity(&fact);
         if fact.kind == Kind::RulesetActivated {
             let shared = Arc::clone(&self.shared);
@@ -187,13 +164,7 @@ impl Ledger {
             self.site = None;
             if let Some(program) = programs.get(fact.program) {
                 let decision = frame.decision.map(read_decision).transpose().map_err(bad)?;
-                let booking = Booking {
-                    candidate: &candidate,
-                    rules: &program.timeline,
-                    position,
-                    pending: None,
-                    identity,
-                };
+                let booking = Booking { candidate: &candidate, rules: &program.timeline, position, pending: None, identity };
                 self.book_decided(&mut tiers, &booking, decision.as_ref())?;
             }
         }

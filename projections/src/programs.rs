@@ -35,12 +35,7 @@ impl Programs {
 
     /// Positions of all activations, ascending.
     pub fn activations(&self) -> Vec<u64> {
-        let mut positions: Vec<u64> = self
-            .by_id
-            .values()
-            .flat_map(|program| &program.recorded)
-            .map(|(at, _)| at.0)
-            .collect();
+        let mut positions: Vec<u64> = self.by_id.values().flat_map(|program| &program.recorded).map(|(at, _)| at.0).collect();
         positions.sort_unstable();
         positions
     }
@@ -55,28 +50,20 @@ impl Programs {
         recorded_at: Instant,
     ) {
         let program = self.by_id.entry(program.into()).or_default();
-        program.timeline.insert(Activation {
-            effective_from,
-            position: position.0,
-            ruleset,
-        });
+        program.timeline.insert(Activation { effective_from, position: position.0, ruleset });
         program.recorded.push((position, recorded_at));
     }
 
     /// Whether the activation at that position was taken in.
     pub fn knows(&self, program: &str, position: Position) -> bool {
-        self.get(program)
-            .is_some_and(|program| program.recorded.iter().any(|(at, _)| *at == position))
+        self.get(program).is_some_and(|program| program.recorded.iter().any(|(at, _)| *at == position))
     }
 
     /// Takes in the activation in a frame.
     pub fn replay(&mut self, frame: &Frame<'_>) -> Result<(), ProjectionError> {
         let position = frame.position;
         let fact = read_fact(frame.fact).map_err(|error| ProjectionError::Frame { position, error })?;
-        let Body::RulesetActivated {
-            ruleset, effective_from, ..
-        } = fact.body
-        else {
+        let Body::RulesetActivated { ruleset, effective_from, .. } = fact.body else {
             return Ok(());
         };
         let parsed = Ruleset::parse(ruleset).map_err(|error| ProjectionError::Ruleset { position, error })?;
@@ -99,11 +86,7 @@ impl Programs {
         });
         let known: Vec<u64> = known.map(|(at, _)| at.0).collect();
         let mut timeline = Timeline::default();
-        let activations = program
-            .timeline
-            .activations()
-            .iter()
-            .filter(|activation| known.contains(&activation.position));
+        let activations = program.timeline.activations().iter().filter(|activation| known.contains(&activation.position));
         activations.for_each(|activation| timeline.insert(activation.clone()));
         Some(timeline)
     }
@@ -111,20 +94,12 @@ impl Programs {
 
 /// Checks an activation before it is booked: the ruleset's form, its program, its hash.
 pub fn check_activation(fact: &Fact<'_>) -> Result<(Arc<Ruleset>, Instant), (&'static str, String)> {
-    let Body::RulesetActivated {
-        ruleset,
-        hash,
-        effective_from,
-    } = &fact.body
-    else {
+    let Body::RulesetActivated { ruleset, hash, effective_from } = &fact.body else {
         return Err(("unknown_body", "not an activation of a ruleset".to_string()));
     };
     let parsed = Ruleset::parse(ruleset).map_err(|error| ("ruleset_invalid", error.to_string()))?;
     if parsed.program != fact.program {
-        let detail = format!(
-            "the ruleset is for program {}, the activation for {}",
-            parsed.program, fact.program
-        );
+        let detail = format!("the ruleset is for program {}, the activation for {}", parsed.program, fact.program);
         return Err(("wrong_program", detail));
     }
     let found = parsed.hash_hex();

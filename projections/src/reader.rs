@@ -1,6 +1,8 @@
 //! Asking a shard's ledger: as of any instant, as known at any.
 
-use crate::answer::{CouponAnswer, EntryAnswer, MemberAnswer, MemberRow, TotalsRow, member_answer};
+mod sums;
+
+use crate::answer::{CouponAnswer, EntryAnswer, MemberAnswer, MemberRow, member_answer};
 use crate::error::ProjectionError;
 use crate::explain::{Explanation, explain_order};
 use crate::ledger::History;
@@ -8,8 +10,7 @@ use crate::programs::Programs;
 use crate::rows::{CouponRow, read_member, read_page};
 use crate::shared::{Shared, Tiers};
 use crate::tier::Tier;
-use crate::totals::Totals;
-use accrue_ledger::{Entry, EntryRef, Fold, Instant, Member, Record, RecordKey, Records, Sink, Sums, Timeline, replay};
+use accrue_ledger::{Entry, Fold, Instant, Member, Record, RecordKey, Records, Timeline, replay};
 use accrue_store::{Position, keys, member_hash};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -111,10 +112,7 @@ impl LedgerReader {
         let Some((found, entries)) = self.find_entries(program, member, asked, now)? else {
             return Ok(None);
         };
-        let told = entries
-            .iter()
-            .enumerate()
-            .map(|(number, entry)| EntryAnswer::of(number as u32, entry, &found.rules));
+        let told = entries.iter().enumerate().map(|(number, entry)| EntryAnswer::of(number as u32, entry, &found.rules));
         Ok(Some(told.collect()))
     }
 
@@ -138,9 +136,7 @@ impl LedgerReader {
             Some((records, _)) => records.peek(key).cloned(),
             None => {
                 let tiers = self.shared.tiers.read();
-                tiers
-                    .record(member_hash(program, member), program, member, key)?
-                    .and_then(|row| row.record)
+                tiers.record(member_hash(program, member), program, member, key)?.and_then(|row| row.record)
             }
         };
         let Some(Record::Order(order)) = record else { return Ok(None) };
@@ -158,12 +154,7 @@ impl LedgerReader {
         let Some(found) = self.find(program, &row.member, AsOf::default(), now)? else {
             return Ok(None);
         };
-        let open = found
-            .state
-            .open
-            .iter()
-            .find(|redemption| redemption.key() == row.key)
-            .cloned();
+        let open = found.state.open.iter().find(|redemption| redemption.key() == row.key).cloned();
         let redemption = match open {
             Some(redemption) => Some(redemption),
             None => {
@@ -196,19 +187,12 @@ impl LedgerReader {
                 .rev()
                 .find(|(slot, known, _)| **known == *code && *tier.slots[*slot as usize].program == *program);
             if let Some((slot, _, key)) = found {
-                return Ok(Some(CouponRow {
-                    member: tier.slots[*slot as usize].member.to_string(),
-                    key: *key,
-                }));
+                return Ok(Some(CouponRow { member: tier.slots[*slot as usize].member.to_string(), key: *key }));
             }
         }
         let mut name = Vec::new();
         keys::coupon(&mut name, program, code);
-        Ok(tiers
-            .view
-            .get(&name)?
-            .map(|row| crate::codec::read("coupon", &row))
-            .transpose()?)
+        Ok(tiers.view.get(&name)?.map(|row| crate::codec::read("coupon", &row)).transpose()?)
     }
 
     /// Members of a program by id, after `after`, at most `limit`.
@@ -242,10 +226,8 @@ impl LedgerReader {
         let tiers = self.shared.tiers.read();
         let mut in_memory: BTreeMap<&str, &Member> = BTreeMap::new();
         for tier in tiers.frozen.as_deref().into_iter().chain([&tiers.live]) {
-            let of_program = tier
-                .slots
-                .iter()
-                .filter(|slot| *slot.program == *program && *slot.member > *after && slot.state.facts > 0);
+            let of_program =
+                tier.slots.iter().filter(|slot| *slot.program == *program && *slot.member > *after && slot.state.facts > 0);
             in_memory.extend(of_program.map(|slot| (&*slot.member, &slot.state)));
         }
         let (mut prefix, mut from) = (Vec::new(), Vec::new());
@@ -266,9 +248,7 @@ impl LedgerReader {
                     each(member, read_member(row)?, &tiers)?
                 }
                 (disk, Some(_)) => {
-                    let same = disk
-                        .zip(in_memory.peek())
-                        .is_some_and(|((member, _), (known, _))| member == *known);
+                    let same = disk.zip(in_memory.peek()).is_some_and(|((member, _), (known, _))| member == *known);
                     let Some((member, state)) = in_memory.next() else {
                         return Ok(());
                     };
@@ -287,61 +267,6 @@ impl LedgerReader {
             }
             on_disk = rows.next_row()?;
         }
-    }
-
-    /// Sums of every member's numbers by ledger, as of an instant.
-    ///
-    /// # Errors
-    /// As [`LedgerReader::member`].
-    pub fn status(&self, program: &str, at: Instant) -> Result<BTreeMap<String, Sums>, ProjectionError> {
-        let rules = self.timeline(program).unwrap_or_default();
-        let mut sums: BTreeMap<String, Sums> = BTreeMap::new();
-        let mut earlier = Vec::new();
-        self.each_member(program, "", |member, mut state, _| {
-            if state.last.at > at {
-                earlier.push(member.to_string());
-            } else {
-                Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
-                add_sums(&mut sums, &state);
-            }
-            Ok(true)
-        })?;
-        for member in earlier {
-            if let Some(found) = self.find(
-                program,
-                &member,
-                AsOf {
-                    as_of: Some(at),
-                    known: AsKnown::Now,
-                },
-                at,
-            )? {
-                add_sums(&mut sums, &found.state);
-            }
-        }
-        Ok(sums)
-    }
-
-    /// Sums of entries by ledger and local day, what happens by itself up to `at` included.
-    ///
-    /// # Errors
-    /// As [`LedgerReader::member`].
-    pub fn totals(&self, program: &str, at: Instant) -> Result<Vec<TotalsRow>, ProjectionError> {
-        let rules = self.timeline(program).unwrap_or_default();
-        let mut totals = self.shared.tiers.read().totals.clone();
-        self.each_member(program, "", |_, mut state, _| {
-            let mut virtual_entries = VirtualTotals {
-                program,
-                rules: &rules,
-                totals: &mut totals,
-            };
-            Fold::new(&mut state, &mut Records::complete(), &rules, &mut virtual_entries).advance(at);
-            Ok(true)
-        })?;
-        let of_program = totals.iter().filter(|(known, ..)| *known == program);
-        Ok(of_program
-            .map(|(_, ledger, day, row)| TotalsRow::of(ledger, day, row))
-            .collect())
     }
 
     pub(crate) fn find_entries(
@@ -363,10 +288,7 @@ impl LedgerReader {
         let tiers = self.shared.tiers.read();
         let in_tier = |tier: &Tier| tier.find(hash, program, member).map(|slot| slot as usize);
         let live = in_tier(&tiers.live).map(|slot| (&tiers.live, &tiers.live.slots[slot]));
-        let frozen = tiers
-            .frozen
-            .as_deref()
-            .and_then(|tier| Some((tier, &tier.slots[in_tier(tier)?])));
+        let frozen = tiers.frozen.as_deref().and_then(|tier| Some((tier, &tier.slots[in_tier(tier)?])));
         let replaced = live.is_some_and(|(_, slot)| slot.rewritten);
         let in_memory = frozen.filter(|_| !replaced).into_iter().chain(live);
         let disk_until = in_memory.clone().map(|(_, slot)| slot.first_entry).min().unwrap_or(u32::MAX);
@@ -403,11 +325,7 @@ impl LedgerReader {
                 return Ok(None);
             }
             let past = asked.known != AsKnown::Now || state.last.at > at;
-            let positions = if past {
-                Some(tiers.positions(hash, program, member)?)
-            } else {
-                None
-            };
+            let positions = if past { Some(tiers.positions(hash, program, member)?) } else { None };
             (state, needed, positions, Arc::clone(&tiers.programs))
         };
         self.shared.wait_durable(needed)?;
@@ -423,18 +341,10 @@ impl LedgerReader {
         let Some(positions) = positions else {
             let mut state = state;
             Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
-            return Ok(Some(Found {
-                state,
-                rules,
-                at,
-                position,
-                past: None,
-            }));
+            return Ok(Some(Found { state, rules, at, position, past: None }));
         };
-        let positions: Vec<Position> = positions
-            .into_iter()
-            .filter(|at| known_position.is_none_or(|known| *at <= known))
-            .collect();
+        let positions: Vec<Position> =
+            positions.into_iter().filter(|at| known_position.is_none_or(|known| *at <= known)).collect();
         let history = History::read(&self.shared.log, &positions, recorded, None)?;
         let mut booked = history.booked()?;
         booked.retain(|booked| booked.at() <= at);
@@ -444,48 +354,6 @@ impl LedgerReader {
         if !state.known {
             return Ok(None);
         }
-        Ok(Some(Found {
-            state,
-            rules,
-            at,
-            position,
-            past: Some((records, entries)),
-        }))
-    }
-}
-
-struct VirtualTotals<'a> {
-    program: &'a str,
-    rules: &'a Timeline,
-    totals: &'a mut Totals,
-}
-
-impl Sink for VirtualTotals<'_> {
-    fn entry(&mut self, _: u32, entry: &EntryRef<'_>) {
-        if let Some(rules) = self.rules.at(entry.at) {
-            self.totals.add(self.program, rules, entry, 1);
-        }
-    }
-}
-
-fn add_sums(sums: &mut BTreeMap<String, Sums>, state: &Member) {
-    for account in &state.accounts {
-        let (sum, of) = (sums.entry(account.ledger.to_string()).or_default(), &account.sums);
-        sum.pending += of.pending;
-        sum.active += of.active;
-        sum.debt += of.debt;
-        sum.earned += of.earned;
-        sum.spent += of.spent;
-        sum.expired += of.expired;
-        sum.cancelled += of.cancelled;
-        sum.clawed_back += of.clawed_back;
-        sum.repaid += of.repaid;
-        sum.deducted += of.deducted;
-        sum.debt_opened += of.debt_opened;
-        sum.debt_lifted += of.debt_lifted;
-        sum.repaid_back += of.repaid_back;
-        sum.clawback_due += of.clawback_due;
-        sum.forgiven += of.forgiven;
-        sum.clawback_debt += of.clawback_debt;
+        Ok(Some(Found { state, rules, at, position, past: Some((records, entries)) }))
     }
 }

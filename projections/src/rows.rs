@@ -30,11 +30,7 @@ impl RecordRow {
     /// Reads a row.
     pub fn read(row: &[u8]) -> Result<RecordRow, BadRow> {
         let (firsts, rest) = codec::split("record", row)?;
-        let record = if rest.is_empty() {
-            None
-        } else {
-            Some(codec::next("record", rest)?.0)
-        };
+        let record = if rest.is_empty() { None } else { Some(codec::next("record", rest)?.0) };
         Ok(RecordRow { firsts, record })
     }
 
@@ -60,10 +56,7 @@ impl RecordRow {
 
     /// Where the id was first seen with this version.
     pub fn first(&self, version: u32) -> Option<Position> {
-        self.firsts
-            .iter()
-            .find(|(known, _)| *known == version)
-            .map(|(_, position)| Position(*position))
+        self.firsts.iter().find(|(known, _)| *known == version).map(|(_, position)| Position(*position))
     }
 }
 
@@ -113,10 +106,7 @@ pub fn read_entries(mut bytes: &[u8], into: &mut Vec<Entry>) -> Result<(), BadRo
 /// Positions of a member as a row: ascending, differences.
 pub fn write_positions(positions: &[u64]) -> Vec<u8> {
     let mut before = 0;
-    let differences: Vec<u64> = positions
-        .iter()
-        .map(|&position| position - std::mem::replace(&mut before, position))
-        .collect();
+    let differences: Vec<u64> = positions.iter().map(|&position| position - std::mem::replace(&mut before, position)).collect();
     let mut out = Vec::with_capacity(2 + positions.len() * 2);
     codec::write(&differences, &mut out);
     out
@@ -170,17 +160,10 @@ mod tests {
 
     #[test]
     fn records_and_back() {
-        let row = RecordRow {
-            firsts: vec![(1, 77)],
-            record: Some(Record::Code(RecordKey::code("X"))),
-        };
+        let row = RecordRow { firsts: vec![(1, 77)], record: Some(Record::Code(RecordKey::code("X"))) };
         let bytes = row.bytes();
         let back = RecordRow::read(&bytes).expect("reads");
         assert_eq!((back.firsts, back.record), (row.firsts, row.record));
-        assert!(
-            RecordRow::record_bytes(&RecordRow::default().bytes())
-                .expect("reads")
-                .is_empty()
-        );
+        assert!(RecordRow::record_bytes(&RecordRow::default().bytes()).expect("reads").is_empty());
     }
 }

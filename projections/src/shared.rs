@@ -54,16 +54,8 @@ pub struct Tiers {
 impl Shared {
     /// Shares what was opened.
     pub fn new(log: ShardLog, tiers: Tiers) -> Shared {
-        let durable = Mutex::new(Durable {
-            next: tiers.next,
-            writer_gone: false,
-        });
-        Shared {
-            log,
-            tiers: RwLock::new(tiers),
-            durable,
-            synced: Condvar::new(),
-        }
+        let durable = Mutex::new(Durable { next: tiers.next, writer_gone: false });
+        Shared { log, tiers: RwLock::new(tiers), durable, synced: Condvar::new() }
     }
 
     /// Says that everything before `next` is durable.
@@ -89,10 +81,7 @@ impl Shared {
         while durable.next < next {
             let late = self.synced.wait_for(&mut durable, DURABLE_WAIT).timed_out();
             if durable.next < next && (late || durable.writer_gone) {
-                return Err(ProjectionError::NotDurable {
-                    shard: self.log.shard(),
-                    position: next,
-                });
+                return Err(ProjectionError::NotDurable { shard: self.log.shard(), position: next });
             }
         }
         Ok(())
@@ -125,14 +114,8 @@ impl Tiers {
     /// The positions of a member's facts, ascending.
     pub fn positions(&self, hash: u64, program: &str, member: &str) -> Result<Vec<Position>, ProjectionError> {
         let mut positions = Vec::new();
-        let live = self
-            .live
-            .find(hash, program, member)
-            .map(|slot| &self.live.slots[slot as usize]);
-        let frozen = self
-            .frozen
-            .as_deref()
-            .and_then(|tier| Some(&tier.slots[tier.find(hash, program, member)? as usize]));
+        let live = self.live.find(hash, program, member).map(|slot| &self.live.slots[slot as usize]);
+        let frozen = self.frozen.as_deref().and_then(|tier| Some(&tier.slots[tier.find(hash, program, member)? as usize]));
         let replaced = live.is_some_and(|slot| slot.rewritten);
         if !replaced && !frozen.is_some_and(|slot| slot.rewritten) {
             let mut prefix = Vec::new();

@@ -105,9 +105,5 @@ pub fn run(paths: &[PathBuf], scratch: &Path) -> Result<Vec<StoryReport>, StoryE
         }
     }
     let stories = files.iter().map(|file| file::read(file)).collect::<Result<Vec<_>, _>>()?;
-    stories
-        .iter()
-        .enumerate()
-        .map(|(number, story)| play::play(story, &scratch.join(number.to_string())))
-        .collect()
+    stories.iter().enumerate().map(|(number, story)| play::play(story, &scratch.join(number.to_string()))).collect()
 }

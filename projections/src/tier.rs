@@ -70,10 +70,7 @@ const ROW_BYTES_USUAL: usize = 4 * 1024;
 impl Arena {
     /// Where the next bytes go, and the length before.
     pub fn open(&mut self) -> (&mut Vec<u8>, usize) {
-        let full = self
-            .chunks
-            .last()
-            .is_none_or(|chunk| chunk.len() + ROW_BYTES_USUAL > CHUNK_BYTES);
+        let full = self.chunks.last().is_none_or(|chunk| chunk.len() + ROW_BYTES_USUAL > CHUNK_BYTES);
         if full {
             self.chunks.push(Vec::with_capacity(CHUNK_BYTES));
         }
@@ -84,11 +81,7 @@ impl Arena {
 
     /// What was appended since the chunk was `start` long, to `end`.
     pub fn span(&self, start: usize, end: usize) -> Span {
-        Span {
-            chunk: self.chunks.len() as u32 - 1,
-            start: start as u32,
-            len: (end - start) as u32,
-        }
+        Span { chunk: self.chunks.len() as u32 - 1, start: start as u32, len: (end - start) as u32 }
     }
 
     /// Appends bytes.
@@ -159,9 +152,7 @@ const CHUNK_SLOTS: usize = 1024;
 impl Slots {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.chunks
-            .last()
-            .map_or(0, |last| (self.chunks.len() - 1) * CHUNK_SLOTS + last.len())
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK_SLOTS + last.len())
     }
 
     /// All of them, in order.
@@ -280,11 +271,7 @@ impl Tier {
 
 /// Bytes of a state, roughly.
 pub fn weight(state: &Member) -> usize {
-    let lots: usize = state
-        .accounts
-        .iter()
-        .map(|account| account.active.len() + account.pending.len())
-        .sum();
+    let lots: usize = state.accounts.iter().map(|account| account.active.len() + account.pending.len()).sum();
     size_of::<Member>() + lots * 112 + state.open.len() * 320 + state.accounts.len() * 240
 }
 
@@ -295,16 +282,8 @@ mod tests {
     #[test]
     fn members_with_one_hash_are_two() {
         let mut tier = Tier::default();
-        let slot = |member: &str| Slot {
-            hash: 7,
-            program: Text::new("p"),
-            member: Text::new(member),
-            ..Slot::default()
-        };
+        let slot = |member: &str| Slot { hash: 7, program: Text::new("p"), member: Text::new(member), ..Slot::default() };
         let (a, b) = (tier.insert(slot("a")), tier.insert(slot("b")));
-        assert_eq!(
-            (tier.find(7, "p", "a"), tier.find(7, "p", "b"), tier.find(7, "q", "a")),
-            (Some(a), Some(b), None)
-        );
+        assert_eq!((tier.find(7, "p", "a"), tier.find(7, "p", "b"), tier.find(7, "q", "a")), (Some(a), Some(b), None));
     }
 }

@@ -24,11 +24,7 @@ impl Totals {
             return;
         }
         let totals = self.program_mut(program);
-        totals
-            .ledger_mut(entry.ledger)
-            .entry(day_number(entry.at, &rules.zone))
-            .or_default()
-            .add(entry, sign);
+        totals.ledger_mut(entry.ledger).entry(day_number(entry.at, &rules.zone)).or_default().add(entry, sign);
     }
 
     /// Sets what a row of the view says.
@@ -41,38 +37,26 @@ impl Totals {
         self.programs.iter().flat_map(|program| {
             let ledgers = program.ledgers.iter();
             ledgers.flat_map(move |(ledger, days)| {
-                days.iter()
-                    .map(move |(day, row)| (&*program.program, ledger.as_str(), *day, row))
+                days.iter().map(move |(day, row)| (&*program.program, ledger.as_str(), *day, row))
             })
         })
     }
 
     fn program_mut(&mut self, program: &str) -> &mut ProgramTotals {
-        let index = self
-            .programs
-            .iter()
-            .position(|known| *known.program == *program)
-            .unwrap_or_else(|| {
-                self.programs.push(ProgramTotals {
-                    program: program.into(),
-                    ledgers: Vec::new(),
-                });
-                self.programs.len() - 1
-            });
+        let index = self.programs.iter().position(|known| *known.program == *program).unwrap_or_else(|| {
+            self.programs.push(ProgramTotals { program: program.into(), ledgers: Vec::new() });
+            self.programs.len() - 1
+        });
         &mut self.programs[index]
     }
 }
 
 impl ProgramTotals {
     fn ledger_mut(&mut self, ledger: &str) -> &mut BTreeMap<i32, DayRow> {
-        let index = self
-            .ledgers
-            .iter()
-            .position(|(known, _)| *known == *ledger)
-            .unwrap_or_else(|| {
-                self.ledgers.push((Text::new(ledger), BTreeMap::new()));
-                self.ledgers.len() - 1
-            });
+        let index = self.ledgers.iter().position(|(known, _)| *known == *ledger).unwrap_or_else(|| {
+            self.ledgers.push((Text::new(ledger), BTreeMap::new()));
+            self.ledgers.len() - 1
+        });
         &mut self.ledgers[index].1
     }
 }

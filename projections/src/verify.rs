@@ -48,10 +48,7 @@ pub fn verify(
 ) -> Result<Report, ProjectionError> {
     let shard = live.shard();
     let log = store.shard(shard)?;
-    let mut report = Report {
-        shard,
-        ..Report::default()
-    };
+    let mut report = Report { shard, ..Report::default() };
     match log.verify_chain(|_| ()) {
         Ok(_) => {}
         Err(error) => report.broken.push(format!("§14.7: {error}")),
@@ -64,9 +61,7 @@ pub fn verify(
     for program in live.programs() {
         let (is, must) = (live.digest(&program)?, again.digest(&program)?);
         if is != must {
-            report
-                .broken
-                .push(format!("§14.5: program {program}: live digest {is}, the log gives {must}"));
+            report.broken.push(format!("§14.5: program {program}: live digest {is}, the log gives {must}"));
             first_difference(live, &again, &program, &mut report)?;
         }
         report.live.insert(program.clone(), is.to_string());
@@ -78,10 +73,7 @@ pub fn verify(
 
 fn check_counters(counters: &Counters, frames: u64, broken: &mut Vec<String>) {
     if counters.frames() != frames {
-        broken.push(format!(
-            "§14.7: {} facts and requests were counted, {frames} are in the log",
-            counters.frames()
-        ));
+        broken.push(format!("§14.7: {} facts and requests were counted, {frames} are in the log", counters.frames()));
     }
 }
 
@@ -115,9 +107,7 @@ fn first_difference(
         if must.as_ref() == Some(&state) {
             return Ok(true);
         }
-        report
-            .broken
-            .push(format!("member {member}: live {state:?}, the log gives {must:?}"));
+        report.broken.push(format!("member {member}: live {state:?}, the log gives {must:?}"));
         Ok(false)
     })
 }
@@ -130,11 +120,8 @@ fn check_members(live: &LedgerReader, program: &str, report: &mut Report) -> Res
         members += 1;
         latest = latest.max(state.last.at);
         let at = state.last.at;
-        broken.extend(
-            broken_invariants(&state, &Records::complete(), at)
-                .iter()
-                .map(|wrong| format!("member {member}: {wrong}")),
-        );
+        broken
+            .extend(broken_invariants(&state, &Records::complete(), at).iter().map(|wrong| format!("member {member}: {wrong}")));
         let mut later = state;
         Fold::new(&mut later, &mut Records::complete(), &rules, &mut ()).advance(Instant(i64::MAX - 1));
         let at = Instant(i64::MAX - 1);
@@ -158,43 +145,26 @@ fn check_totals(live: &LedgerReader, program: &str, at: Instant, report: &mut Re
     let mut by_ledger: BTreeMap<String, BTreeMap<&'static str, i64>> = BTreeMap::new();
     for row in live.totals(program, at)? {
         let sums = by_ledger.entry(row.ledger).or_default();
-        row.points
-            .into_iter()
-            .for_each(|(kind, points)| *sums.entry(kind).or_default() += points);
+        row.points.into_iter().for_each(|(kind, points)| *sums.entry(kind).or_default() += points);
     }
     for (ledger, sums) in live.status(program, at)? {
         let totals = by_ledger.remove(&ledger).unwrap_or_default();
         let of = |kind: EntryKind| totals.get(kind.name()).copied().unwrap_or(0);
         let checks: [(&str, i64, i64); 5] = [
-            (
-                "credited",
-                sums.earned - sums.deducted,
-                of(EntryKind::Earned) + of(EntryKind::Imported) + of(EntryKind::Adjusted),
-            ),
-            (
-                "spent",
-                sums.spent + sums.repaid_back,
-                -of(EntryKind::Spent) - of(EntryKind::Restored) + 2 * sums.repaid_back,
-            ),
+            ("credited", sums.earned - sums.deducted, of(EntryKind::Earned) + of(EntryKind::Imported) + of(EntryKind::Adjusted)),
+            ("spent", sums.spent + sums.repaid_back, -of(EntryKind::Spent) - of(EntryKind::Restored) + 2 * sums.repaid_back),
             ("expired", sums.expired, -of(EntryKind::Expired)),
             ("cancelled", sums.cancelled, -of(EntryKind::Cancelled)),
             ("clawed back", sums.clawed_back, -of(EntryKind::ClawedBack)),
         ];
         for (what, members, totals) in checks {
             if members != totals {
-                report.broken.push(format!(
-                    "§14.8: program {program}, ledger {ledger}: {what} of members {members}, of totals {totals}"
-                ));
+                report
+                    .broken
+                    .push(format!("§14.8: program {program}, ledger {ledger}: {what} of members {members}, of totals {totals}"));
             }
         }
-        check_debt(
-            program,
-            &ledger,
-            &sums,
-            of(EntryKind::DebtOpened),
-            of(EntryKind::DebtRepaid),
-            report,
-        );
+        check_debt(program, &ledger, &sums, of(EntryKind::DebtOpened), of(EntryKind::DebtRepaid), report);
     }
     Ok(())
 }
@@ -215,16 +185,10 @@ impl LedgerReader {
     /// # Errors
     /// The store can't be read.
     pub fn broken_invariants(&self, program: &str, member: &str, at: Instant) -> Result<Vec<String>, ProjectionError> {
-        let asked = AsOf {
-            as_of: Some(at),
-            known: AsKnown::Now,
-        };
+        let asked = AsOf { as_of: Some(at), known: AsKnown::Now };
         let Some(found) = self.find(program, member, asked, at)? else {
             return Ok(Vec::new());
         };
-        Ok(broken_invariants(&found.state, &Records::complete(), at)
-            .iter()
-            .map(ToString::to_string)
-            .collect())
+        Ok(broken_invariants(&found.state, &Records::complete(), at).iter().map(ToString::to_string).collect())
     }
 }

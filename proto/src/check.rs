@@ -38,18 +38,11 @@ fn suspect<'a>(value: &'a str, field: &str) -> Result<&'a str, Fault> {
     if value.len() > ID_BYTES_MAX {
         return Err(fault(
             "too_long",
-            format!(
-                "{field} has {} bytes, at most {ID_BYTES_MAX} are allowed: {}",
-                value.len(),
-                shown(value)
-            ),
+            format!("{field} has {} bytes, at most {ID_BYTES_MAX} are allowed: {}", value.len(), shown(value)),
         ));
     }
     if value.chars().any(char::is_control) {
-        return Err(fault(
-            "control_character",
-            format!("{field} has a control character: {}", shown(value)),
-        ));
+        return Err(fault("control_character", format!("{field} has a control character: {}", shown(value))));
     }
     Ok(value)
 }
@@ -57,11 +50,7 @@ fn suspect<'a>(value: &'a str, field: &str) -> Result<&'a str, Fault> {
 /// An id that must be there.
 #[inline]
 pub(crate) fn required<'a>(value: &'a str, field: &str) -> Result<&'a str, Fault> {
-    if value.is_empty() {
-        Err(missing(field))
-    } else {
-        id(value, field)
-    }
+    if value.is_empty() { Err(missing(field)) } else { id(value, field) }
 }
 
 /// An id that may be absent; empty is absent.
@@ -89,11 +78,7 @@ pub(crate) fn text<'a>(value: &'a str, bytes_max: usize, field: &str) -> Result<
 #[inline(never)]
 fn not_in_range(value: i64, field: &str, code: &'static str, least: i64) -> Fault {
     if value < least {
-        let must = if least == 0 {
-            "must not be negative"
-        } else {
-            "must be above 0"
-        };
+        let must = if least == 0 { "must not be negative" } else { "must be above 0" };
         fault(code, format!("{field} is {value}: {must}"))
     } else {
         overflow(field, &value.to_string())
@@ -109,48 +94,28 @@ pub(crate) fn overflow(field: &str, value: &str) -> Fault {
 /// Money, minor units from 0.
 #[inline]
 pub(crate) fn amount(value: i64, field: &str) -> Result<i64, Fault> {
-    if (0..=AMOUNT_MAX).contains(&value) {
-        Ok(value)
-    } else {
-        Err(not_in_range(value, field, "negative_amount", 0))
-    }
+    if (0..=AMOUNT_MAX).contains(&value) { Ok(value) } else { Err(not_in_range(value, field, "negative_amount", 0)) }
 }
 
 /// Pieces, from 0.
 #[inline]
 pub(crate) fn quantity(value: i64, field: &str) -> Result<i64, Fault> {
-    if (0..=AMOUNT_MAX).contains(&value) {
-        Ok(value)
-    } else {
-        Err(not_in_range(value, field, "negative_quantity", 0))
-    }
+    if (0..=AMOUNT_MAX).contains(&value) { Ok(value) } else { Err(not_in_range(value, field, "negative_quantity", 0)) }
 }
 
 /// Money or points, above 0.
 pub(crate) fn positive(value: i64, field: &str) -> Result<i64, Fault> {
-    if (1..=AMOUNT_MAX).contains(&value) {
-        Ok(value)
-    } else {
-        Err(not_in_range(value, field, "not_positive", 1))
-    }
+    if (1..=AMOUNT_MAX).contains(&value) { Ok(value) } else { Err(not_in_range(value, field, "not_positive", 1)) }
 }
 
 /// Money or points of either sign.
 pub(crate) fn signed(value: i64, field: &str) -> Result<i64, Fault> {
-    if (-AMOUNT_MAX..=AMOUNT_MAX).contains(&value) {
-        Ok(value)
-    } else {
-        Err(overflow(field, &value.to_string()))
-    }
+    if (-AMOUNT_MAX..=AMOUNT_MAX).contains(&value) { Ok(value) } else { Err(overflow(field, &value.to_string())) }
 }
 
 /// Money or points of either sign, but not none.
 pub(crate) fn nonzero(value: i64, field: &str) -> Result<i64, Fault> {
-    if value == 0 {
-        Err(fault("zero", format!("{field} is 0 or absent")))
-    } else {
-        signed(value, field)
-    }
+    if value == 0 { Err(fault("zero", format!("{field} is 0 or absent"))) } else { signed(value, field) }
 }
 
 /// ISO 4217: three upper-case letters. Whether the program takes it is the ruleset's to say.
@@ -159,10 +124,9 @@ pub(crate) fn currency<'a>(value: &'a str, field: &str) -> Result<&'a str, Fault
     match value.as_bytes() {
         [a, b, c] if a.is_ascii_uppercase() && b.is_ascii_uppercase() && c.is_ascii_uppercase() => Ok(value),
         [] => Err(missing(field)),
-        _ => Err(fault(
-            "unknown_currency",
-            format!("{field} is {}: three upper-case letters are needed (iso 4217)", shown(value)),
-        )),
+        _ => {
+            Err(fault("unknown_currency", format!("{field} is {}: three upper-case letters are needed (iso 4217)", shown(value))))
+        }
     }
 }
 
@@ -189,10 +153,7 @@ pub(crate) fn label<'a>(value: &'a str, length: usize, field: &str) -> Result<&'
 #[inline]
 pub(crate) fn program<'a>(value: &'a str, field: &str) -> Result<&'a str, Fault> {
     if value.as_bytes().contains(&b'/') {
-        return Err(fault(
-            "invalid_id",
-            format!("{field} is {}: \"/\" is not allowed", shown(value)),
-        ));
+        return Err(fault("invalid_id", format!("{field} is {}: \"/\" is not allowed", shown(value))));
     }
     required(value, field)
 }

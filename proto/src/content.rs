@@ -57,10 +57,7 @@ fn instant(envelope: &Envelope<'_>) -> Option<Timestamp> {
     if envelope.body.as_ref().is_some_and(|(kind, _)| kind.is_request()) {
         return None;
     }
-    let at = envelope.occurred_at.map(|stamp| Timestamp {
-        seconds: stamp.seconds,
-        nanos: stamp.nanos,
-    })?;
+    let at = envelope.occurred_at.map(|stamp| Timestamp { seconds: stamp.seconds, nanos: stamp.nanos })?;
     Some(from_timestamp(&at).map_or(at, crate::to_timestamp))
 }
 
@@ -105,10 +102,7 @@ mod tests {
             source: "shop".into(),
             program: "acme".into(),
             member: "m1".into(),
-            occurred_at: Some(Timestamp {
-                seconds: 1_700_000_000,
-                nanos: 5_000,
-            }),
+            occurred_at: Some(Timestamp { seconds: 1_700_000_000, nanos: 5_000 }),
             actor: "till".into(),
             body: Some(pb::fact::Body::OrderPlaced(pb::OrderPlaced {
                 order_id: "A".into(),
@@ -119,15 +113,8 @@ mod tests {
     }
 
     fn request() -> pb::Fact {
-        let requested = pb::RedemptionRequested {
-            redemption_id: "R".into(),
-            reward: "ten".into(),
-            ..Default::default()
-        };
-        pb::Fact {
-            body: Some(pb::fact::Body::RedemptionRequested(requested)),
-            ..order()
-        }
+        let requested = pb::RedemptionRequested { redemption_id: "R".into(), reward: "ten".into(), ..Default::default() };
+        pb::Fact { body: Some(pb::fact::Body::RedemptionRequested(requested)), ..order() }
     }
 
     fn check(a: &pb::Fact, b: &pb::Fact, same: bool) {
@@ -138,29 +125,10 @@ mod tests {
 
     #[test]
     fn what_counts_and_what_does_not() {
-        let other_id = pb::Fact {
-            id: "e2".into(),
-            source: "pos".into(),
-            actor: String::new(),
-            ..order()
-        };
+        let other_id = pb::Fact { id: "e2".into(), source: "pos".into(), actor: String::new(), ..order() };
         check(&order(), &other_id, true);
-        check(
-            &order(),
-            &pb::Fact {
-                program: "other".into(),
-                ..order()
-            },
-            false,
-        );
-        check(
-            &order(),
-            &pb::Fact {
-                member: "m2".into(),
-                ..order()
-            },
-            false,
-        );
+        check(&order(), &pb::Fact { program: "other".into(), ..order() }, false);
+        check(&order(), &pb::Fact { member: "m2".into(), ..order() }, false);
         check(&order(), &request(), false);
         let mut version = order();
         if let Some(pb::fact::Body::OrderPlaced(order)) = &mut version.body {
@@ -175,38 +143,11 @@ mod tests {
 
     #[test]
     fn a_retried_request_may_be_stamped_anew_a_fact_may_not() {
-        let later = Some(Timestamp {
-            seconds: 1_700_000_001,
-            nanos: 0,
-        });
-        check(
-            &order(),
-            &pb::Fact {
-                occurred_at: later,
-                ..order()
-            },
-            false,
-        );
-        check(
-            &request(),
-            &pb::Fact {
-                occurred_at: later,
-                ..request()
-            },
-            true,
-        );
+        let later = Some(Timestamp { seconds: 1_700_000_001, nanos: 0 });
+        check(&order(), &pb::Fact { occurred_at: later, ..order() }, false);
+        check(&request(), &pb::Fact { occurred_at: later, ..request() }, true);
         // Instants are microseconds.
-        check(
-            &order(),
-            &pb::Fact {
-                occurred_at: Some(Timestamp {
-                    seconds: 1_700_000_000,
-                    nanos: 5_999,
-                }),
-                ..order()
-            },
-            true,
-        );
+        check(&order(), &pb::Fact { occurred_at: Some(Timestamp { seconds: 1_700_000_000, nanos: 5_999 }), ..order() }, true);
     }
 
     #[test]

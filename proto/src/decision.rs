@@ -47,19 +47,12 @@ fn to_message(decision: &Decision) -> pb::Decision {
 }
 
 fn from_message(message: pb::Decision) -> Result<Decision, Malformed> {
-    let outcome = match message
-        .outcome
-        .ok_or_else(|| check::missing("decision: one of accepted and rejected"))?
-    {
+    let outcome = match message.outcome.ok_or_else(|| check::missing("decision: one of accepted and rejected"))? {
         pb::decision::Outcome::Accepted(promise) => Outcome::Accepted(from_promise(promise)?),
         pb::decision::Outcome::Rejected(number) => {
             let known = u32::try_from(number).ok().and_then(Rejection::from_number);
-            let unknown = || {
-                Malformed::new(
-                    "unknown_value",
-                    format!("decision.rejected is {number}: no reason this version knows"),
-                )
-            };
+            let unknown =
+                || Malformed::new("unknown_value", format!("decision.rejected is {number}: no reason this version knows"));
             Outcome::Rejected(known.ok_or_else(unknown)?)
         }
     };
@@ -95,10 +88,7 @@ fn instant(at: Option<Timestamp>, field: &str) -> Result<Option<Instant>, Malfor
     let micros = i128::from(at.seconds) * 1_000_000 + i128::from(at.nanos / 1_000);
     match i64::try_from(micros) {
         Ok(micros) => Ok(Some(Instant(micros))),
-        Err(_) => Err(Malformed::new(
-            "out_of_range",
-            format!("{field} is {} s: no instant", at.seconds),
-        )),
+        Err(_) => Err(Malformed::new("out_of_range", format!("{field} is {} s: no instant", at.seconds))),
     }
 }
 
@@ -145,30 +135,17 @@ mod tests {
     fn rejections_are_the_same_list() {
         for rejection in Rejection::ALL {
             let named = pb::Rejection::try_from(i32::from(*rejection as u8)).map(|known| known.as_str_name().to_lowercase());
-            assert_eq!(
-                named,
-                Ok(format!("rejection_{}", rejection.name())),
-                "{rejection:?}: add it to fact.proto"
-            );
+            assert_eq!(named, Ok(format!("rejection_{}", rejection.name())), "{rejection:?}: add it to fact.proto");
         }
-        assert!(
-            pb::Rejection::try_from(Rejection::ALL.len() as i32 + 1).is_err(),
-            "fact.proto has one the rules don't"
-        );
+        assert!(pb::Rejection::try_from(Rejection::ALL.len() as i32 + 1).is_err(), "fact.proto has one the rules don't");
     }
 
     #[test]
     fn what_is_no_decision() {
         assert_eq!(read_decision(&[0xff]).map_err(|error| error.code), Err("undecodable"));
         assert_eq!(read_decision(&[]).map_err(|error| error.code), Err("missing_field"));
-        let mut unknown = pb::Decision {
-            at: Some(Timestamp::default()),
-            ..Default::default()
-        };
+        let mut unknown = pb::Decision { at: Some(Timestamp::default()), ..Default::default() };
         unknown.outcome = Some(pb::decision::Outcome::Rejected(200));
-        assert_eq!(
-            read_decision(&unknown.encode_to_vec()).map_err(|error| error.code),
-            Err("unknown_value")
-        );
+        assert_eq!(read_decision(&unknown.encode_to_vec()).map_err(|error| error.code), Err("unknown_value"));
     }
 }

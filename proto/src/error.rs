@@ -15,17 +15,11 @@ impl Malformed {
     /// Every code, and what it means.
     pub const CODES: &[(&str, &str)] = &[
         ("control_character", "an id has a control character, or a text has a NUL"),
-        (
-            "discount_too_large",
-            "a line's discount is more than its quantity × unit_price",
-        ),
+        ("discount_too_large", "a line's discount is more than its quantity × unit_price"),
         ("duplicate_line", "an order has a line_id twice"),
         ("invalid_id", "a program has a \"/\", or a hash is not hex"),
         ("invalid_instant", "text that is no rfc 3339 instant"),
-        (
-            "missing_currency",
-            "json money in a body that names no currency, of a program whose currency is not known",
-        ),
+        ("missing_currency", "json money in a body that names no currency, of a program whose currency is not known"),
         ("missing_field", "a field that must be there is absent or empty"),
         ("negative_amount", "money below 0 where only more makes sense"),
         ("negative_quantity", "a number of pieces below 0"),
@@ -36,18 +30,12 @@ impl Malformed {
         ("too_many", "more entries in a list than the bound"),
         ("too_many_decimals", "more decimals than the currency has"),
         ("undecodable", "neither protobuf nor json, or cut short"),
-        (
-            "unexpected_field",
-            "fields that exclude each other, or a member in a control fact",
-        ),
+        ("unexpected_field", "fields that exclude each other, or a member in a control fact"),
         ("unknown_body", "no body, or one of a later version"),
         ("unknown_currency", "no iso 4217 code"),
         ("unknown_key", "json or toml with a key that no field has"),
         ("unknown_value", "a name or number that no enum has"),
-        (
-            "unsupported_encoding",
-            "a content-type or cloudevents version that is not read",
-        ),
+        ("unsupported_encoding", "a content-type or cloudevents version that is not read"),
         ("wrong_key", "the record's key is not <program>/<member>"),
         ("wrong_type", "json or toml of another type than the field's"),
         ("zero", "points or money that must not be 0"),
@@ -57,10 +45,7 @@ impl Malformed {
     #[cold]
     #[inline(never)]
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Malformed {
-            code,
-            detail: detail.into(),
-        }
+        Malformed { code, detail: detail.into() }
     }
 }
 

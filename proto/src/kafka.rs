@@ -66,11 +66,7 @@ pub fn decode_message_with<'a>(
     // -1 is Kafka's "none".
     let recorded = record_timestamp_ms.filter(|at| *at >= 0).map(from_millis);
     let structured = content == Content::CloudEvents;
-    if !structured
-        && ["ce_type", "ce_id", "ce_specversion"]
-            .iter()
-            .any(|name| headers.get(name).is_some())
-    {
+    if !structured && ["ce_type", "ce_id", "ce_specversion"].iter().any(|name| headers.get(name).is_some()) {
         let fact = cloudevents::binary(headers, content, value, recorded, currency_of)?;
         return Ok(Decoded { fact: Cow::Owned(fact) });
     }
@@ -82,10 +78,7 @@ pub fn decode_message_with<'a>(
         None => recorded,
     };
     // Debezium's outbox: the event's id is the header `id`.
-    let fallback = Fallback {
-        id: text(headers, "id")?,
-        at,
-    };
+    let fallback = Fallback { id: text(headers, "id")?, at };
     if !content.is_json(value)? && !structured {
         return complete(Cow::Borrowed(value), &fallback);
     }
@@ -95,12 +88,7 @@ pub fn decode_message_with<'a>(
         return Ok(Decoded { fact: Cow::Owned(fact) });
     }
     let currency = message.get("program").and_then(Value::as_str).and_then(currency_of);
-    let fact = json::fact_bytes(
-        &message,
-        &Defaults {
-            currency: currency.as_deref(),
-        },
-    )?;
+    let fact = json::fact_bytes(&message, &Defaults { currency: currency.as_deref() })?;
     complete(Cow::Owned(fact), &fallback)
 }
 
@@ -162,10 +150,7 @@ fn instant(text: &str, field: &str) -> Result<Timestamp, Malformed> {
 }
 
 fn from_millis(millis: i64) -> Timestamp {
-    Timestamp {
-        seconds: millis.div_euclid(1_000),
-        nanos: (millis.rem_euclid(1_000) * 1_000_000) as i32,
-    }
+    Timestamp { seconds: millis.div_euclid(1_000), nanos: (millis.rem_euclid(1_000) * 1_000_000) as i32 }
 }
 
 /// Appends what is missing: protobuf fields may come in any order.

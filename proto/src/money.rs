@@ -30,14 +30,9 @@ mod tests {
 
     #[test]
     fn currencies() {
-        for (code, places) in [
-            ("GBP", Some(2)),
-            ("ZWG", Some(2)),
-            ("AED", Some(2)),
-            ("JPY", Some(0)),
-            ("KWD", Some(3)),
-            ("UYW", Some(4)),
-        ] {
+        for (code, places) in
+            [("GBP", Some(2)), ("ZWG", Some(2)), ("AED", Some(2)), ("JPY", Some(0)), ("KWD", Some(3)), ("UYW", Some(4))]
+        {
             assert_eq!(exponent(code), places, "{code}");
         }
         for unknown in ["gbp", "GB", "XXX", "XTS", "", "BPG", "D A", "GBPX"] {
@@ -47,13 +42,7 @@ mod tests {
 
     #[test]
     fn amounts() {
-        for (text, places, minor) in [
-            ("12.5", 2, 1250),
-            ("0", 0, 0),
-            ("007", 0, 7),
-            ("-0.01", 2, -1),
-            ("1.234", 3, 1234),
-        ] {
+        for (text, places, minor) in [("12.5", 2, 1250), ("0", 0, 0), ("007", 0, 7), ("-0.01", 2, -1), ("1.234", 3, 1234)] {
             assert_eq!(parse_minor(text, places), Ok(minor), "{text}");
         }
         for (text, places, why) in [
@@ -63,9 +52,7 @@ mod tests {
         ] {
             assert_eq!(parse_minor(text, places), Err(why), "{text}");
         }
-        for text in [
-            "", "-", ".5", "5.", "1,50", "1e3", "+1", " 1", "1.-5", "--1", "1.2.3", "٣", "£1",
-        ] {
+        for text in ["", "-", ".5", "5.", "1,50", "1e3", "+1", " 1", "1.-5", "--1", "1.2.3", "٣", "£1"] {
             assert_eq!(parse_minor(text, 2), Err(MoneyError::NotDecimal), "{text}");
         }
     }

@@ -99,10 +99,7 @@ fn read(bytes: &[u8]) -> Result<Fact<'_>, Fault> {
         source: check::required(envelope.source, "source")?,
         program: check::program(envelope.program, "program")?,
         member: member_of(envelope.member, kind)?,
-        occurred_at: envelope
-            .occurred_at
-            .ok_or_else(|| check::missing("occurred_at"))?
-            .instant("occurred_at")?,
+        occurred_at: envelope.occurred_at.ok_or_else(|| check::missing("occurred_at"))?.instant("occurred_at")?,
         actor: check::optional(Some(envelope.actor), "actor")?,
         kind,
         body: body(kind, &parts, bytes)?,
@@ -114,10 +111,9 @@ fn read(bytes: &[u8]) -> Result<Fact<'_>, Fault> {
 fn member_of(member: &str, kind: Kind) -> Result<&str, Fault> {
     match (kind, member) {
         (Kind::RulesetActivated, "") => Ok(""),
-        (Kind::RulesetActivated, _) => Err(fault(
-            "unexpected_field",
-            "member must be empty: ruleset_activated is for the whole program",
-        )),
+        (Kind::RulesetActivated, _) => {
+            Err(fault("unexpected_field", "member must be empty: ruleset_activated is for the whole program"))
+        }
         _ => check::required(member, "member"),
     }
 }
@@ -125,12 +121,8 @@ fn member_of(member: &str, kind: Kind) -> Result<&str, Fault> {
 fn body<'a>(kind: Kind, parts: &Parts<'a>, fact: &[u8]) -> Result<Body<'a>, Fault> {
     Ok(match kind {
         Kind::OrderPlaced => Body::OrderPlaced(order::placed(parts)?),
-        Kind::OrderFulfilled => Body::OrderFulfilled {
-            order_id: order::id(parts, "order_fulfilled.order_id")?,
-        },
-        Kind::OrderCancelled => Body::OrderCancelled {
-            order_id: order::id(parts, "order_cancelled.order_id")?,
-        },
+        Kind::OrderFulfilled => Body::OrderFulfilled { order_id: order::id(parts, "order_fulfilled.order_id")? },
+        Kind::OrderCancelled => Body::OrderCancelled { order_id: order::id(parts, "order_cancelled.order_id")? },
         Kind::RefundRecorded => Body::RefundRecorded(refund::recorded(parts)?),
         Kind::RedemptionRecorded => Body::Redemption(redemption::recorded(parts)?),
         Kind::RedemptionRequested => Body::Redemption(redemption::requested(parts)?),
@@ -172,10 +164,7 @@ fn cause(number: i64, field: &str) -> Result<accrue_ledger::Cause, Fault> {
     match number {
         0 | 2 => Ok(accrue_ledger::Cause::System),
         1 => Ok(accrue_ledger::Cause::Staff),
-        _ => Err(fault(
-            "unknown_value",
-            format!("{field} is {number}: staff (1) or system (2) is needed"),
-        )),
+        _ => Err(fault("unknown_value", format!("{field} is {number}: staff (1) or system (2) is needed"))),
     }
 }
 

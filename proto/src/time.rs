@@ -10,10 +10,7 @@ const YEAR_ONE: i64 = -62_135_596_800;
 
 /// For owned types. Exact for every `Instant`, also those outside the calendar.
 pub fn to_timestamp(at: Instant) -> Timestamp {
-    Timestamp {
-        seconds: at.0.div_euclid(1_000_000),
-        nanos: (at.0.rem_euclid(1_000_000) * 1_000) as i32,
-    }
+    Timestamp { seconds: at.0.div_euclid(1_000_000), nanos: (at.0.rem_euclid(1_000_000) * 1_000) as i32 }
 }
 
 /// Cut to microseconds. `None` before the year 1, after 9999 or with nanoseconds outside 0..1e9.
@@ -48,15 +45,8 @@ impl Stamp {
 
     #[inline]
     pub(crate) fn instant(self, field: &str) -> Result<Instant, Fault> {
-        from_timestamp(&Timestamp {
-            seconds: self.seconds,
-            nanos: self.nanos,
-        })
-        .ok_or_else(|| {
-            let detail = format!(
-                "{field} is {} s and {} ns: no instant of the calendar",
-                self.seconds, self.nanos
-            );
+        from_timestamp(&Timestamp { seconds: self.seconds, nanos: self.nanos }).ok_or_else(|| {
+            let detail = format!("{field} is {} s and {} ns: no instant of the calendar", self.seconds, self.nanos);
             fault("out_of_range", detail)
         })
     }
@@ -122,13 +112,7 @@ mod tests {
             assert_eq!(from_timestamp(&Timestamp { seconds, nanos }), None, "{seconds} {nanos}");
         }
         // Before the epoch too, the cut is towards the past: the same instant whichever way it came.
-        assert_eq!(
-            from_timestamp(&Timestamp {
-                seconds: -1,
-                nanos: 999_999_999
-            }),
-            Some(Instant(-1))
-        );
+        assert_eq!(from_timestamp(&Timestamp { seconds: -1, nanos: 999_999_999 }), Some(Instant(-1)));
     }
 
     #[test]

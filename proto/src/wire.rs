@@ -71,11 +71,7 @@ impl<'a> Reader<'a> {
     /// The next field's key; `None` at the end.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Key>, Fault> {
-        if self.rest.is_empty() {
-            Ok(None)
-        } else {
-            self.key().map(Some)
-        }
+        if self.rest.is_empty() { Ok(None) } else { self.key().map(Some) }
     }
 
     #[inline]
@@ -89,11 +85,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn varint(&mut self, key: Key, field: &str) -> Result<u64, Fault> {
-        if key.wire_type() == VARINT {
-            self.number()
-        } else {
-            Err(mistyped(field))
-        }
+        if key.wire_type() == VARINT { self.number() } else { Err(mistyped(field)) }
     }
 
     #[inline]
@@ -108,11 +100,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn bytes(&mut self, key: Key, field: &str) -> Result<&'a [u8], Fault> {
-        if key.wire_type() == BYTES {
-            self.take()
-        } else {
-            Err(mistyped(field))
-        }
+        if key.wire_type() == BYTES { self.take() } else { Err(mistyped(field)) }
     }
 
     #[inline]
@@ -176,11 +164,7 @@ impl<'a> Reader<'a> {
                 return Ok(value);
             }
         }
-        Err(if self.rest.len() < 10 {
-            cut()
-        } else {
-            undecodable("a number is longer than 64 bits")
-        })
+        Err(if self.rest.len() < 10 { cut() } else { undecodable("a number is longer than 64 bits") })
     }
 
     fn over(&mut self, bytes: usize) -> Result<(), Fault> {

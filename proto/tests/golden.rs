@@ -77,23 +77,13 @@ fn decisions() {
         ("decision_accepted_bare", Outcome::Accepted(Promise::default())),
         ("decision_rejected", Outcome::Rejected(Rejection::InsufficientPoints)),
     ] {
-        let decision = Decision {
-            at,
-            outcome,
-            ruleset: 0x0123_4567_89ab_cdef,
-            balance_before: 620,
-            saw_position: 41,
-        };
+        let decision = Decision { at, outcome, ruleset: 0x0123_4567_89ab_cdef, balance_before: 620, saw_position: 41 };
         let mut bytes = vec![];
         write_decision(&decision, &mut bytes);
         let golden = committed(&format!("{name}.bin"), &bytes);
         assert_eq!(bytes, golden, "{name}: the wire format changed");
         assert_eq!(read_decision(&golden), Ok(decision.clone()), "{name}");
         let shown = serde_json::to_string_pretty(&decision_to_json(&decision)).expect("json") + "\n";
-        assert_eq!(
-            shown.as_bytes(),
-            committed(&format!("{name}.json"), shown.as_bytes()),
-            "{name}"
-        );
+        assert_eq!(shown.as_bytes(), committed(&format!("{name}.json"), shown.as_bytes()), "{name}");
     }
 }

@@ -72,10 +72,7 @@ fn binary<const N: usize>(more: [(&'static str, &'static str); N]) -> Map {
 fn bare_envelopes() {
     check(&headers([]), envelope().as_bytes());
     check(&headers([]), format!("\n {}", envelope()).as_bytes());
-    check(
-        &headers([("content-type", "application/json; charset=utf-8")]),
-        envelope().as_bytes(),
-    );
+    check(&headers([("content-type", "application/json; charset=utf-8")]), envelope().as_bytes());
     check(&headers([]), &bytes_of(&expected()));
     check(&headers([("content-type", "application/protobuf")]), &bytes_of(&expected()));
 }
@@ -96,10 +93,7 @@ fn cloudevents_binary() {
     let by_till = binary([("ce_actor", "till 4"), ("ce_type", "accrue.member_left.v1")]);
     let decoded = decode_message(&by_till, b"", None).expect("an empty body is a body");
     let fact = read(&decoded);
-    assert_eq!(
-        (fact.actor.as_str(), fact.body),
-        ("till 4", Some(pb::fact::Body::MemberLeft(pb::MemberLeft {})))
-    );
+    assert_eq!((fact.actor.as_str(), fact.body), ("till 4", Some(pb::fact::Body::MemberLeft(pb::MemberLeft {}))));
 }
 
 #[test]
@@ -111,26 +105,12 @@ fn cloudevents_structured() {
         )
     };
     let with_data = event(&format!(r#""data": {BODY}"#));
-    check(
-        &headers([("content-type", "application/cloudevents+json")]),
-        with_data.as_bytes(),
-    );
-    check(
-        &headers([
-            ("content-type", "application/cloudevents+json; charset=utf-8"),
-            ("ce_id", "no"),
-        ]),
-        with_data.as_bytes(),
-    );
+    check(&headers([("content-type", "application/cloudevents+json")]), with_data.as_bytes());
+    check(&headers([("content-type", "application/cloudevents+json; charset=utf-8"), ("ce_id", "no")]), with_data.as_bytes());
     check(&headers([]), with_data.as_bytes());
     let base64 = base64(&body_bytes());
-    let encoded = event(&format!(
-        r#""datacontenttype": "application/protobuf", "data_base64": "{base64}""#
-    ));
-    check(
-        &headers([("content-type", "application/cloudevents+json")]),
-        encoded.as_bytes(),
-    );
+    let encoded = event(&format!(r#""datacontenttype": "application/protobuf", "data_base64": "{base64}""#));
+    check(&headers([("content-type", "application/cloudevents+json")]), encoded.as_bytes());
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -152,10 +132,7 @@ fn base64(bytes: &[u8]) -> String {
 fn schema_registry_framing() {
     let protobuf = bytes_of(&expected());
     check(&headers([]), &[b"\x00\x00\x00\x01\x02\x00", protobuf.as_slice()].concat());
-    check(
-        &headers([]),
-        &[b"\x01", [9_u8; 16].as_slice(), b"\x02\x02", &protobuf].concat(),
-    );
+    check(&headers([]), &[b"\x01", [9_u8; 16].as_slice(), b"\x02\x02", &protobuf].concat());
     check(&headers([]), &[b"\x00\x00\x00\x01\x02", envelope().as_bytes()].concat());
     check(
         &binary([("content-type", "application/protobuf")]),
@@ -167,10 +144,7 @@ fn schema_registry_framing() {
 
 #[test]
 fn debezium_outbox() {
-    let anonymous = pb::Fact {
-        id: String::new(),
-        ..expected()
-    };
+    let anonymous = pb::Fact { id: String::new(), ..expected() };
     check(&headers([("id", "e1")]), &bytes_of(&anonymous));
     check(&headers([("id", "e1")]), envelope().replace(r#""id": "e1", "#, "").as_bytes());
     check(&headers([("id", "other")]), envelope().as_bytes());
@@ -178,16 +152,10 @@ fn debezium_outbox() {
 
 #[test]
 fn time_of_the_body_then_the_event_then_the_record() {
-    let timeless = bytes_of(&pb::Fact {
-        occurred_at: None,
-        ..expected()
-    });
+    let timeless = bytes_of(&pb::Fact { occurred_at: None, ..expected() });
     let at = |headers: &Map, value: &[u8], recorded| {
         let decoded = decode_message(headers, value, recorded).expect("decodes");
-        pb::Fact::decode(&*decoded.fact)
-            .expect("protobuf")
-            .occurred_at
-            .map(|at| (at.seconds, at.nanos))
+        pb::Fact::decode(&*decoded.fact).expect("protobuf").occurred_at.map(|at| (at.seconds, at.nanos))
     };
     assert_eq!(at(&headers([]), &timeless, Some(1_500)), Some((1, 500_000_000)));
     assert_eq!(at(&headers([]), &timeless, Some(-1)), None);
@@ -218,11 +186,8 @@ fn money_in_the_currency_of_the_program() {
 
 #[test]
 fn what_is_no_message() {
-    let code = |headers: &Map, value: &[u8]| {
-        decode_message(headers, value, None)
-            .map(drop)
-            .map_err(|Malformed { code, .. }| code)
-    };
+    let code =
+        |headers: &Map, value: &[u8]| decode_message(headers, value, None).map(drop).map_err(|Malformed { code, .. }| code);
     let json = headers([("content-type", "application/cloudevents+json")]);
     for (headers, value, expected) in [
         (headers([]), "", "undecodable"),
@@ -231,11 +196,7 @@ fn what_is_no_message() {
         (headers([]), "{]", "undecodable"),
         (headers([("content-type", "application/json")]), "x", "undecodable"),
         (headers([("content-type", "avro/binary")]), "x", "unsupported_encoding"),
-        (
-            headers([("content-type", "application/cloudevents-batch+json")]),
-            "[]",
-            "unsupported_encoding",
-        ),
+        (headers([("content-type", "application/cloudevents-batch+json")]), "[]", "unsupported_encoding"),
         (headers([("ce_time", "now")]), "x", "invalid_instant"),
         (binary([("ce_specversion", "0.3")]), "{}", "unsupported_encoding"),
         (binary([("ce_type", "accrue.order_place.v1")]), "{}", "unknown_body"),
@@ -248,27 +209,12 @@ fn what_is_no_message() {
     }
     for (event, expected) in [
         (r#"{"id": "e1", "type": "accrue.member_left.v1"}"#, "missing_field"),
-        (
-            r#"{"specversion": "2.0", "type": "accrue.member_left.v1"}"#,
-            "unsupported_encoding",
-        ),
+        (r#"{"specversion": "2.0", "type": "accrue.member_left.v1"}"#, "unsupported_encoding"),
         (r#"{"specversion": "1.0"}"#, "missing_field"),
-        (
-            r#"{"specversion": "1.0", "id": 5, "type": "accrue.member_left.v1"}"#,
-            "wrong_type",
-        ),
-        (
-            r#"{"specversion": "1.0", "type": "accrue.member_left.v1", "data": {}, "data_base64": "aa=="}"#,
-            "unexpected_field",
-        ),
-        (
-            r#"{"specversion": "1.0", "type": "accrue.member_left.v1", "data_base64": "?"}"#,
-            "undecodable",
-        ),
-        (
-            r#"{"specversion": "1.0", "type": "accrue.member_left.v1", "data": "x"}"#,
-            "wrong_type",
-        ),
+        (r#"{"specversion": "1.0", "id": 5, "type": "accrue.member_left.v1"}"#, "wrong_type"),
+        (r#"{"specversion": "1.0", "type": "accrue.member_left.v1", "data": {}, "data_base64": "aa=="}"#, "unexpected_field"),
+        (r#"{"specversion": "1.0", "type": "accrue.member_left.v1", "data_base64": "?"}"#, "undecodable"),
+        (r#"{"specversion": "1.0", "type": "accrue.member_left.v1", "data": "x"}"#, "wrong_type"),
     ] {
         assert_eq!(code(&json, event.as_bytes()), Err(expected), "{event}");
     }

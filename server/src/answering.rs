@@ -30,9 +30,7 @@ pub fn answer(readers: &Readers, question: &Question, now: Instant) -> Result<Va
         Question::Member(of) => member(readers, of, now),
         Question::Entries { of, after, limit } => entries(readers, of, *after, *limit, now),
         Question::Order { of, order } => {
-            let found = find(readers, of, |open| {
-                open.reader.explain_order(&of.program, &of.member, order, of.as_of, now)
-            })?;
+            let found = find(readers, of, |open| open.reader.explain_order(&of.program, &of.member, order, of.as_of, now))?;
             let what = || format!("there is no order {order} of member {} in program {}", of.member, of.program);
             found.map_or_else(|| Err(Problem::not_found(what())), |found| value(&found))
         }
@@ -82,10 +80,7 @@ fn wait_for(open: &Open, of: &OfMember) -> Result<(), Problem> {
             let at = open.reader.next_position();
             return Err(Problem::new(
                 "position_not_reached",
-                format!(
-                    "shard {} is before position {at}, not yet at {wanted}; ask again",
-                    open.reader.shard()
-                ),
+                format!("shard {} is before position {at}, not yet at {wanted}; ask again", open.reader.shard()),
             ));
         }
         std::thread::sleep(POSITION_LOOK);
@@ -104,9 +99,7 @@ fn member(readers: &Readers, of: &OfMember, now: Instant) -> Result<Value, Probl
 }
 
 fn entries(readers: &Readers, of: &OfMember, after: u64, limit: usize, now: Instant) -> Result<Value, Problem> {
-    let found = find(readers, of, |open| {
-        open.reader.entries(&of.program, &of.member, of.as_of, now)
-    })?;
+    let found = find(readers, of, |open| open.reader.entries(&of.program, &of.member, of.as_of, now))?;
     let Some(found) = found else { return Err(no_member(of)) };
     let from = usize::try_from(after).unwrap_or(usize::MAX).min(found.len());
     let until = from.saturating_add(limit).min(found.len());

@@ -91,17 +91,12 @@ impl Answers {
             return Ok(named.to_owned());
         }
         let answer = self.ask(&Question::Programs)?;
-        let mut programs: Vec<&str> = answer["programs"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
+        let mut programs: Vec<&str> = answer["programs"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         match (programs.pop(), programs.as_slice()) {
             (Some(only), []) => Ok(only.to_owned()),
-            (None, _) => Err(Failure::not_found(
-                "there is no program here yet: bring a ruleset into force with `accrue rules activate`",
-            )),
+            (None, _) => {
+                Err(Failure::not_found("there is no program here yet: bring a ruleset into force with `accrue rules activate`"))
+            }
             (Some(last), others) => Err(Failure::usage(format!("say which program: {}, {last}", others.join(", ")))),
         }
     }
@@ -130,9 +125,7 @@ impl Local {
             };
             let threads: Vec<_> = store.shard_ids().into_iter().map(open).collect();
             threads.into_iter().try_for_each(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|_| Err(anyhow::anyhow!("a shard could not be read: its thread panicked")))
+                thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a shard could not be read: its thread panicked")))
             })
         })?;
         bar.finish_and_clear();
@@ -191,11 +184,5 @@ pub fn open_store(config: &Config) -> Result<Store, StoreError> {
         (None, false) => Some(config.shards_new),
     };
     // A store that is filled from Kafka has no embedded shards, and is read all the same.
-    Store::open(
-        &config.data_dir,
-        StoreOptions {
-            embedded_shards,
-            ..config.store.clone()
-        },
-    )
+    Store::open(&config.data_dir, StoreOptions { embedded_shards, ..config.store.clone() })
 }

@@ -56,19 +56,9 @@ impl Notice {
 impl Client {
     /// `base`: `http://127.0.0.1:8080`.
     pub fn new(base: &str) -> Client {
-        let base = if base.contains("://") {
-            base.to_owned()
-        } else {
-            format!("http://{base}")
-        };
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(ANSWER_WAIT))
-            .build();
-        Client {
-            agent: config.into(),
-            base: base.trim_end_matches('/').to_owned(),
-        }
+        let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER_WAIT)).build();
+        Client { agent: config.into(), base: base.trim_end_matches('/').to_owned() }
     }
 
     /// Its address.
@@ -104,11 +94,7 @@ impl Client {
     /// As [`Client::ask`].
     pub fn requeue(&self, shard: u32, seq: u64) -> Result<Value> {
         let url = format!("{}/v1/dead-letters/{shard}/{seq}/requeue", self.base);
-        let response = self
-            .agent
-            .post(url)
-            .content_type("application/json")
-            .send(json!({}).to_string());
+        let response = self.agent.post(url).content_type("application/json").send(json!({}).to_string());
         self.read(response)
     }
 

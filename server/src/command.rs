@@ -44,11 +44,7 @@ pub fn run(cli: Cli) -> Result<()> {
     let mut flag = |name: &str, key: &str, value: Option<String>| {
         flags.extend(value.map(|value| (name.to_owned(), key.to_owned(), value)));
     };
-    flag(
-        "--dir",
-        "data_dir",
-        cli.global.dir.as_ref().map(|dir| dir.display().to_string()),
-    );
+    flag("--dir", "data_dir", cli.global.dir.as_ref().map(|dir| dir.display().to_string()));
     flag("--brokers", "kafka.brokers", cli.global.brokers.clone());
     flag("--topic", "kafka.topic", cli.global.topic.clone());
     flag("--log-level", "log.level", cli.global.log_level.clone());
@@ -59,15 +55,8 @@ pub fn run(cli: Cli) -> Result<()> {
     let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let config = Config::load(cli.global.config.as_deref(), variables, &flags, &cli.global.sets)?;
     let serves = matches!(cli.command, Command::Serve(_));
-    telemetry::logs(
-        &config.log_format,
-        config.log_level(if serves { LOG_SERVE } else { LOG_COMMAND }),
-    )?;
-    let ctx = Ctx {
-        config,
-        url: cli.global.url,
-        printer: Printer::new(cli.global.output),
-    };
+    telemetry::logs(&config.log_format, config.log_level(if serves { LOG_SERVE } else { LOG_COMMAND }))?;
+    let ctx = Ctx { config, url: cli.global.url, printer: Printer::new(cli.global.output) };
     match cli.command {
         Command::Serve(_) => serve::run(&ctx),
         Command::Demo(demo) => demo::run(&ctx, &demo),
@@ -99,12 +88,7 @@ impl Ctx {
 fn of_member(answers: &Answers, asked: &MemberArgs) -> Result<OfMember> {
     let who = asked.who();
     let program = answers.program(who.program.as_deref())?;
-    Ok(OfMember {
-        program,
-        member: who.member,
-        as_of: asked.as_of(),
-        min_position: None,
-    })
+    Ok(OfMember { program, member: who.member, as_of: asked.as_of(), min_position: None })
 }
 
 /// All rows of a list, page by page: `ask` gets the size of a page and where the last one ended. Whether there are more.
@@ -132,24 +116,14 @@ fn pages(
 fn all_entries(answers: &Answers, of: &OfMember) -> Result<Vec<Value>> {
     let entries = |limit: usize, after: &str| {
         let after = if after.is_empty() { 0 } else { after.parse()? };
-        answers.ask(&Question::Entries {
-            of: of.clone(),
-            after,
-            limit,
-        })
+        answers.ask(&Question::Entries { of: of.clone(), after, limit })
     };
     Ok(pages("entries", answers.page_rows(), usize::MAX, entries)?.0)
 }
 
 /// The last entries of a member.
 fn last_entries(answers: &Answers, of: &OfMember, count: usize) -> Result<Vec<Value>> {
-    let page = |after: u64, limit: usize| {
-        answers.ask(&Question::Entries {
-            of: of.clone(),
-            after,
-            limit,
-        })
-    };
+    let page = |after: u64, limit: usize| answers.ask(&Question::Entries { of: of.clone(), after, limit });
     let number = page(0, 1)?["of"].as_u64().unwrap_or(0);
     match page(number.saturating_sub(count as u64), count.max(1))?["entries"].take() {
         Value::Array(rows) => Ok(rows),

@@ -89,10 +89,7 @@ pub struct Limits {
 impl Kafka {
     /// How to reach the brokers.
     pub fn connection(&self) -> Connection {
-        Connection {
-            brokers: self.brokers.clone(),
-            extra: self.properties.clone(),
-        }
+        Connection { brokers: self.brokers.clone(), extra: self.properties.clone() }
     }
 }
 
@@ -150,16 +147,11 @@ impl Config {
             topic: read.text("kafka.topic"),
             group: read.text("kafka.group"),
             group_instance_id: read.optional("kafka.group_instance_id"),
-            partitions: read
-                .optional("kafka.partitions")
-                .map(|list| numbers(&list).unwrap_or_default()),
+            partitions: read.optional("kafka.partitions").map(|list| numbers(&list).unwrap_or_default()),
             topic_partitions: read.whole("kafka.topic_partitions") as i32,
             topic_replication: read.optional("kafka.topic_replication").and_then(|text| text.parse().ok()),
             topic_retention_ms: read.text("kafka.topic_retention_ms").parse().unwrap_or(-1),
-            properties: layers
-                .properties()
-                .map(|(name, said)| (name.to_owned(), said.text.clone()))
-                .collect(),
+            properties: layers.properties().map(|(name, said)| (name.to_owned(), said.text.clone())).collect(),
         });
         let store = StoreOptions {
             block_cache_bytes: read.bytes("store.block_cache_bytes"),
@@ -198,11 +190,7 @@ impl Config {
 
     /// How much to log; `otherwise`, if nobody said.
     pub fn log_level<'a>(&'a self, otherwise: &'a str) -> &'a str {
-        if self.layers.get("log.level").is_some() {
-            &self.log_level
-        } else {
-            otherwise
-        }
+        if self.layers.get("log.level").is_some() { &self.log_level } else { otherwise }
     }
 
     /// Each key with its value and who said it; a secret is not shown. Kafka's own settings at the end.
@@ -210,24 +198,12 @@ impl Config {
         let mut rows: Vec<Shown> = Vec::with_capacity(KEYS.len());
         for key in KEYS {
             let (text, origin) = value(&self.layers, key);
-            rows.push(Shown {
-                key: key.name.to_owned(),
-                value: text,
-                origin,
-            });
+            rows.push(Shown { key: key.name.to_owned(), value: text, origin });
         }
         rows.extend(self.layers.properties().map(|(name, said)| {
             let key = format!("kafka.properties.{name}");
-            let text = if is_secret(&key) {
-                "(secret)".to_owned()
-            } else {
-                said.text.clone()
-            };
-            Shown {
-                key,
-                value: Some(text),
-                origin: said.origin.clone(),
-            }
+            let text = if is_secret(&key) { "(secret)".to_owned() } else { said.text.clone() };
+            Shown { key, value: Some(text), origin: said.origin.clone() }
         }));
         rows
     }
@@ -268,16 +244,12 @@ impl Read<'_> {
     }
 
     fn bytes(&self, name: &str) -> usize {
-        keys::bytes(&self.text(name))
-            .and_then(|bytes| usize::try_from(bytes).ok())
-            .unwrap_or_default()
+        keys::bytes(&self.text(name)).and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_default()
     }
 }
 
 fn numbers(text: &str) -> Option<Vec<i32>> {
-    text.split(',')
-        .map(|number| number.trim().parse().ok().filter(|number| *number >= 0))
-        .collect()
+    text.split(',').map(|number| number.trim().parse().ok().filter(|number| *number >= 0)).collect()
 }
 
 fn check(key: &Key, text: &str, origin: &Origin) -> Result<()> {
@@ -300,15 +272,11 @@ fn check(key: &Key, text: &str, origin: &Origin) -> Result<()> {
         Form::Numbers if numbers(text).is_some() => return Ok(()),
         Form::Numbers => "whole numbers with commas between them".to_owned(),
     };
-    Err(Failure::usage(format!(
-        "{origin}: {} is {text:?}, it has to be {wanted}",
-        key.name
-    )))
+    Err(Failure::usage(format!("{origin}: {} is {text:?}, it has to be {wanted}", key.name)))
 }
 
 fn is_address(text: &str) -> bool {
-    text.rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 #[cfg(test)]
@@ -331,28 +299,16 @@ mod tests {
             (config.store.block_cache_bytes, config.store.write_buffer_bytes),
             (store.block_cache_bytes, store.write_buffer_bytes)
         );
-        assert_eq!(
-            (config.store.sync, config.store.background_jobs),
-            (store.sync, store.background_jobs)
-        );
+        assert_eq!((config.store.sync, config.store.background_jobs), (store.sync, store.background_jobs));
         assert!(config.kafka.is_none() && config.shards.is_none());
-        assert!(
-            config.listen.starts_with("127.0.0.1:") && config.admin_listen.starts_with("127.0.0.1:"),
-            "loopback by default"
-        );
+        assert!(config.listen.starts_with("127.0.0.1:") && config.admin_listen.starts_with("127.0.0.1:"), "loopback by default");
     }
 
     #[test]
     fn values_are_checked_and_named_with_who_said_them() {
         let error = |set: &str| config(&[set]).expect_err("refused").to_string();
-        assert_eq!(
-            error("shards=0"),
-            "--set shards: shards is \"0\", it has to be a whole number from 1 to 1024"
-        );
-        assert_eq!(
-            error("log.format=xml"),
-            "--set log.format: log.format is \"xml\", it has to be one of auto, human, json"
-        );
+        assert_eq!(error("shards=0"), "--set shards: shards is \"0\", it has to be a whole number from 1 to 1024");
+        assert_eq!(error("log.format=xml"), "--set log.format: log.format is \"xml\", it has to be one of auto, human, json");
         for bad in [
             "shards=1025",
             "store.sync=yes",
@@ -370,27 +326,18 @@ mod tests {
     fn kafka_is_on_when_there_are_brokers() {
         let config = config(&["kafka.brokers=a:1", "kafka.partitions=0, 3", "kafka.properties.ssl.ca=x"]).expect("fine");
         let kafka = config.kafka.as_ref().expect("on");
-        assert_eq!(
-            (kafka.brokers.as_str(), kafka.partitions.as_deref()),
-            ("a:1", Some(&[0, 3][..]))
-        );
+        assert_eq!((kafka.brokers.as_str(), kafka.partitions.as_deref()), ("a:1", Some(&[0, 3][..])));
         assert_eq!(kafka.properties.get("ssl.ca").map(String::as_str), Some("x"));
         let shown = config.shown();
         let row = |key: &str| shown.iter().find(|row| row.key == key).expect("shown").clone();
         assert_eq!(row("kafka.brokers").origin.to_string(), "--set kafka.brokers");
-        assert_eq!(
-            (row("kafka.group").value.as_deref(), row("kafka.group").origin),
-            (Some("accrue"), Origin::Default)
-        );
+        assert_eq!((row("kafka.group").value.as_deref(), row("kafka.group").origin), (Some("accrue"), Origin::Default));
         assert_eq!(row("kafka.properties.ssl.ca").value.as_deref(), Some("x"));
     }
 
     #[test]
     fn flags_are_stronger_than_the_environment() {
-        let env = [
-            ("ACCRUE__SHARDS".to_owned(), "4".to_owned()),
-            ("ACCRUE__LISTEN".to_owned(), "a:1".to_owned()),
-        ];
+        let env = [("ACCRUE__SHARDS".to_owned(), "4".to_owned()), ("ACCRUE__LISTEN".to_owned(), "a:1".to_owned())];
         let flags = [("--listen".to_owned(), "listen".to_owned(), "b:2".to_owned())];
         let config = Config::load(None, env.into_iter(), &flags, &["shards=5".to_owned()]).expect("fine");
         assert_eq!((config.shards, config.listen.as_str()), (Some(5), "b:2"));

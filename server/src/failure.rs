@@ -39,42 +39,27 @@ pub struct Failure {
 impl Failure {
     /// Asked wrongly.
     pub fn usage(message: impl Into<String>) -> anyhow::Error {
-        Failure {
-            exit: Exit::Usage,
-            message: message.into(),
-        }
-        .into()
+        Failure { exit: Exit::Usage, message: message.into() }.into()
     }
 
     /// Not there.
     pub fn not_found(message: impl Into<String>) -> anyhow::Error {
-        Failure {
-            exit: Exit::NotFound,
-            message: message.into(),
-        }
-        .into()
+        Failure { exit: Exit::NotFound, message: message.into() }.into()
     }
 
     /// Does not hold.
     pub fn broken(message: impl Into<String>) -> anyhow::Error {
-        Failure {
-            exit: Exit::Broken,
-            message: message.into(),
-        }
-        .into()
+        Failure { exit: Exit::Broken, message: message.into() }.into()
     }
 
     /// An error in one line: what was tried, and why not; nothing twice.
     pub fn told(error: &anyhow::Error) -> String {
-        error
-            .chain()
-            .map(ToString::to_string)
-            .fold(String::new(), |told, cause| match told.as_str() {
-                "" => cause,
-                // Many errors name their cause themselves.
-                _ if told.contains(&cause) => told,
-                _ => format!("{told}: {cause}"),
-            })
+        error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+            "" => cause,
+            // Many errors name their cause themselves.
+            _ if told.contains(&cause) => told,
+            _ => format!("{told}: {cause}"),
+        })
     }
 
     /// How an error ends the process.
@@ -82,9 +67,7 @@ impl Failure {
         if let Some(failure) = error.downcast_ref::<Failure>() {
             return failure.exit;
         }
-        let locked = error
-            .chain()
-            .any(|cause| matches!(cause.downcast_ref(), Some(accrue_store::StoreError::Locked { .. })));
+        let locked = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(accrue_store::StoreError::Locked { .. })));
         if locked { Exit::Busy } else { Exit::Failed }
     }
 }
@@ -105,23 +88,16 @@ mod tests {
 
     #[test]
     fn the_exit_survives_a_context() {
-        let error = Err::<(), _>(Failure::not_found("no such member"))
-            .context("asking")
-            .expect_err("is one");
+        let error = Err::<(), _>(Failure::not_found("no such member")).context("asking").expect_err("is one");
         assert_eq!(Failure::exit_of(&error), Exit::NotFound);
-        let locked = StoreError::Locked {
-            path: "x".into(),
-            pid: "7".into(),
-        };
+        let locked = StoreError::Locked { path: "x".into(), pid: "7".into() };
         assert_eq!(Failure::exit_of(&anyhow::Error::from(locked).context("opening")), Exit::Busy);
         assert_eq!(Failure::exit_of(&anyhow::anyhow!("no")), Exit::Failed);
     }
 
     #[test]
     fn nothing_is_said_twice() {
-        let error = anyhow::anyhow!("disk full")
-            .context("can't write x: disk full")
-            .context("checkpoint");
+        let error = anyhow::anyhow!("disk full").context("can't write x: disk full").context("checkpoint");
         assert_eq!(Failure::told(&error), "checkpoint: can't write x: disk full");
     }
 }

@@ -46,14 +46,7 @@ impl Service {
     /// Answers from these shards, takes facts in through this door.
     pub fn new(readers: Readers, door: Door, limits: Limits, clock: Clock) -> Service {
         let (turns, waiting) = (Arc::new(Semaphore::new(ANSWERING_MAX)), Arc::new(Semaphore::new(WAITING_MAX)));
-        Service(Arc::new(Inner {
-            readers,
-            door,
-            limits,
-            clock,
-            turns,
-            waiting,
-        }))
+        Service(Arc::new(Inner { readers, door, limits, clock, turns, waiting }))
     }
 
     /// Runs what reads or waits for a disk, on a thread of its own.
@@ -69,8 +62,7 @@ impl Service {
             let _held = (waiting, turn);
             work(&service)
         });
-        done.await
-            .unwrap_or_else(|error| Err(Problem::new("internal", error.to_string())))
+        done.await.unwrap_or_else(|error| Err(Problem::new("internal", error.to_string())))
     }
 }
 
@@ -82,10 +74,7 @@ pub fn router(service: Service) -> Router {
         .route("/v1/programs/{program}/members", get(ask::members))
         .route("/v1/programs/{program}/members/{member}", get(ask::member))
         .route("/v1/programs/{program}/members/{member}/entries", get(ask::entries))
-        .route(
-            "/v1/programs/{program}/members/{member}/orders/{order}/explain",
-            get(ask::order),
-        )
+        .route("/v1/programs/{program}/members/{member}/orders/{order}/explain", get(ask::order))
         .route("/v1/programs/{program}/coupons/{code}", get(ask::coupon))
         .route("/v1/programs/{program}/totals", get(ask::totals))
         .route("/v1/programs/{program}/rulesets", get(ask::rulesets))
@@ -96,10 +85,7 @@ pub fn router(service: Service) -> Router {
         .route("/v1/facts", post(facts::facts))
         .fallback(|| async { Problem::not_found("there is nothing at this path; docs/http.md has all of them") })
         .method_not_allowed_fallback(|| async {
-            Problem::new(
-                "method_not_allowed",
-                "this path has no such method; docs/http.md has all of them",
-            )
+            Problem::new("method_not_allowed", "this path has no such method; docs/http.md has all of them")
         })
         .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(limits.body_bytes_max))
@@ -112,10 +98,7 @@ pub fn router(service: Service) -> Router {
 /// What the layers say in plain text, as problems.
 async fn problems(State(service): State<Service>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    let told = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes() == PROBLEM_JSON.as_bytes());
+    let told = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == PROBLEM_JSON.as_bytes());
     if told {
         return response;
     }
@@ -124,11 +107,9 @@ async fn problems(State(service): State<Service>, request: Request, next: Next) 
         StatusCode::REQUEST_TIMEOUT => {
             Problem::new("timeout", format!("no answer within {} ms", limits.timeout.as_millis())).into_response()
         }
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            "body_too_large",
-            format!("a body has at most {} bytes", limits.body_bytes_max),
-        )
-        .into_response(),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new("body_too_large", format!("a body has at most {} bytes", limits.body_bytes_max)).into_response()
+        }
         status if status.is_client_error() => Problem::new("bad_request", status.to_string().to_lowercase()).into_response(),
         _ => response,
     }

@@ -66,9 +66,7 @@ impl Door {
                 .and_then(|publisher| requeue_kafka(&publisher, log, seq, rekey(&row.letter), REQUEUE_WAIT))
                 .map(|()| sent_json(log.shard(), &topic.name)),
         };
-        again
-            .map(Some)
-            .map_err(|error| Problem::new("shard_stopped", error.to_string()))
+        again.map(Some).map_err(|error| Problem::new("shard_stopped", error.to_string()))
     }
 }
 
@@ -82,11 +80,7 @@ pub fn sent_json(shard: u32, topic: &str) -> Value {
 
 /// A letter that was under the wrong key gets the right one.
 pub fn rekey(letter: &DeadLetter) -> Rekey {
-    if letter.code == "wrong_key" {
-        Rekey::FromBody
-    } else {
-        Rekey::No
-    }
+    if letter.code == "wrong_key" { Rekey::FromBody } else { Rekey::No }
 }
 
 /// What became of a message.
@@ -98,43 +92,26 @@ pub fn receipt_json(receipt: &Receipt) -> Value {
     let (shard, letter) = (receipt.shard, |number: u64| json!(format!("{}/{number}", receipt.shard)));
     put("shard", json!(shard));
     match &receipt.outcome {
-        Outcome::Booked {
-            position,
-            decision,
-            late,
-            parked,
-        } => {
+        Outcome::Booked { position, decision, late, parked } => {
             put("outcome", json!(if *parked { "parked" } else { "booked" }));
             put("position", json!(position.0));
             put("late", json!(late));
-            decision
-                .iter()
-                .for_each(|decision| put("decision", decision_to_json(decision)));
+            decision.iter().for_each(|decision| put("decision", decision_to_json(decision)));
         }
         Outcome::Duplicate { first, decision, parked } => {
             put("outcome", json!("duplicate"));
             put("position", json!(first.0));
             put("parked", json!(parked));
-            decision
-                .iter()
-                .for_each(|decision| put("decision", decision_to_json(decision)));
+            decision.iter().for_each(|decision| put("decision", decision_to_json(decision)));
         }
-        Outcome::Conflict {
-            first,
-            detail,
-            dead_letter,
-        } => {
+        Outcome::Conflict { first, detail, dead_letter } => {
             put("outcome", json!("conflict"));
             put("code", json!("conflict"));
             put("detail", json!(detail));
             put("first_position", json!(first.0));
             put("dead_letter", letter(*dead_letter));
         }
-        Outcome::Refused {
-            code,
-            detail,
-            dead_letter,
-        } => {
+        Outcome::Refused { code, detail, dead_letter } => {
             put("outcome", json!("refused"));
             put("code", json!(code));
             put("detail", json!(detail));
@@ -152,33 +129,15 @@ mod tests {
     #[test]
     fn receipts() {
         let told = |outcome| receipt_json(&Receipt { shard: 2, outcome });
-        let booked = told(Outcome::Booked {
-            position: Position(7),
-            decision: None,
-            late: true,
-            parked: false,
-        });
+        let booked = told(Outcome::Booked { position: Position(7), decision: None, late: true, parked: false });
         assert_eq!(booked, json!({"shard": 2, "outcome": "booked", "position": 7, "late": true}));
-        let refused = told(Outcome::Refused {
-            code: "wrong_key",
-            detail: "x".into(),
-            dead_letter: 5,
-        });
-        assert_eq!(
-            refused,
-            json!({"shard": 2, "outcome": "refused", "code": "wrong_key", "detail": "x", "dead_letter": "2/5"})
-        );
+        let refused = told(Outcome::Refused { code: "wrong_key", detail: "x".into(), dead_letter: 5 });
+        assert_eq!(refused, json!({"shard": 2, "outcome": "refused", "code": "wrong_key", "detail": "x", "dead_letter": "2/5"}));
     }
 
     #[test]
     fn only_a_wrong_key_is_made_right() {
-        let letter = |code: &str| DeadLetter {
-            code: code.to_owned(),
-            ..DeadLetter::default()
-        };
-        assert_eq!(
-            (rekey(&letter("wrong_key")), rekey(&letter("conflict"))),
-            (Rekey::FromBody, Rekey::No)
-        );
+        let letter = |code: &str| DeadLetter { code: code.to_owned(), ..DeadLetter::default() };
+        assert_eq!((rekey(&letter("wrong_key")), rekey(&letter("conflict"))), (Rekey::FromBody, Rekey::No));
     }
 }

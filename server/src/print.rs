@@ -26,10 +26,7 @@ pub struct Printer {
 impl Printer {
     /// For standard output.
     pub fn new(output: Output) -> Printer {
-        Printer {
-            output,
-            style: Style::of_stdout(),
-        }
+        Printer { output, style: Style::of_stdout() }
     }
 
     /// How it prints.
@@ -71,9 +68,7 @@ impl Printer {
 
     /// The columns of rows as a table.
     pub fn table(&self, rows: &[Value], columns: &[Column]) -> String {
-        let lines = rows
-            .iter()
-            .map(|row| columns.iter().map(|column| TableCell::new(column.shown(row))).collect());
+        let lines = rows.iter().map(|row| columns.iter().map(|column| TableCell::new(column.shown(row))).collect());
         self.lines(columns, lines)
     }
 
@@ -90,11 +85,7 @@ impl Printer {
         if !io::stdout().is_terminal() {
             table.set_width(WIDTH);
         }
-        table.set_header(
-            columns
-                .iter()
-                .map(|column| TableCell::new(column.head).add_attribute(Attribute::Dim)),
-        );
+        table.set_header(columns.iter().map(|column| TableCell::new(column.head).add_attribute(Attribute::Dim)));
         for line in lines {
             table.add_row(line);
         }
@@ -112,9 +103,7 @@ impl Printer {
 
 /// RFC 4180. Text that a spreadsheet would take for a formula begins with an apostrophe.
 fn csv(rows: &[Value], columns: &[Column]) -> Result<String> {
-    let mut writer = csv::WriterBuilder::new()
-        .terminator(csv::Terminator::CRLF)
-        .from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     writer.write_record(columns.iter().map(|column| column.head.replace(' ', "_")))?;
     for row in rows {
         writer.write_record(columns.iter().map(|column| column.raw(row)))?;
@@ -131,27 +120,19 @@ mod tests {
 
     #[test]
     fn a_table_is_aligned() {
-        let printer = Printer {
-            output: Output::Table,
-            style: Style::plain(),
-        };
+        let printer = Printer { output: Output::Table, style: Style::plain() };
         let rows = [
             json!({"name": "a", "points": 12345, "at": "2024-01-02T03:04:05.678Z"}),
             json!({"name": "bbb", "points": -7, "at": "never"}),
         ];
         let lines: Vec<String> = printer.table(&rows, &COLUMNS).lines().map(str::to_owned).collect();
-        assert_eq!(
-            lines,
-            ["name  points  at", "a     12,345  2024-01-02 03:04", "bbb       -7  never"]
-        );
+        assert_eq!(lines, ["name  points  at", "a     12,345  2024-01-02 03:04", "bbb       -7  never"]);
     }
 
     #[test]
     fn csv_is_raw_and_has_no_formulas() {
-        let rows = [
-            json!({"name": "=1+1", "points": -7, "at": "2024-01-02T03:04:05Z"}),
-            json!({"name": "a,\"b", "points": null}),
-        ];
+        let rows =
+            [json!({"name": "=1+1", "points": -7, "at": "2024-01-02T03:04:05Z"}), json!({"name": "a,\"b", "points": null})];
         let expected = "name,points,at\r\n'=1+1,-7,2024-01-02T03:04:05Z\r\n\"a,\"\"b\",,\r\n";
         assert_eq!(csv(&rows, &COLUMNS).expect("writes"), expected);
     }

@@ -42,15 +42,8 @@ pub struct Problem {
 impl Problem {
     /// A problem of that code.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Problem {
-        let status = CODES
-            .iter()
-            .find(|(known, ..)| *known == code)
-            .map_or(500, |(_, status, _)| *status);
-        Problem {
-            status,
-            code: Cow::Borrowed(code),
-            detail: detail.into(),
-        }
+        let status = CODES.iter().find(|(known, ..)| *known == code).map_or(500, |(_, status, _)| *status);
+        Problem { status, code: Cow::Borrowed(code), detail: detail.into() }
     }
 
     /// The same words whether it is not there or not yours.
@@ -60,10 +53,7 @@ impl Problem {
 
     /// As `application/problem+json`.
     pub fn body(&self) -> Value {
-        let title = CODES
-            .iter()
-            .find(|(known, ..)| *known == self.code)
-            .map_or("", |(_, _, title)| title);
+        let title = CODES.iter().find(|(known, ..)| *known == self.code).map_or("", |(_, _, title)| title);
         json!({
             "type": format!("https://accrue.invalid/problems/{}", self.code),
             "title": title,
@@ -76,11 +66,7 @@ impl Problem {
     /// From `application/problem+json`; `None`: it is none.
     pub fn from_body(status: u16, body: &Value) -> Option<Problem> {
         let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-        Some(Problem {
-            status,
-            code: Cow::Owned(text("code")?),
-            detail: text("detail").unwrap_or_default(),
-        })
+        Some(Problem { status, code: Cow::Owned(text("code")?), detail: text("detail").unwrap_or_default() })
     }
 }
 
@@ -107,14 +93,7 @@ impl From<IngestError> for Problem {
     fn from(error: IngestError) -> Problem {
         // A shard that stopped keeps its reason as text.
         let text = error.to_string();
-        Problem::new(
-            if text.contains("the disk is full") {
-                "disk_full"
-            } else {
-                "shard_stopped"
-            },
-            text,
-        )
+        Problem::new(if text.contains("the disk is full") { "disk_full" } else { "shard_stopped" }, text)
     }
 }
 
@@ -125,11 +104,7 @@ impl From<Problem> for anyhow::Error {
             400 => Exit::Usage,
             _ => Exit::Failed,
         };
-        Failure {
-            exit,
-            message: problem.detail,
-        }
-        .into()
+        Failure { exit, message: problem.detail }.into()
     }
 }
 
@@ -140,10 +115,7 @@ mod tests {
     #[test]
     fn a_problem_comes_back_from_its_body() {
         let problem = Problem::new("shard_not_here", "member m1 is in shard 3");
-        assert_eq!(
-            (problem.status, problem.body()["title"].as_str()),
-            (503, Some("The shard is at another instance"))
-        );
+        assert_eq!((problem.status, problem.body()["title"].as_str()), (503, Some("The shard is at another instance")));
         assert_eq!(Problem::from_body(503, &problem.body()), Some(problem));
         assert_eq!(Problem::from_body(500, &json!({"error": 1})), None);
     }
@@ -151,40 +123,21 @@ mod tests {
     #[test]
     fn the_command_line_ends_as_it_says() {
         let exit = |code| Failure::exit_of(&anyhow::Error::from(Problem::new(code, "x")));
-        assert_eq!(
-            (exit("not_found"), exit("bad_request"), exit("internal")),
-            (Exit::NotFound, Exit::Usage, Exit::Failed)
-        );
+        assert_eq!((exit("not_found"), exit("bad_request"), exit("internal")), (Exit::NotFound, Exit::Usage, Exit::Failed));
     }
 
     #[test]
     fn a_full_disk_has_a_code() {
-        let stopped = |reason: &str| {
-            Problem::from(IngestError::Stopped {
-                shard: 1,
-                reason: reason.to_owned(),
-            })
-            .code
-        };
-        let full = StoreError::Io {
-            action: "write",
-            path: "x".into(),
-            source: std::io::Error::from_raw_os_error(28),
-        };
-        assert_eq!(
-            (stopped(&full.to_string()), stopped("it was stopped")),
-            ("disk_full".into(), "shard_stopped".into())
-        );
+        let stopped = |reason: &str| Problem::from(IngestError::Stopped { shard: 1, reason: reason.to_owned() }).code;
+        let full = StoreError::Io { action: "write", path: "x".into(), source: std::io::Error::from_raw_os_error(28) };
+        assert_eq!((stopped(&full.to_string()), stopped("it was stopped")), ("disk_full".into(), "shard_stopped".into()));
     }
 
     #[test]
     fn codes_are_documented() {
         let page = include_str!("../../docs/http.md");
         for (code, status, _) in CODES {
-            assert!(
-                page.contains(&format!("| `{code}` | {status} |")),
-                "docs/http.md does not have {code} with {status}"
-            );
+            assert!(page.contains(&format!("| `{code}` | {status} |")), "docs/http.md does not have {code} with {status}");
         }
     }
 }

@@ -19,11 +19,7 @@ pub fn spinner(what: &'static str) -> ProgressBar {
 
 /// So many facts, as far as is known.
 pub fn facts(what: &'static str, total: u64) -> ProgressBar {
-    with(
-        "{prefix} {wide_bar} {human_pos}/{human_len} facts  {per_sec:>14}  {eta:>4}",
-        what,
-        total,
-    )
+    with("{prefix} {wide_bar} {human_pos}/{human_len} facts  {per_sec:>14}  {eta:>4}", what, total)
 }
 
 /// So many bytes of a file.

@@ -154,16 +154,9 @@ impl OfMember {
             AsKnown::At(at) => query.add("as_known_at", &at.to_string()),
             AsKnown::Position(position) => query.add("as_known_position", &position.to_string()),
         }
-        self.min_position
-            .iter()
-            .for_each(|position| query.add("min_position", &position.to_string()));
+        self.min_position.iter().for_each(|position| query.add("min_position", &position.to_string()));
         more(&mut query);
-        format!(
-            "/v1/programs/{}/members/{}{below}{}",
-            encoded(&self.program),
-            encoded(&self.member),
-            query.0
-        )
+        format!("/v1/programs/{}/members/{}{below}{}", encoded(&self.program), encoded(&self.member), query.0)
     }
 }
 
@@ -211,16 +204,9 @@ pub fn token(last: &str) -> String {
 /// # Errors
 /// It was not made here.
 pub fn token_text(token: &str) -> Result<String, Problem> {
-    let bytes = token.as_bytes().chunks(2).map(|pair| {
-        std::str::from_utf8(pair)
-            .ok()
-            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-    });
-    let bytes: Option<Vec<u8>> = if token.len().is_multiple_of(2) {
-        bytes.collect()
-    } else {
-        None
-    };
+    let bytes =
+        token.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()));
+    let bytes: Option<Vec<u8>> = if token.len().is_multiple_of(2) { bytes.collect() } else { None };
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     text.ok_or_else(|| Problem::new("bad_request", format!("page_token {token:?} is not one of ours")))
 }
@@ -235,35 +221,20 @@ mod tests {
         let of = OfMember {
             program: "acme".into(),
             member: "a/b ü".into(),
-            as_of: AsOf {
-                as_of: Some(at),
-                known: AsKnown::Position(Position(7)),
-            },
+            as_of: AsOf { as_of: Some(at), known: AsKnown::Position(Position(7)) },
             min_position: Some(Position(9)),
         };
         let past = "as_of=2024-03-01T00%3A00%3A00Z&as_known_position=7&min_position=9";
-        assert_eq!(
-            Question::Member(of.clone()).url(),
-            format!("/v1/programs/acme/members/a%2Fb%20%C3%BC?{past}")
-        );
+        assert_eq!(Question::Member(of.clone()).url(), format!("/v1/programs/acme/members/a%2Fb%20%C3%BC?{past}"));
         assert_eq!(
             Question::Order { of, order: "A?1".into() }.url(),
             format!("/v1/programs/acme/members/a%2Fb%20%C3%BC/orders/A%3F1/explain?{past}")
         );
         assert_eq!(
-            Question::Members {
-                program: "p".into(),
-                after: String::new(),
-                limit: 5
-            }
-            .url(),
+            Question::Members { program: "p".into(), after: String::new(), limit: 5 }.url(),
             "/v1/programs/p/members?page_size=5"
         );
-        let month = Question::Totals {
-            program: "p".into(),
-            by: Some("month".into()),
-            at: None,
-        };
+        let month = Question::Totals { program: "p".into(), by: Some("month".into()), at: None };
         assert_eq!(month.url(), "/v1/programs/p/totals?by=month");
     }
 

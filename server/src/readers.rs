@@ -43,11 +43,7 @@ impl Readers {
         let readers = self.clone();
         Arc::new(move |store: &Store, shard| {
             let ledger = Ledger::open(store, shard, options)?;
-            let open = Open {
-                reader: ledger.reader(),
-                log: store.shard(shard)?,
-                status: None,
-            };
+            let open = Open { reader: ledger.reader(), log: store.shard(shard)?, status: None };
             readers.0.shards.write().insert(shard, open);
             Ok(Box::new(ledger) as Box<dyn Inline>)
         })
@@ -70,14 +66,7 @@ impl Readers {
 
     /// Adds a shard that nobody writes to.
     pub fn add(&self, reader: LedgerReader, log: ShardLog) {
-        self.0.shards.write().insert(
-            log.shard(),
-            Open {
-                reader,
-                log,
-                status: None,
-            },
-        );
+        self.0.shards.write().insert(log.shard(), Open { reader, log, status: None });
     }
 
     /// Says over how many shards members are spread; `None`: that will be known later.
@@ -140,23 +129,13 @@ impl Readers {
     pub fn currency(&self, program: &str) -> Option<String> {
         let all = self.all();
         let timeline = all.iter().find_map(|open| open.reader.timeline(program))?;
-        timeline
-            .activations()
-            .last()
-            .map(|activation| activation.ruleset.currency.to_string())
+        timeline.activations().last().map(|activation| activation.ruleset.currency.to_string())
     }
 
     fn not_here(&self, shard: u32) -> Problem {
         let here: Vec<String> = self.0.shards.read().keys().map(u32::to_string).collect();
-        let here = if here.is_empty() {
-            "none is".to_owned()
-        } else {
-            format!("here: {}", here.join(", "))
-        };
-        Problem::new(
-            "shard_not_here",
-            format!("shard {shard} is not open here ({here}); ask the instance that has it"),
-        )
+        let here = if here.is_empty() { "none is".to_owned() } else { format!("here: {}", here.join(", ")) };
+        Problem::new("shard_not_here", format!("shard {shard} is not open here ({here}); ask the instance that has it"))
     }
 }
 
@@ -169,10 +148,7 @@ impl Open {
         match self.status.as_ref().map(|status| status.state()) {
             Some(ShardState::Recovering { percent }) => {
                 let shard = self.reader.shard();
-                Err(Problem::new(
-                    "shard_recovering",
-                    format!("shard {shard} is applying its log again: {percent} %"),
-                ))
+                Err(Problem::new("shard_recovering", format!("shard {shard} is applying its log again: {percent} %")))
             }
             Some(ShardState::Live | ShardState::Stopped { .. }) | None => Ok(()),
         }

@@ -34,11 +34,7 @@ pub struct Serving {
 /// Where facts come from.
 enum Source {
     Embedded(Arc<Embedded>),
-    Kafka {
-        source: KafkaSource,
-        topic: Arc<Topic>,
-        asking: Asking,
-    },
+    Kafka { source: KafkaSource, topic: Arc<Topic>, asking: Asking },
 }
 
 /// The thread that asks a broker how many partitions there are.
@@ -65,21 +61,10 @@ pub fn start(config: &Config) -> Result<Serving> {
     let source = Source::open(config, &store, &readers, &health)?;
     let service = Service::new(readers, source.door(), config.http, Clock::system());
     listeners.serve(api_socket, router(service))?;
-    let notice = Notice {
-        pid: std::process::id(),
-        url: format!("http://{api}"),
-        admin_url: format!("http://{admin}"),
-    };
+    let notice = Notice { pid: std::process::id(), url: format!("http://{api}"), admin_url: format!("http://{admin}") };
     notice.write(&config.data_dir)?;
     tracing::info!(%api, %admin, shards = store.shard_ids().len(), "serving");
-    Ok(Serving {
-        api,
-        admin,
-        listeners,
-        health,
-        source,
-        data_dir: config.data_dir.clone(),
-    })
+    Ok(Serving { api, admin, listeners, health, source, data_dir: config.data_dir.clone() })
 }
 
 impl Serving {
@@ -112,9 +97,7 @@ impl Source {
         let told = |status: &accrue_ingest::Status| health.opening(status.not_ready());
         if store.embedded_shards().is_none() {
             let path = store.path().display();
-            return Err(Failure::usage(format!(
-                "the store {path} is filled from Kafka: name its brokers (kafka.brokers)"
-            )));
+            return Err(Failure::usage(format!("the store {path} is filled from Kafka: name its brokers (kafka.brokers)")));
         }
         let embedded = Embedded::open_with_progress(store, readers.make_inline(config.ledger), options, told)?;
         health.open(store.clone(), Arc::clone(embedded.status()));
@@ -129,16 +112,10 @@ impl Source {
         options.assignment = kafka.partitions.clone().map_or(Assignment::Group, Assignment::Manual);
         options.on_shard = readers.on_shard();
         let queue_batches_max = options.writer.queue_batches_max;
-        options.writer = accrue_ingest::WriterOptions {
-            queue_batches_max,
-            ..intake::writer(config, readers)
-        };
+        options.writer = accrue_ingest::WriterOptions { queue_batches_max, ..intake::writer(config, readers) };
         let source = KafkaSource::start(store, readers.make_inline(config.ledger), options)?;
         health.open(store.clone(), Arc::clone(source.status()));
-        let topic = Arc::new(Topic {
-            name: kafka.topic.clone(),
-            connection: kafka.connection(),
-        });
+        let topic = Arc::new(Topic { name: kafka.topic.clone(), connection: kafka.connection() });
         let asking = ask_for_partitions(Arc::clone(&topic), readers.clone())?;
         Ok(Source::Kafka { source, topic, asking })
     }
@@ -160,10 +137,7 @@ impl Source {
                 // It may be waiting for a broker; nothing depends on it.
                 drop(asking.stop);
                 if asking.thread.is_finished() {
-                    asking
-                        .thread
-                        .join()
-                        .map_err(|_| anyhow::anyhow!("the thread that asks for partitions panicked"))?;
+                    asking.thread.join().map_err(|_| anyhow::anyhow!("the thread that asks for partitions panicked"))?;
                 }
                 drop(topic);
                 Ok(source.stop()?)
@@ -187,9 +161,6 @@ fn ask_for_partitions(topic: Arc<Topic>, readers: Readers) -> Result<Asking> {
             return;
         }
     };
-    let thread = std::thread::Builder::new()
-        .name("partitions".to_owned())
-        .spawn(ask)
-        .context("can't start a thread")?;
+    let thread = std::thread::Builder::new().name("partitions".to_owned()).spawn(ask).context("can't start a thread")?;
     Ok(Asking { stop, thread })
 }

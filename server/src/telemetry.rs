@@ -32,9 +32,7 @@ pub const RESIDENT: &str = "accrue_process_resident_bytes";
 pub const BUILD: &str = "accrue_build_info";
 
 /// Seconds: from a look into memory to a slow disk.
-const SECONDS: &[f64] = &[
-    0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
-];
+const SECONDS: &[f64] = &[0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 /// Messages of a group.
 const FACTS: &[f64] = &[1.0, 5.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0];
 /// What is asked of RocksDB.
@@ -163,20 +161,12 @@ pub fn resident_bytes_peak() -> Option<u64> {
 fn status_kib(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim()
-        .trim_end_matches("kB")
-        .trim()
-        .parse::<u64>()
-        .ok()
-        .map(|kib| kib * 1024)
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// Counts a request under its route: never under its path, which names members.
 pub async fn observe(request: Request, next: Next) -> Response {
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let method = match request.method().as_str() {
         "GET" => "GET",
         "POST" => "POST",
@@ -223,12 +213,7 @@ mod tests {
     fn names(source: &'static str) -> Vec<&'static str> {
         source
             .lines()
-            .filter_map(|line| {
-                line.strip_prefix("pub const ")?
-                    .split_once(": &str = \"")?
-                    .1
-                    .strip_suffix("\";")
-            })
+            .filter_map(|line| line.strip_prefix("pub const ")?.split_once(": &str = \"")?.1.strip_suffix("\";"))
             .collect()
     }
 
@@ -239,17 +224,10 @@ mod tests {
         let theirs = names(include_str!("../../engine/ingest/src/metrics.rs"));
         assert!(ours.len() >= 8 && theirs.len() >= 10, "the constants are found");
         for name in ours.iter().chain(&theirs) {
-            assert!(
-                page.contains(&format!("| `{name}` |")),
-                "docs/metrics.md does not have {name}"
-            );
+            assert!(page.contains(&format!("| `{name}` |")), "docs/metrics.md does not have {name}");
         }
         let rows = page.lines().filter(|line| line.starts_with("| `accrue_")).count();
-        assert_eq!(
-            rows,
-            ours.len() + theirs.len(),
-            "docs/metrics.md has a metric that there is not"
-        );
+        assert_eq!(rows, ours.len() + theirs.len(), "docs/metrics.md has a metric that there is not");
     }
 
     #[test]

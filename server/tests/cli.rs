@@ -24,9 +24,7 @@ struct Done {
 
 impl Desk {
     fn new() -> Desk {
-        Desk {
-            dir: tempfile::tempdir().expect("a folder"),
-        }
+        Desk { dir: tempfile::tempdir().expect("a folder") }
     }
 
     /// With a small demo in `store`.
@@ -39,10 +37,7 @@ impl Desk {
 
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_accrue"));
-        command
-            .current_dir(self.dir.path())
-            .args(line.split(' ').filter(|word| !word.is_empty()))
-            .stdin(Stdio::null());
+        command.current_dir(self.dir.path()).args(line.split(' ').filter(|word| !word.is_empty())).stdin(Stdio::null());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ACCRUE__")) {
             command.env_remove(name);
         }
@@ -75,11 +70,7 @@ impl Desk {
 
 fn done(output: Output) -> Done {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    Done {
-        code: output.status.code().unwrap_or(-1),
-        out: text(output.stdout),
-        err: text(output.stderr),
-    }
+    Done { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
 }
 
 /// A service; killed when dropped.
@@ -148,11 +139,7 @@ fn a_demo_and_every_question_about_it() {
     let count = rows["members"].as_array().expect("rows").len();
     assert!((30..=60).contains(&count), "{count} of 60 had joined");
     let csv = desk.run("member list --dir store --limit 2 -o csv").out;
-    assert_eq!(
-        csv.lines().map(|line| line.split(',').count()).collect::<Vec<_>>(),
-        [11, 11, 11],
-        "{csv}"
-    );
+    assert_eq!(csv.lines().map(|line| line.split(',').count()).collect::<Vec<_>>(), [11, 11, 11], "{csv}");
     let (member, _) = somebody(&desk);
     let page = desk.run(&format!("member show --dir store demo {member}"));
     assert!(
@@ -163,27 +150,16 @@ fn a_demo_and_every_question_about_it() {
 
     let entries = desk.json(&format!("entries --dir store demo/{member}"));
     let entries = entries["entries"].as_array().expect("rows");
-    let earned = entries
-        .iter()
-        .find(|entry| entry["source_kind"] == "order_placed")
-        .expect("ordered something");
+    let earned = entries.iter().find(|entry| entry["source_kind"] == "order_placed").expect("ordered something");
     let order = earned["source"].as_str().expect("an order");
     let explained = desk.json(&format!("explain --dir store {member} --order {order}"));
     assert_eq!(explained["order_id"], order);
     let findings = explained["rules"].as_array().expect("a finding a rule");
     assert!(
-        !findings.is_empty()
-            && findings
-                .iter()
-                .all(|rule| rule["because"].as_str().is_some_and(|because| !because.is_empty())),
+        !findings.is_empty() && findings.iter().all(|rule| rule["because"].as_str().is_some_and(|because| !because.is_empty())),
         "{explained}"
     );
-    assert!(
-        explained["entries"]
-            .as_array()
-            .is_some_and(|entries| entries.contains(earned)),
-        "{explained}"
-    );
+    assert!(explained["entries"].as_array().is_some_and(|entries| entries.contains(earned)), "{explained}");
     let whole = desk.run(&format!("explain --dir store {member}")).out;
     assert!(whole.contains("earned") && whole.contains("× earned"), "{whole}");
     let entry = desk.run(&format!("explain --dir store {member} --entry 0")).out;
@@ -194,11 +170,7 @@ fn a_demo_and_every_question_about_it() {
     let digest = desk.run("digest --dir store").out;
     assert_eq!(digest.trim().len(), 64);
     std::fs::remove_dir_all(desk.dir.path().join("store/shards/0000/views")).expect("removed");
-    assert_eq!(
-        desk.run("digest --dir store").out,
-        digest,
-        "views are made again from the log"
-    );
+    assert_eq!(desk.run("digest --dir store").out, digest, "views are made again from the log");
 }
 
 #[test]
@@ -206,16 +178,9 @@ fn a_demo_again_books_nothing_twice() {
     let desk = Desk::with_demo();
     let digest = desk.run("digest --dir store").out;
     let again = desk.json("demo --dir store --members 60 --years 1 --seed 3");
-    let outcomes: Vec<&String> = again["kinds"]
-        .as_object()
-        .expect("kinds")
-        .values()
-        .flat_map(|kind| kind.as_object().expect("counts").keys())
-        .collect();
-    assert!(
-        !outcomes.is_empty() && outcomes.iter().all(|outcome| *outcome == "duplicate"),
-        "{again}"
-    );
+    let outcomes: Vec<&String> =
+        again["kinds"].as_object().expect("kinds").values().flat_map(|kind| kind.as_object().expect("counts").keys()).collect();
+    assert!(!outcomes.is_empty() && outcomes.iter().all(|outcome| *outcome == "duplicate"), "{again}");
     assert_eq!(desk.run("digest --dir store").out, digest);
 }
 
@@ -237,30 +202,16 @@ fn a_service_gives_the_same_answers_as_the_store() {
     for (direct, asked) in direct.iter().flatten().zip(asked.iter().flatten()) {
         assert_eq!(direct, asked);
     }
-    assert_eq!(
-        desk.fails("member show --dir store nobody"),
-        (4, "accrue: there is no member nobody in program demo".to_owned())
-    );
+    assert_eq!(desk.fails("member show --dir store nobody"), (4, "accrue: there is no member nobody in program demo".to_owned()));
     let (code, told) = desk.fails("verify --dir store");
-    assert!(
-        code == 5 && told.contains("stop the service first") && told.contains("in use by process"),
-        "{code} {told}"
-    );
+    assert!(code == 5 && told.contains("stop the service first") && told.contains("in use by process"), "{code} {told}");
     let facts = desk.write("facts.json", FACTS);
     let published = desk.json(&format!("publish --dir store {}", facts.display()));
     assert_eq!(published["outcomes"]["applied"], 2, "{published}");
-    assert_eq!(
-        desk.json("member show --dir store demo new-1")["balance"]["main"]["earned"],
-        112,
-        "12.40 of a first order"
-    );
+    assert_eq!(desk.json("member show --dir store demo new-1")["balance"]["main"]["earned"], 112, "12.40 of a first order");
     serve.signal();
     assert_eq!(serve.ended(), 0, "told once, it ends well");
-    assert_eq!(
-        desk.json("member show --dir store demo new-1")["balance"]["main"]["earned"],
-        112,
-        "12.40 of a first order"
-    );
+    assert_eq!(desk.json("member show --dir store demo new-1")["balance"]["main"]["earned"], 112, "12.40 of a first order");
     assert_eq!(desk.json("verify --dir store")["holds"], true);
 }
 
@@ -279,18 +230,11 @@ fn rules_are_checked_and_brought_into_force_once() {
     desk.write("wrong.toml", &RULES.replace("points = 1", "pionts = 1"));
     assert_eq!(desk.run("rules check shop.toml").code, 0);
     let done = desk.run("rules check shop.toml wrong.toml");
-    assert!(
-        done.code == 3 && done.err.contains("wrong.toml line 7") && done.err.contains("pionts"),
-        "{}",
-        done.err
-    );
+    assert!(done.code == 3 && done.err.contains("wrong.toml line 7") && done.err.contains("pionts"), "{}", done.err);
     assert_eq!(desk.run("rules activate shop.toml --dir store --from 2024-01-01").code, 0);
     let again = desk.run("rules activate shop.toml --dir store");
     assert!(again.code == 0 && again.err.contains("nothing to do"), "{}", again.err);
-    assert_eq!(
-        desk.json("rules show --dir store")["rulesets"].as_array().map(Vec::len),
-        Some(1)
-    );
+    assert_eq!(desk.json("rules show --dir store")["rulesets"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]
@@ -314,11 +258,7 @@ fn an_import_is_counted_row_by_row() {
     assert!(dry.code == 0 && dry.out.contains("2  order_placed"), "{}{}", dry.out, dry.err);
     assert_eq!(desk.fails("member show --dir store c7").0, 4, "nothing was handed in");
     let report = desk.json("import --mapping mapping.toml orders.csv --dir store");
-    assert_eq!(
-        (&report["file"]["rows_used"], &report["handed_in"]["outcomes"]["applied"]),
-        (&3.into(), &2.into()),
-        "{report}"
-    );
+    assert_eq!((&report["file"]["rows_used"], &report["handed_in"]["outcomes"]["applied"]), (&3.into(), &2.into()), "{report}");
     assert_eq!(desk.json("member show --dir store c7")["eligible_spend"], "18.00");
     let again = desk.json("import --mapping mapping.toml orders.csv --dir store");
     assert_eq!(again["handed_in"]["outcomes"]["duplicate"], 2);
@@ -335,10 +275,7 @@ fn an_import_is_counted_row_by_row() {
 fn dead_letters_are_listed_shown_and_requeued() {
     let desk = Desk::new();
     desk.write("shop.toml", RULES);
-    let facts = desk.write(
-        "facts.jsonl",
-        &FACTS.replace("\"demo\"", "\"shop\"").replace("12.40", "12.405"),
-    );
+    let facts = desk.write("facts.jsonl", &FACTS.replace("\"demo\"", "\"shop\"").replace("12.40", "12.405"));
     desk.run("rules activate shop.toml --dir store --from 2024-01-01");
     let done = desk.run(&format!("publish --dir store {}", facts.display()));
     assert!(done.code == 1 && done.err.contains("dead letter"), "{}", done.err);
@@ -348,45 +285,26 @@ fn dead_letters_are_listed_shown_and_requeued() {
     let again = desk.json("dlq requeue --dir store --all");
     assert_eq!(again["outcomes"]["refused"], 1, "it is as wrong as before: {again}");
     let statuses = desk.json("dlq list --dir store --all");
-    let statuses: Vec<&str> = statuses["dead_letters"]
-        .as_array()
-        .expect("rows")
-        .iter()
-        .filter_map(|row| row["status"].as_str())
-        .collect();
+    let statuses: Vec<&str> =
+        statuses["dead_letters"].as_array().expect("rows").iter().filter_map(|row| row["status"].as_str()).collect();
     assert_eq!(statuses, ["requeued", "open"]);
-    assert_eq!(
-        desk.fails("dlq show --dir store 0/99"),
-        (4, "accrue: there is no dead letter 0/99".to_owned())
-    );
+    assert_eq!(desk.fails("dlq show --dir store 0/99"), (4, "accrue: there is no dead letter 0/99".to_owned()));
 }
 
 #[test]
 fn what_is_wrong_is_said_in_one_line() {
     let desk = Desk::new();
     let (code, told) = desk.fails("member list --dir nowhere");
-    assert!(
-        code == 4 && told.starts_with("accrue: there is no store in nowhere"),
-        "{code} {told}"
-    );
+    assert!(code == 4 && told.starts_with("accrue: there is no store in nowhere"), "{code} {told}");
     assert!(!desk.dir.path().join("nowhere").exists(), "reading makes no store");
     let (code, told) = desk.fails("config check --set kafka.broker=x");
     assert_eq!(
         (code, told.as_str()),
-        (
-            2,
-            "accrue: --set kafka.broker: there is no key kafka.broker; did you mean kafka.brokers?"
-        )
+        (2, "accrue: --set kafka.broker: there is no key kafka.broker; did you mean kafka.brokers?")
     );
     desk.write("bad.toml", "[store]\nsync = \"perhaps\"\n");
     let (code, told) = desk.fails("config check --config bad.toml");
-    assert_eq!(
-        (code, told.as_str()),
-        (
-            2,
-            "accrue: bad.toml line 2: store.sync is \"perhaps\", it has to be true or false"
-        )
-    );
+    assert_eq!((code, told.as_str()), (2, "accrue: bad.toml line 2: store.sync is \"perhaps\", it has to be true or false"));
     assert_eq!(desk.run("member show").code, 2);
     let (code, told) = desk.fails("topics plan");
     assert!(code == 2 && told.contains("kafka.brokers is not set"), "{code} {told}");
@@ -407,10 +325,7 @@ fn a_store_of_a_later_version_is_refused() {
     desk.run("rules activate shop.toml --dir store");
     std::fs::write(desk.dir.path().join("store/FORMAT"), "accrue-store 99\n").expect("written");
     let (code, told) = desk.fails("member list --dir store");
-    assert!(
-        code == 1 && told.contains("has format 99") && told.contains("use a newer accrue"),
-        "{code} {told}"
-    );
+    assert!(code == 1 && told.contains("has format 99") && told.contains("use a newer accrue"), "{code} {told}");
 }
 
 #[test]
@@ -425,19 +340,9 @@ fn facts_come_from_standard_input_too() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("starts");
-    child
-        .stdin
-        .take()
-        .expect("piped")
-        .write_all(FACTS.replace("\"demo\"", "\"shop\"").as_bytes())
-        .expect("written");
+    child.stdin.take().expect("piped").write_all(FACTS.replace("\"demo\"", "\"shop\"").as_bytes()).expect("written");
     let done = done(child.wait_with_output().expect("ends"));
-    assert_eq!(
-        (done.code, done.out.as_str()),
-        (0, "outcome,facts\r\napplied,2\r\n"),
-        "{}",
-        done.err
-    );
+    assert_eq!((done.code, done.out.as_str()), (0, "outcome,facts\r\napplied,2\r\n"), "{}", done.err);
 }
 
 #[test]
@@ -450,18 +355,8 @@ fn the_configuration_says_where_it_is_from() {
         assert!(!done.out.contains("hunter2"), "a secret is not shown");
         let rows: Value = serde_json::from_str(&done.out).expect("json");
         let row = |key: &str| {
-            let row = rows["keys"]
-                .as_array()
-                .expect("rows")
-                .iter()
-                .find(|row| row["key"] == key)
-                .expect("shown")
-                .clone();
-            format!(
-                "{} from {}",
-                row["value"].as_str().unwrap_or("nothing"),
-                row["from"].as_str().unwrap_or_default()
-            )
+            let row = rows["keys"].as_array().expect("rows").iter().find(|row| row["key"] == key).expect("shown").clone();
+            format!("{} from {}", row["value"].as_str().unwrap_or("nothing"), row["from"].as_str().unwrap_or_default())
         };
         ["shards", "listen", "kafka.brokers", "kafka.group"].map(row)
     };

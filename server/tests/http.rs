@@ -34,16 +34,8 @@ struct Server {
 fn config(dir: &Path, more: &[&str]) -> Config {
     let mut layers = Layers::default();
     let dir = format!("data_dir={}", dir.display());
-    let base = [
-        dir.as_str(),
-        "listen=127.0.0.1:0",
-        "admin_listen=127.0.0.1:0",
-        "ledger.delta_bytes_max=16MiB",
-    ];
-    base.iter()
-        .chain(more)
-        .try_for_each(|set| layers.set(set))
-        .expect("known keys");
+    let base = [dir.as_str(), "listen=127.0.0.1:0", "admin_listen=127.0.0.1:0", "ledger.delta_bytes_max=16MiB"];
+    base.iter().chain(more).try_for_each(|set| layers.set(set)).expect("known keys");
     Config::of(layers).expect("a configuration")
 }
 
@@ -56,12 +48,7 @@ impl Server {
     fn in_dir(dir: TempDir, more: &[&str]) -> Server {
         let serving = start(&config(&dir.path().join("store"), more)).expect("starts");
         let (base, admin) = (format!("http://{}", serving.api), format!("http://{}", serving.admin));
-        Server {
-            serving: Some(serving),
-            base,
-            admin,
-            dir,
-        }
+        Server { serving: Some(serving), base, admin, dir }
     }
 
     fn with_rules(more: &[&str]) -> Server {
@@ -77,40 +64,21 @@ impl Server {
 
     fn get(&self, path: &str) -> (u16, Value) {
         let mut response = Server::agent().get(format!("{}{path}", self.base)).call().expect("answers");
-        let kind = response
-            .headers()
-            .get("content-type")
-            .expect("has a type")
-            .to_str()
-            .expect("text")
-            .to_owned();
+        let kind = response.headers().get("content-type").expect("has a type").to_str().expect("text").to_owned();
         let status = response.status().as_u16();
-        assert_eq!(
-            kind,
-            if status < 400 {
-                "application/json"
-            } else {
-                "application/problem+json"
-            },
-            "{path}"
-        );
+        assert_eq!(kind, if status < 400 { "application/json" } else { "application/problem+json" }, "{path}");
         (status, response.body_mut().read_json().expect("json"))
     }
 
     fn post(&self, path: &str, body: &str) -> (u16, Value) {
-        let request = Server::agent()
-            .post(format!("{}{path}", self.base))
-            .content_type("application/json");
+        let request = Server::agent().post(format!("{}{path}", self.base)).content_type("application/json");
         let mut response = request.send(body).expect("answers");
         (response.status().as_u16(), response.body_mut().read_json().expect("json"))
     }
 
     fn admin(&self, path: &str) -> (u16, String) {
         let mut response = Server::agent().get(format!("{}{path}", self.admin)).call().expect("answers");
-        (
-            response.status().as_u16(),
-            response.body_mut().read_to_string().expect("text"),
-        )
+        (response.status().as_u16(), response.body_mut().read_to_string().expect("text"))
     }
 
     fn stop(mut self) -> TempDir {
@@ -138,18 +106,12 @@ fn order(id: &str, member: &str, amount: &str) -> Value {
 fn a_fact_goes_in_and_its_points_come_out() {
     let server = Server::with_rules(&[]);
     let (status, receipt) = server.post("/v1/facts", &order("A", "m/1 ü", "25.50").to_string());
-    assert_eq!(
-        (status, &receipt["outcome"], &receipt["late"]),
-        (200, &json!("booked"), &json!(false))
-    );
+    assert_eq!((status, &receipt["outcome"], &receipt["late"]), (200, &json!("booked"), &json!(false)));
     let position = &receipt["position"];
 
     let (status, member) = server.get(&format!("/v1/programs/shop/members/m%2F1%20%C3%BC?min_position={position}"));
     assert_eq!(status, 200, "{member}");
-    assert_eq!(
-        (&member["balance"]["main"]["active"], &member["eligible_spend"]),
-        (&json!(25), &json!("25.50"))
-    );
+    assert_eq!((&member["balance"]["main"]["active"], &member["eligible_spend"]), (&json!(25), &json!("25.50")));
     let (_, before) = server.get("/v1/programs/shop/members/m%2F1%20%C3%BC?as_of=2024-03-01T09:59:59Z");
     assert_eq!(before["code"], "not_found", "no fact of the member had happened");
 
@@ -157,23 +119,13 @@ fn a_fact_goes_in_and_its_points_come_out() {
         "id": "r", "source": "test", "program": "shop", "member": "m/1 ü", "occurred_at": "2024-03-02T10:00:00Z",
         "redemption_requested": { "redemption_id": "R", "reward": "tea" },
     });
-    let (_, receipts) = server.post(
-        "/v1/facts",
-        &json!([request, request, order("A", "m/1 ü", "25.50"), order("A", "m/1 ü", "99.00")]).to_string(),
-    );
-    let outcomes: Vec<&str> = receipts["receipts"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .filter_map(|receipt| receipt["outcome"].as_str())
-        .collect();
+    let (_, receipts) = server
+        .post("/v1/facts", &json!([request, request, order("A", "m/1 ü", "25.50"), order("A", "m/1 ü", "99.00")]).to_string());
+    let outcomes: Vec<&str> =
+        receipts["receipts"].as_array().expect("a list").iter().filter_map(|receipt| receipt["outcome"].as_str()).collect();
     assert_eq!(outcomes, ["booked", "duplicate", "duplicate", "conflict"]);
     let decision = &receipts["receipts"][0]["decision"];
-    assert_eq!(
-        (&decision["outcome"], &receipts["receipts"][1]["decision"]),
-        (&json!("accepted"), decision),
-        "the stored answer"
-    );
+    assert_eq!((&decision["outcome"], &receipts["receipts"][1]["decision"]), (&json!("accepted"), decision), "the stored answer");
     let code = decision["coupon"]["code"].as_str().expect("a coupon");
     let (status, coupon) = server.get(&format!("/v1/programs/shop/coupons/{code}"));
     assert_eq!((status, &coupon["member"]), (200, &json!("m/1 ü")));
@@ -181,43 +133,29 @@ fn a_fact_goes_in_and_its_points_come_out() {
     let (_, entries) = server.get("/v1/programs/shop/members/m%2F1%20%C3%BC/entries?page_size=2");
     assert_eq!(entries["entries"].as_array().map(Vec::len), Some(2), "{entries}");
     let next = entries["next_page_token"].as_str().expect("there is more");
-    let (_, rest) = server.get(&format!(
-        "/v1/programs/shop/members/m%2F1%20%C3%BC/entries?page_size=2&page_token={next}"
-    ));
+    let (_, rest) = server.get(&format!("/v1/programs/shop/members/m%2F1%20%C3%BC/entries?page_size=2&page_token={next}"));
     assert_eq!((&rest["entries"][0]["entry"], &rest["of"]), (&json!(2), &entries["of"]));
     let (_, explained) = server.get("/v1/programs/shop/members/m%2F1%20%C3%BC/orders/A/explain");
-    assert_eq!(
-        (&explained["rules"][0]["points"], &explained["eligible"]),
-        (&json!(25), &json!("25.50 GBP"))
-    );
+    assert_eq!((&explained["rules"][0]["points"], &explained["eligible"]), (&json!(25), &json!("25.50 GBP")));
     let (_, totals) = server.get("/v1/programs/shop/totals?by=day&at=2024-03-03T00:00:00Z");
     assert_eq!(totals["rows"][0]["points"]["earned"], 25, "{totals}");
     let (_, status) = server.get("/v1/programs/shop/totals");
-    assert_eq!(
-        (&status["ledgers"]["main"]["active"], &status["ledgers"]["main"]["spent"]),
-        (&json!(15), &json!(10))
-    );
+    assert_eq!((&status["ledgers"]["main"]["active"], &status["ledgers"]["main"]["spent"]), (&json!(15), &json!(10)));
     server.stop();
 }
 
 #[test]
 fn pages_of_members_hold_everybody_once() {
     let server = Server::with_rules(&["shards=3"]);
-    let facts: Vec<Value> = (0..25)
-        .map(|number| order(&format!("o{number}"), &format!("m{number:02}"), &format!("{number}.00")))
-        .collect();
+    let facts: Vec<Value> =
+        (0..25).map(|number| order(&format!("o{number}"), &format!("m{number:02}"), &format!("{number}.00"))).collect();
     let (status, _) = server.post("/v1/facts", &Value::Array(facts).to_string());
     assert_eq!(status, 200);
     let (mut members, mut token) = (Vec::new(), String::new());
     loop {
         let (_, page) = server.get(&format!("/v1/programs/shop/members?page_size=10&page_token={token}"));
-        members.extend(
-            page["members"]
-                .as_array()
-                .expect("rows")
-                .iter()
-                .map(|row| row["member"].as_str().expect("text").to_owned()),
-        );
+        members
+            .extend(page["members"].as_array().expect("rows").iter().map(|row| row["member"].as_str().expect("text").to_owned()));
         match page["next_page_token"].as_str() {
             Some(next) => token = next.to_owned(),
             None => break,
@@ -225,10 +163,7 @@ fn pages_of_members_hold_everybody_once() {
     }
     assert_eq!(members, (0..25).map(|number| format!("m{number:02}")).collect::<Vec<_>>());
     let (_, top) = server.get("/v1/programs/shop/members?sort=spend&top=2");
-    assert_eq!(
-        (&top["members"][0]["member"], &top["members"][1]["member"]),
-        (&json!("m24"), &json!("m23"))
-    );
+    assert_eq!((&top["members"][0]["member"], &top["members"][1]["member"]), (&json!("m24"), &json!("m23")));
     server.stop();
 }
 
@@ -251,12 +186,8 @@ fn what_is_wrong_is_a_problem_with_a_code() {
     ] {
         assert_eq!(code(server.get(path)), is(404, "not_found"), "{path}");
     }
-    let yours = server.get("/v1/programs/shop/members/m1").1["detail"]
-        .as_str()
-        .map(|detail| detail.replace("shop", "…"));
-    let theirs = server.get("/v1/programs/other/members/m1").1["detail"]
-        .as_str()
-        .map(|detail| detail.replace("other", "…"));
+    let yours = server.get("/v1/programs/shop/members/m1").1["detail"].as_str().map(|detail| detail.replace("shop", "…"));
+    let theirs = server.get("/v1/programs/other/members/m1").1["detail"].as_str().map(|detail| detail.replace("other", "…"));
     assert_eq!(yours, theirs, "the same words whether it is not there or not yours");
     for path in [
         "/v1/programs/shop/members/m1?as_of=yesterday",
@@ -273,21 +204,14 @@ fn what_is_wrong_is_a_problem_with_a_code() {
     ] {
         assert_eq!(code(server.get(path)), is(400, "bad_request"), "{path}");
     }
-    assert_eq!(
-        code(server.get("/v1/programs/shop/members?page_size=11")),
-        is(400, "page_too_large")
-    );
+    assert_eq!(code(server.get("/v1/programs/shop/members?page_size=11")), is(400, "page_too_large"));
     assert_eq!(server.get("/v1/programs/shop/members?page_size=10").0, 200);
     assert_eq!(code(server.post("/v1/programs", "")), is(405, "method_not_allowed"));
     assert_eq!(code(server.post("/v1/facts", "{\"id\": ")), is(400, "invalid_json"));
     assert_eq!(code(server.post("/v1/facts", "id=1")), is(415, "unsupported_encoding"));
     assert_eq!(code(server.post("/v1/facts", "[{},{},{},{}]")), is(413, "too_many_facts"));
     assert_eq!(code(server.post("/v1/facts", &" ".repeat(4097))), is(413, "body_too_large"));
-    assert_eq!(
-        server.get("/v1/dead-letters?all=true").1["dead_letters"],
-        json!([]),
-        "nothing of all that was taken in"
-    );
+    assert_eq!(server.get("/v1/dead-letters?all=true").1["dead_letters"], json!([]), "nothing of all that was taken in");
     server.stop();
 }
 
@@ -298,25 +222,15 @@ fn what_cannot_be_booked_is_kept_and_handed_in_again() {
     assert_eq!((status, &receipt["code"]), (200, &json!("unknown_program")));
     let letter = receipt["dead_letter"].as_str().expect("a letter").to_owned();
     let (_, list) = server.get("/v1/dead-letters");
-    assert_eq!(
-        (&list["dead_letters"][0]["letter"], &list["dead_letters"][0]["status"]),
-        (&json!(letter), &json!("open"))
-    );
+    assert_eq!((&list["dead_letters"][0]["letter"], &list["dead_letters"][0]["status"]), (&json!(letter), &json!("open")));
     let (_, whole) = server.get(&format!("/v1/dead-letters/{letter}"));
-    assert_eq!(
-        whole["value"].as_str().map(|value| value.contains("\"order_id\":\"A\"")),
-        Some(true),
-        "{whole}"
-    );
+    assert_eq!(whole["value"].as_str().map(|value| value.contains("\"order_id\":\"A\"")), Some(true), "{whole}");
 
     server.post("/v1/facts", &activation().to_string());
     let (status, again) = server.post(&format!("/v1/dead-letters/{letter}/requeue"), "{}");
     assert_eq!((status, &again["outcome"]), (200, &json!("booked")));
     assert_eq!(server.get("/v1/dead-letters").1["dead_letters"], json!([]));
-    assert_eq!(
-        server.get("/v1/dead-letters?all=true").1["dead_letters"][0]["status"],
-        "requeued"
-    );
+    assert_eq!(server.get("/v1/dead-letters?all=true").1["dead_letters"][0]["status"], "requeued");
     assert_eq!(server.get("/v1/programs/shop/members/m1").1["balance"]["main"]["active"], 25);
     server.stop();
 }
@@ -327,10 +241,7 @@ fn it_stops_and_starts_and_answers_the_same() {
     server.post("/v1/facts", &order("A", "m1", "25.00").to_string());
     let (_, before) = server.get("/v1/programs/shop/digest");
     let dir = server.stop();
-    assert!(
-        !dir.path().join("store/serve.json").exists(),
-        "nobody is sent to a service that is gone"
-    );
+    assert!(!dir.path().join("store/serve.json").exists(), "nobody is sent to a service that is gone");
     let server = Server::in_dir(dir, &[]);
     assert!(server.dir.path().join("store/serve.json").exists());
     assert_eq!(server.get("/v1/programs/shop/digest").1, before);
@@ -353,10 +264,7 @@ fn health_and_metrics_are_apart() {
     assert_eq!(server.admin("/readyz"), (200, "ok\n".to_owned()));
     let (_, verbose) = server.admin("/readyz?verbose");
     let verbose: Value = serde_json::from_str(&verbose).expect("json");
-    assert_eq!(
-        (&verbose["ready"], verbose["shards"].as_array().map(Vec::len)),
-        (&json!(true), Some(2))
-    );
+    assert_eq!((&verbose["ready"], verbose["shards"].as_array().map(Vec::len)), (&json!(true), Some(2)));
     let (status, metrics) = server.admin("/metrics");
     assert_eq!(status, 200);
     for name in [

@@ -63,18 +63,10 @@ impl Broker {
         ensure!(nodes == 1 || nodes == 3, "a cluster has 1 or 3 nodes, not {nodes}");
         let dir = tempfile::Builder::new().prefix("accrue-kafka-").tempdir()?;
         let nodes = (0..nodes)
-            .map(|_| {
-                Ok(Node {
-                    port: Lease::take()?,
-                    controller_port: Lease::take()?,
-                    child: None,
-                })
-            })
+            .map(|_| Ok(Node { port: Lease::take()?, controller_port: Lease::take()?, child: None }))
             .collect::<Result<Vec<_>>>()?;
-        let ports: Vec<String> = nodes
-            .iter()
-            .flat_map(|node| [node.port.number.to_string(), node.controller_port.number.to_string()])
-            .collect();
+        let ports: Vec<String> =
+            nodes.iter().flat_map(|node| [node.port.number.to_string(), node.controller_port.number.to_string()]).collect();
         let prepared = Command::new(script())
             .arg("prepare")
             .arg("--dir")
@@ -83,11 +75,7 @@ impl Broker {
             .stdin(Stdio::null())
             .output()
             .with_context(|| format!("{} does not run", script().display()))?;
-        ensure!(
-            prepared.status.success(),
-            "{}",
-            String::from_utf8_lossy(&prepared.stderr).trim()
-        );
+        ensure!(prepared.status.success(), "{}", String::from_utf8_lossy(&prepared.stderr).trim());
 
         let bootstrap = nodes.iter().map(Node::address).collect::<Vec<_>>().join(",");
         let mut broker = Broker { nodes, bootstrap, dir };
@@ -119,9 +107,7 @@ impl Broker {
             if child.try_wait()?.is_some() {
                 self.nodes[index].child = None;
             } else {
-                until
-                    .pause()
-                    .with_context(|| format!("node {index} does not stop: {}", self.last_words(index)))?;
+                until.pause().with_context(|| format!("node {index} does not stop: {}", self.last_words(index)))?;
             }
         }
         Ok(())
@@ -157,10 +143,7 @@ impl Broker {
     pub fn create_topic(&self, name: &str, partitions: i32, replication: i32) -> Result<()> {
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replication));
         let outcome = block_on(self.admin()?.create_topics([&topic], &admin_options()))?;
-        outcome
-            .into_iter()
-            .try_for_each(|one| one.map(drop))
-            .map_err(|(topic, code)| anyhow!("topic {topic}: {code}"))?;
+        outcome.into_iter().try_for_each(|one| one.map(drop)).map_err(|(topic, code)| anyhow!("topic {topic}: {code}"))?;
         let until = Deadline::after(READY_MAX);
         let client = client(&self.bootstrap)?;
         loop {
@@ -180,16 +163,10 @@ impl Broker {
     /// Deletes a topic and waits until nobody lists it any more.
     pub fn delete_topic(&self, name: &str) -> Result<()> {
         let outcome = block_on(self.admin()?.delete_topics(&[name], &admin_options()))?;
-        outcome
-            .into_iter()
-            .try_for_each(|one| one.map(drop))
-            .map_err(|(topic, code)| anyhow!("topic {topic}: {code}"))?;
+        outcome.into_iter().try_for_each(|one| one.map(drop)).map_err(|(topic, code)| anyhow!("topic {topic}: {code}"))?;
         let until = Deadline::after(READY_MAX);
         let client = client(&self.bootstrap)?;
-        while client
-            .fetch_metadata(None, ANSWER_MAX)
-            .map_or(true, |all| all.topics().iter().any(|topic| topic.name() == name))
-        {
+        while client.fetch_metadata(None, ANSWER_MAX).map_or(true, |all| all.topics().iter().any(|topic| topic.name() == name)) {
             until.pause().with_context(|| format!("topic {name} does not go away"))?;
         }
         Ok(())
@@ -229,17 +206,12 @@ impl Broker {
                 self.nodes[index].child = None;
                 bail!("node {index} ended ({status}): {}", self.last_words(index));
             }
-            until
-                .pause()
-                .with_context(|| format!("node {index} does not answer: {}", self.last_words(index)))?;
+            until.pause().with_context(|| format!("node {index} does not answer: {}", self.last_words(index)))?;
         }
     }
 
     fn signal(&self, index: usize, signal: Signal) -> Result<()> {
-        let child = self.nodes[index]
-            .child
-            .as_ref()
-            .with_context(|| format!("node {index} is not running"))?;
+        let child = self.nodes[index].child.as_ref().with_context(|| format!("node {index} is not running"))?;
         kill_process(Pid::from_child(child), signal).with_context(|| format!("signal to node {index}"))
     }
 
@@ -283,11 +255,7 @@ impl Lease {
         // Each process begins elsewhere, so that those that run at once seldom meet.
         let first = usize::try_from(std::process::id())? * 97 % PORTS.len();
         for number in PORTS.cycle().skip(first).take(PORTS.len()) {
-            let lock = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(dir.join(number.to_string()))?;
+            let lock = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join(number.to_string()))?;
             if lock.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
                 return Ok(Lease { number, _lock: lock });
             }
@@ -300,18 +268,12 @@ impl Lease {
 struct Deadline(Instant);
 
 impl Deadline {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "bounds how long a test waits for another process; no result depends on it"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "bounds how long a test waits for another process; no result depends on it")]
     fn after(wait: Duration) -> Deadline {
         Deadline(Instant::now() + wait)
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "bounds how long a test waits for another process; no result depends on it"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "bounds how long a test waits for another process; no result depends on it")]
     fn pause(&self) -> Result<()> {
         ensure!(Instant::now() < self.0, "out of time");
         thread::sleep(POLL);
@@ -335,9 +297,7 @@ fn spawn_from_lasting_thread(command: Command) -> Result<Child> {
         sender
     });
     let (reply, child) = sync_channel(1);
-    spawner
-        .send((command, reply))
-        .map_err(|_| anyhow!("the spawning thread is gone"))?;
+    spawner.send((command, reply)).map_err(|_| anyhow!("the spawning thread is gone"))?;
     child.recv()?.context("setpriv does not run (package util-linux)")
 }
 
@@ -356,10 +316,7 @@ fn cache_dir() -> Result<PathBuf> {
 
 fn config(bootstrap: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", bootstrap)
-        .set("reconnect.backoff.ms", "50")
-        .set("reconnect.backoff.max.ms", "200");
+    config.set("bootstrap.servers", bootstrap).set("reconnect.backoff.ms", "50").set("reconnect.backoff.max.ms", "200");
     config
 }
 
@@ -368,9 +325,7 @@ fn client(bootstrap: &str) -> Result<BaseConsumer> {
 }
 
 fn admin_options() -> AdminOptions {
-    AdminOptions::new()
-        .request_timeout(Some(READY_MAX))
-        .operation_timeout(Some(READY_MAX))
+    AdminOptions::new().request_timeout(Some(READY_MAX)).operation_timeout(Some(READY_MAX))
 }
 
 struct Unpark(Thread);

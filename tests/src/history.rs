@@ -39,25 +39,12 @@ pub struct Options {
 impl Options {
     /// Everything there is.
     pub fn all() -> Options {
-        Options {
-            members: 2,
-            steps: 40,
-            requests: true,
-            late: true,
-            duplicates: true,
-            conflicts: true,
-            second_ruleset: true,
-        }
+        Options { members: 2, steps: 40, requests: true, late: true, duplicates: true, conflicts: true, second_ruleset: true }
     }
 
     /// Facts only, whose state is the same in whatever order they come.
     pub fn order_independent() -> Options {
-        Options {
-            members: 1,
-            requests: false,
-            conflicts: false,
-            ..Options::all()
-        }
+        Options { members: 1, requests: false, conflicts: false, ..Options::all() }
     }
 }
 
@@ -154,35 +141,19 @@ pub fn generate(seed: u64, options: &Options) -> Result<History> {
         planned.extend(life::live(&mut random, member, &made, options)?);
     }
     planned.sort_by_key(|planned: &life::Planned| planned.arrives_at);
-    let deliveries = planned
-        .into_iter()
-        .map(|planned| Delivery {
-            fact: planned.fact,
-            expected: planned.expected,
-        })
-        .collect();
-    Ok(History {
-        rules_toml: made.toml,
-        later_rules,
-        members,
-        deliveries,
-    })
+    let deliveries = planned.into_iter().map(|planned| Delivery { fact: planned.fact, expected: planned.expected }).collect();
+    Ok(History { rules_toml: made.toml, later_rules, members, deliveries })
 }
 
 /// The fact with the codes that coupons really have: `codes` maps `code-of-<id>` to them. What is not in it stays as it is: a
 /// code that nobody knows yet.
 pub fn with_codes(fact: &Value, codes: &BTreeMap<String, String>) -> Value {
     match fact {
-        Value::String(text) => codes
-            .get(text)
-            .map_or_else(|| fact.clone(), |code| Value::String(code.clone())),
+        Value::String(text) => codes.get(text).map_or_else(|| fact.clone(), |code| Value::String(code.clone())),
         Value::Array(list) => list.iter().map(|one| with_codes(one, codes)).collect(),
-        Value::Object(fields) => Value::Object(
-            fields
-                .iter()
-                .map(|(key, value)| (key.clone(), with_codes(value, codes)))
-                .collect(),
-        ),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(key, value)| (key.clone(), with_codes(value, codes))).collect())
+        }
         other => other.clone(),
     }
 }

@@ -94,13 +94,7 @@ impl Setup<'_> {
         self.add_to(&mut command);
         let done = command.output().context("setpriv does not run (package util-linux)")?;
         let told = String::from_utf8_lossy(&done.stderr);
-        ensure!(
-            done.status.success(),
-            "accrue {}: {}: {}",
-            words.join(" "),
-            done.status,
-            told.trim()
-        );
+        ensure!(done.status.success(), "accrue {}: {}: {}", words.join(" "), done.status, told.trim());
         serde_json::from_slice(&done.stdout).with_context(|| format!("accrue {}: not json", words.join(" ")))
     }
 
@@ -110,11 +104,7 @@ impl Setup<'_> {
     /// As [`Self::run`].
     pub fn run_on_store(&self, words: &[&str]) -> Result<Value> {
         let mut command = command(self.dir)?;
-        let done = command
-            .args(words)
-            .args(["--output", "json", "--dir"])
-            .arg(self.dir)
-            .output()?;
+        let done = command.args(words).args(["--output", "json", "--dir"]).arg(self.dir).output()?;
         let told = String::from_utf8_lossy(&done.stderr);
         ensure!(
             done.status.success(),
@@ -160,9 +150,7 @@ impl Service {
         setup.add_to(&mut command);
         command.stdout(out.try_clone()?).stderr(out);
         let child = command.spawn().context("setpriv does not run (package util-linux)")?;
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(ANSWER_MAX));
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER_MAX));
         let service = Service {
             child: RefCell::new(child),
             log,
@@ -170,9 +158,7 @@ impl Service {
             agent: config.build().into(),
             addresses: RefCell::new(None),
         };
-        service.until("it serves", |service| {
-            Ok(service.find_addresses() && service.get("livez")?.0 == 200)
-        })?;
+        service.until("it serves", |service| Ok(service.find_addresses() && service.get("livez")?.0 == 200))?;
         Ok(service)
     }
 
@@ -211,12 +197,7 @@ impl Service {
     /// # Errors
     /// It does not answer.
     pub fn get(&self, path: &str) -> Result<(u16, String)> {
-        let base = self
-            .addresses
-            .borrow()
-            .as_ref()
-            .map(|(_, admin)| admin.clone())
-            .context("it does not serve yet")?;
+        let base = self.addresses.borrow().as_ref().map(|(_, admin)| admin.clone()).context("it does not serve yet")?;
         self.ask(&format!("{base}/{path}"))
     }
 
@@ -225,12 +206,7 @@ impl Service {
     /// # Errors
     /// It does not answer.
     pub fn api(&self, path: &str) -> Result<(u16, String)> {
-        let base = self
-            .addresses
-            .borrow()
-            .as_ref()
-            .map(|(api, _)| api.clone())
-            .context("it does not serve yet")?;
+        let base = self.addresses.borrow().as_ref().map(|(api, _)| api.clone()).context("it does not serve yet")?;
         self.ask(&format!("{base}/{path}"))
     }
 
@@ -249,13 +225,7 @@ impl Service {
         for row in report["shards"].as_array().context("no shards")? {
             let shard = row["shard"].as_u64().context("no shard")?;
             let next_offset = row["next_offset"].as_i64().context("no next_offset")?.max(0).unsigned_abs();
-            shards.insert(
-                u32::try_from(shard)?,
-                Shard {
-                    next_offset,
-                    lag: row["lag"].as_u64(),
-                },
-            );
+            shards.insert(u32::try_from(shard)?, Shard { next_offset, lag: row["lag"].as_u64() });
         }
         Ok(shards)
     }
@@ -315,10 +285,7 @@ impl Drop for Service {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "bounds how long a test waits for another process; no result depends on it"
-)]
+#[expect(clippy::disallowed_methods, reason = "bounds how long a test waits for another process; no result depends on it")]
 fn stopwatch() -> std::time::Instant {
     std::time::Instant::now()
 }

@@ -63,20 +63,14 @@ impl Expected {
         let dead = self.dead.values().sum::<u64>() - conflicts;
         let pairs = [
             ("facts", self.facts, counters.facts),
-            (
-                "requests",
-                self.requests,
-                counters.requests_accepted + counters.requests_rejected,
-            ),
+            ("requests", self.requests, counters.requests_accepted + counters.requests_rejected),
             ("duplicates", self.duplicates, counters.duplicates),
             ("conflicts", conflicts, counters.conflicts),
             ("dead letters", dead, counters.dead_letters),
             ("consumed", self.consumed(), counters.consumed()),
         ];
         let differ = pairs.into_iter().filter(|(_, wanted, found)| wanted != found);
-        differ
-            .map(|(what, wanted, found)| format!("{found} {what}, {wanted} were produced"))
-            .collect()
+        differ.map(|(what, wanted, found)| format!("{found} {what}, {wanted} were produced")).collect()
     }
 }
 
@@ -116,12 +110,7 @@ const KINDS: [Rubbish; 7] = [
 impl Traffic {
     /// `messages` about `members`, for a topic with `partitions`.
     pub fn new(seed: u64, messages: u64, members: u32, partitions: u32) -> Traffic {
-        let options = WorkloadOptions {
-            facts: messages,
-            members,
-            seed,
-            ..WorkloadOptions::default()
-        };
+        let options = WorkloadOptions { facts: messages, members, seed, ..WorkloadOptions::default() };
         Traffic {
             workload: Workload::new(options),
             random: Random::new(seed),
@@ -269,33 +258,18 @@ mod tests {
         assert_eq!(sum(Expected::consumed), 20_000);
         assert!((800..1_200).contains(&sum(|of| of.duplicates)), "{expected:?}");
         assert!((130..270).contains(&sum(|of| of.dead.values().sum())), "{expected:?}");
-        for code in [
-            "undecodable",
-            "wrong_key",
-            "unknown_program",
-            "unknown_currency",
-            "from_the_future",
-            "conflict",
-        ] {
+        for code in ["undecodable", "wrong_key", "unknown_program", "unknown_currency", "from_the_future", "conflict"] {
             assert!(expected.iter().any(|of| of.dead.contains_key(code)), "no {code}");
         }
         // Those that are said again are, byte for byte.
         let mut seen = std::collections::BTreeSet::new();
-        let again = messages
-            .iter()
-            .filter(|message| !seen.insert((&message.key, &message.value)))
-            .count() as u64;
+        let again = messages.iter().filter(|message| !seen.insert((&message.key, &message.value))).count() as u64;
         assert!(again >= sum(|of| of.duplicates), "{again}");
     }
 
     #[test]
     fn what_is_lost_or_twice_is_seen() {
-        let expected = Expected {
-            facts: 5,
-            requests: 2,
-            duplicates: 1,
-            dead: [("conflict", 1), ("wrong_key", 2)].into(),
-        };
+        let expected = Expected { facts: 5, requests: 2, duplicates: 1, dead: [("conflict", 1), ("wrong_key", 2)].into() };
         let right = Counters {
             facts: 5,
             requests_accepted: 1,
@@ -307,18 +281,8 @@ mod tests {
         };
         assert!(expected.differences(&right).is_empty());
         let lost = Counters { facts: 4, ..right };
-        assert_eq!(
-            expected.differences(&lost),
-            ["4 facts, 5 were produced", "10 consumed, 11 were produced"]
-        );
-        let twice = Counters {
-            facts: 6,
-            duplicates: 0,
-            ..right
-        };
-        assert_eq!(
-            expected.differences(&twice),
-            ["6 facts, 5 were produced", "0 duplicates, 1 were produced"]
-        );
+        assert_eq!(expected.differences(&lost), ["4 facts, 5 were produced", "10 consumed, 11 were produced"]);
+        let twice = Counters { facts: 6, duplicates: 0, ..right };
+        assert_eq!(expected.differences(&twice), ["6 facts, 5 were produced", "0 duplicates, 1 were produced"]);
     }
 }

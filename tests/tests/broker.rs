@@ -25,9 +25,7 @@ fn produce(broker: &Broker, topic: &str, from: usize, to: usize) -> anyhow::Resu
         .create()?;
     for number in from..to {
         let (key, payload) = (format!("acme/m{}", number % 50), format!("{number:05}"));
-        producer
-            .send(BaseRecord::to(topic).key(&key).payload(&payload))
-            .map_err(|(error, _)| error)?;
+        producer.send(BaseRecord::to(topic).key(&key).payload(&payload)).map_err(|(error, _)| error)?;
     }
     producer.flush(DELIVERY_MAX)?;
     Ok(())
@@ -101,11 +99,7 @@ fn a_paused_node_goes_on_where_it_was() -> anyhow::Result<()> {
     assert!(broker.delete_topic("facts").is_err(), "what is gone can't be deleted");
     broker.create_topic("facts", 1, 1)?;
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", broker.bootstrap()).create()?;
-    assert_eq!(
-        client.fetch_watermarks("facts", 0, FETCH_MAX)?,
-        (0, 0),
-        "a topic recreated begins at 0"
-    );
+    assert_eq!(client.fetch_watermarks("facts", 0, FETCH_MAX)?, (0, 0), "a topic recreated begins at 0");
     Ok(())
 }
 

@@ -50,10 +50,7 @@ struct Site {
 
 impl Site {
     /// `messages` of traffic will be for it.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "how long it took, for the reader; no result depends on it"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "how long it took, for the reader; no result depends on it")]
     fn make(seed: u64, messages: u64) -> Result<Site> {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,12 +75,8 @@ impl Site {
             }
         }
         let made = site.setup(&site.data("a"), "none", &SETS).run(&["topics", "apply"])?;
-        let states: Vec<&str> = made["topics"]
-            .as_array()
-            .context("topics")?
-            .iter()
-            .filter_map(|topic| topic["state"].as_str())
-            .collect();
+        let states: Vec<&str> =
+            made["topics"].as_array().context("topics")?.iter().filter_map(|topic| topic["state"].as_str()).collect();
         ensure!(states == ["made", "made"], "{made}");
         let rules = site.dir.path().join("rules.toml");
         fs::write(&rules, RULESET)?;
@@ -104,20 +97,12 @@ impl Site {
     }
 
     fn setup<'a>(&'a self, dir: &'a Path, group: &'a str, sets: &'a [&'a str]) -> Setup<'a> {
-        Setup {
-            dir,
-            brokers: self.broker.bootstrap(),
-            topic: TOPIC,
-            group,
-            sets,
-        }
+        Setup { dir, brokers: self.broker.bootstrap(), topic: TOPIC, group, sets }
     }
 
     /// Messages that are in the topic, by partition, as the broker says.
     fn ends(&self) -> Result<BTreeMap<u32, u64>> {
-        let client: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", self.broker.bootstrap())
-            .create()?;
+        let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", self.broker.bootstrap()).create()?;
         let end = |partition: u32| {
             let (low, high) = client.fetch_watermarks(TOPIC, partition as i32, WAIT_MAX)?;
             ensure!(low == 0, "nothing is deleted");
@@ -127,11 +112,7 @@ impl Site {
     }
 
     fn publisher(&self) -> Result<KafkaPublisher> {
-        Ok(KafkaPublisher::connect(
-            &Connection::new(self.broker.bootstrap()),
-            TOPIC,
-            None,
-        )?)
+        Ok(KafkaPublisher::connect(&Connection::new(self.broker.bootstrap()), TOPIC, None)?)
     }
 
     fn produce(&mut self, messages: u64) -> Result<()> {
@@ -144,11 +125,7 @@ fn produce(publisher: &KafkaPublisher, traffic: &mut Traffic, messages: u64) -> 
     for _ in 0..messages {
         let message = traffic.make()?.context("the traffic is over")?;
         publisher.publish(
-            &Outgoing {
-                value: message.value.as_deref(),
-                key: Some(message.key.as_bytes()),
-                ..Outgoing::default()
-            },
+            &Outgoing { value: message.value.as_deref(), key: Some(message.key.as_bytes()), ..Outgoing::default() },
             0,
         )?;
     }
@@ -163,9 +140,7 @@ fn caught_up(service: &Service, ends: &BTreeMap<u32, u64>) -> Result<()> {
     service.until(&what, |service| {
         let shards = service.shards()?;
         let there = shards.len() == ends.len()
-            && shards
-                .iter()
-                .all(|(shard, at)| ends.get(shard) == Some(&at.next_offset) && at.lag == Some(0));
+            && shards.iter().all(|(shard, at)| ends.get(shard) == Some(&at.next_offset) && at.lag == Some(0));
         Ok(there && service.get("readyz")?.0 == 200)
     })
 }
@@ -173,11 +148,7 @@ fn caught_up(service: &Service, ends: &BTreeMap<u32, u64>) -> Result<()> {
 /// Reads the counters out of the store, with nobody else in it.
 fn counters(dir: &Path) -> Result<BTreeMap<u32, Counters>> {
     let store = Store::open(dir, StoreOptions::default())?;
-    store
-        .shard_ids()
-        .into_iter()
-        .map(|shard| Ok((shard, store.shard(shard)?.head().counters)))
-        .collect()
+    store.shard_ids().into_iter().map(|shard| Ok((shard, store.shard(shard)?.head().counters))).collect()
 }
 
 /// Applied + duplicate + rejected + dead-lettered = consumed = produced, in each partition.
@@ -187,10 +158,7 @@ fn accounted_for(setup: &Setup<'_>, expected: &[Expected], ends: &BTreeMap<u32, 
     for ((shard, counters), wanted) in found.iter().zip(expected) {
         let differences = wanted.differences(counters);
         ensure!(differences.is_empty(), "shard {shard}: {}", differences.join("; "));
-        ensure!(
-            Some(&counters.consumed()) == ends.get(shard),
-            "shard {shard}: {counters:?}, the topic has {ends:?}"
-        );
+        ensure!(Some(&counters.consumed()) == ends.get(shard), "shard {shard}: {counters:?}, the topic has {ends:?}");
         sums.facts += counters.facts;
         sums.requests_accepted += counters.requests_accepted;
         sums.requests_rejected += counters.requests_rejected;
@@ -207,10 +175,7 @@ fn verified(setup: &Setup<'_>, consumed: u64) -> Result<()> {
     let report = setup.run_on_store(&["verify"])?;
     let shards = report["shards"].as_array().context("shards")?;
     let counted: u64 = shards.iter().filter_map(|shard| shard["consumed"].as_u64()).sum();
-    ensure!(
-        report["holds"] == true && counted == consumed,
-        "{consumed} consumed: {report}"
-    );
+    ensure!(report["holds"] == true && counted == consumed, "{consumed} consumed: {report}");
     Ok(())
 }
 
@@ -242,11 +207,7 @@ fn ten_kills_lose_nothing_and_book_nothing_twice() -> Result<()> {
     // The producer is always a chunk ahead of the kill, so that each comes in the midst of work.
     let (permit, permits) = sync_channel::<u64>(KILLS as usize + 2);
     let behind = std::thread::scope(|scope| -> Result<Vec<u64>> {
-        let producer = scope.spawn(|| {
-            permits
-                .into_iter()
-                .try_for_each(|messages| produce(&publisher, &mut traffic, messages))
-        });
+        let producer = scope.spawn(|| permits.into_iter().try_for_each(|messages| produce(&publisher, &mut traffic, messages)));
         let (mut random, mut behind) = (Random::new(10), Vec::new());
         permit.send(CHUNK)?;
         for kill in 0..KILLS {
@@ -266,16 +227,13 @@ fn ten_kills_lose_nothing_and_book_nothing_twice() -> Result<()> {
         producer.join().map_err(|_| anyhow!("the producer panicked"))??;
         Ok(behind)
     })?;
-    ensure!(
-        behind.iter().all(|behind| *behind > 0),
-        "a kill came when there was nothing left to do: {behind:?}"
-    );
+    ensure!(behind.iter().all(|behind| *behind > 0), "a kill came when there was nothing left to do: {behind:?}");
     let ends = site.ends()?;
     ensure!(ends.values().sum::<u64>() == MESSAGES + u64::from(PARTITIONS), "{ends:?}");
     let service = Service::start(&setup)?;
     caught_up(&service, &ends)?;
-    dead_letters_are_on_their_topic(&site, &setup, traffic.expected())?;
     service.terminate()?;
+    dead_letters_are_on_their_topic(&site, &setup, traffic.expected())?;
     let sums = accounted_for(&setup, traffic.expected(), &ends)?;
     let live = digest(&setup)?;
     site.tell(&format!("{KILLS} kills, behind by {behind:?}; {sums:?}; digest {live}"));
@@ -285,21 +243,14 @@ fn ten_kills_lose_nothing_and_book_nothing_twice() -> Result<()> {
     caught_up(&service, &ends)?;
     service.terminate()?;
     ensure!(accounted_for(&calm, traffic.expected(), &ends)? == sums, "counted the same");
-    ensure!(
-        digest(&calm)? == live,
-        "the run without kills has digest {}, the other {live}",
-        digest(&calm)?
-    );
+    ensure!(digest(&calm)? == live, "the run without kills has digest {}, the other {live}", digest(&calm)?);
 
     site.tell("the run without kills gives the same");
     remove_views(&dir)?;
     let service = Service::start(&setup)?;
     caught_up(&service, &ends)?;
     let (status, answer) = service.api(&format!("v1/programs/{PROGRAM}/digest"))?;
-    ensure!(
-        status == 200 && answer.contains(&live),
-        "made again from the log: {answer}, before: {live}"
-    );
+    ensure!(status == 200 && answer.contains(&live), "made again from the log: {answer}, before: {live}");
     service.terminate()?;
     site.tell("so does the log without its views");
     Ok(())
@@ -335,18 +286,9 @@ fn dead_letters_are_on_their_topic(site: &Site, setup: &Setup<'_>, expected: &[E
         };
         let letter = letter?;
         total += 1;
-        let headers: BTreeMap<&str, &[u8]> = letter
-            .headers()
-            .context("headers")?
-            .iter()
-            .filter_map(|one| Some((one.key, one.value?)))
-            .collect();
-        let get = |name: &str| {
-            headers
-                .get(name)
-                .copied()
-                .with_context(|| format!("no header {name}: {headers:?}"))
-        };
+        let headers: BTreeMap<&str, &[u8]> =
+            letter.headers().context("headers")?.iter().filter_map(|one| Some((one.key, one.value?))).collect();
+        let get = |name: &str| headers.get(name).copied().with_context(|| format!("no header {name}: {headers:?}"));
         ensure!(get("kafka_dlt-original-topic")? == TOPIC.as_bytes(), "{headers:?}");
         let partition = i32::from_be_bytes(get("kafka_dlt-original-partition")?.try_into()?);
         ensure!(partition == letter.partition(), "the same partition");
@@ -356,10 +298,7 @@ fn dead_letters_are_on_their_topic(site: &Site, setup: &Setup<'_>, expected: &[E
     }
     ensure!(sent == wanted, "the topic has {sent:?}, {wanted:?} were produced");
     let again = total - seen.len();
-    site.tell(&format!(
-        "{} dead letters, {again} sent more than once: {wanted:?}",
-        seen.len()
-    ));
+    site.tell(&format!("{} dead letters, {again} sent more than once: {wanted:?}", seen.len()));
     Ok(())
 }
 
@@ -404,10 +343,7 @@ fn two_instances_share_a_group_and_take_over() -> Result<()> {
     accounted_for(&setup, site.traffic.expected(), &ends)?;
     // The first one is where it was when it had them last, whole, and goes on from there.
     let behind: u64 = counters(&dir_a)?.values().map(Counters::consumed).sum();
-    ensure!(
-        behind < ends.values().sum(),
-        "three shards were not its own at last: {behind}"
-    );
+    ensure!(behind < ends.values().sum(), "three shards were not its own at last: {behind}");
     let setup_a = site.setup(&dir_a, "pair", &SETS);
     verified(&setup_a, behind)?;
     let a = Service::start(&setup_a)?;
@@ -457,19 +393,14 @@ fn offsets_of_the_group_do_not_matter() -> Result<()> {
         site.produce(3_000)?;
         let ends = site.ends()?;
         if let Some(offset) = moved {
-            let client: BaseConsumer = ClientConfig::new()
-                .set("bootstrap.servers", site.broker.bootstrap())
-                .set("group.id", "lying")
-                .create()?;
+            let client: BaseConsumer =
+                ClientConfig::new().set("bootstrap.servers", site.broker.bootstrap()).set("group.id", "lying").create()?;
             let mut list = TopicPartitionList::new();
             list.add_partition_range(TOPIC, 0, PARTITIONS as i32 - 1);
             list.set_all_offsets(offset)?;
             client.commit(&list, CommitMode::Sync)?;
             let told = client.committed_offsets(list, Duration::from_secs(10))?;
-            ensure!(
-                told.elements().iter().all(|element| element.offset() == offset),
-                "moved: {told:?}"
-            );
+            ensure!(told.elements().iter().all(|element| element.offset() == offset), "moved: {told:?}");
         }
         let service = Service::start(&site.setup(&dir, "lying", &SETS))?;
         caught_up(&service, &ends)?;

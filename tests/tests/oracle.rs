@@ -17,11 +17,7 @@ fn members_after(history: &History, order: &[usize]) -> Result<BTreeMap<String, 
         door.deliver(&history.deliveries[n].fact)?;
     }
     let last = history.instants()?.into_iter().max().unwrap_or(0);
-    history
-        .members
-        .iter()
-        .map(|member| Ok((member.clone(), door.member(member, last)?)))
-        .collect()
+    history.members.iter().map(|member| Ok((member.clone(), door.member(member, last)?))).collect()
 }
 
 #[test]
@@ -62,14 +58,7 @@ fn every_delivery_is_what_the_generator_says_it_is() {
 #[test]
 fn invariants_hold_after_every_delivery() {
     for seed in 0..500 {
-        let history = generate(
-            seed,
-            &Options {
-                members: 1,
-                ..Options::all()
-            },
-        )
-        .unwrap();
+        let history = generate(seed, &Options { members: 1, ..Options::all() }).unwrap();
         let rules = history.timeline().unwrap();
         let mut door = Door::new(&rules);
         for delivery in &history.deliveries {
@@ -91,15 +80,7 @@ fn invariants_hold_after_every_delivery() {
 fn a_promise_is_covered_when_it_is_made() {
     let mut accepted = 0;
     for seed in 0..200 {
-        let history = generate(
-            seed,
-            &Options {
-                members: 1,
-                late: false,
-                ..Options::all()
-            },
-        )
-        .unwrap();
+        let history = generate(seed, &Options { members: 1, late: false, ..Options::all() }).unwrap();
         let rules = history.timeline().unwrap();
         let mut door = Door::new(&rules);
         for delivery in &history.deliveries {
@@ -117,11 +98,7 @@ fn a_promise_is_covered_when_it_is_made() {
             assert_eq!(again, decision, "seed {seed}: the same question, the same answer");
             let ledger = asked.get("ledger").and_then(Value::as_str).unwrap_or("main");
             let after = replay(&rules, known, decision.at).unwrap();
-            let decided_alone = known
-                .iter()
-                .filter(|other| other.at() == decision.at && other.is_decision())
-                .count()
-                == 1;
+            let decided_alone = known.iter().filter(|other| other.at() == decision.at && other.is_decision()).count() == 1;
             if decided_alone {
                 assert_eq!(
                     after.ledger(ledger).active,
@@ -161,36 +138,21 @@ fn after_refunds(rules: &Timeline, order: &Value, refunds: &[Value]) -> Result<(
 fn how_a_refund_is_split_does_not_matter() {
     for seed in 0..400 {
         let mut random = Random::new(seed);
-        let history = generate(
-            seed,
-            &Options {
-                members: 1,
-                steps: 1,
-                ..Options::order_independent()
-            },
-        )
-        .unwrap();
+        let history = generate(seed, &Options { members: 1, steps: 1, ..Options::order_independent() }).unwrap();
         let rules = [(i64::MIN, Rc::new(ORules::parse(&history.rules_toml).unwrap()))];
         let currency = rules[0].1.currency.clone();
-        let lines: Vec<(i64, i64)> = (0..random.between(1, 4))
-            .map(|_| (random.between(1, 5), random.between(100, 2500)))
-            .collect();
+        let lines: Vec<(i64, i64)> =
+            (0..random.between(1, 4)).map(|_| (random.between(1, 5), random.between(100, 2500))).collect();
         let money = |minor: i64| {
-            if currency == "JPY" {
-                minor.to_string()
-            } else {
-                format!("{}.{:02}", minor / 100, minor % 100)
-            }
+            if currency == "JPY" { minor.to_string() } else { format!("{}.{:02}", minor / 100, minor % 100) }
         };
         let line = |(n, (quantity, price)): (usize, &(i64, i64))| json!({ "line_id": n.to_string(), "sku": "T-1", "quantity": quantity, "unit_price": money(*price), "collections": ["tea"] });
         let order = json!({ "order_id": "A", "currency": currency, "channel": "web", "discount": money(random.between(0, 100)),
             "lines": lines.iter().enumerate().map(line).collect::<Vec<_>>() });
         let back: Vec<i64> = lines.iter().map(|(quantity, _)| random.between(0, *quantity)).collect();
         let amount = random.between(3, 500);
-        let mut pieces: Vec<Value> = vec![
-            json!({ "amount": money(amount / 3) }),
-            json!({ "amount": money(amount - amount / 3) }),
-        ];
+        let mut pieces: Vec<Value> =
+            vec![json!({ "amount": money(amount / 3) }), json!({ "amount": money(amount - amount / 3) })];
         let mut whole = Vec::new();
         for (n, &quantity) in back.iter().enumerate() {
             whole.push(json!({ "line_id": n.to_string(), "quantity": quantity }));
@@ -203,12 +165,7 @@ fn how_a_refund_is_split_does_not_matter() {
         let expected = told(&at_once);
         for _ in 0..3 {
             random.shuffle(&mut pieces);
-            assert_eq!(
-                told(&pieces),
-                expected,
-                "seed {seed}: {order} refunded {pieces:?}\n{}",
-                history.rules_toml
-            );
+            assert_eq!(told(&pieces), expected, "seed {seed}: {order} refunded {pieces:?}\n{}", history.rules_toml);
         }
     }
 }
@@ -273,9 +230,6 @@ fn everything_happens_in_generated_histories() {
         "coupon_reserved",
         "validity_invalid",
     ];
-    let rare: Vec<&str> = wanted
-        .into_iter()
-        .filter(|kind| seen.get(*kind).is_none_or(|n| *n < 10))
-        .collect();
+    let rare: Vec<&str> = wanted.into_iter().filter(|kind| seen.get(*kind).is_none_or(|n| *n < 10)).collect();
     assert!(rare.is_empty(), "hardly ever: {rare:?} of {seen:?}");
 }

@@ -19,10 +19,7 @@ fn told(report: &StoryReport) -> String {
     let mut text = format!("{}: {}\n", report.file.display(), report.name);
     for difference in &report.differences {
         let (step, what) = (difference.step, &difference.what);
-        text += &format!(
-            "  step {step}: {what}: expected {}, found {}\n",
-            difference.expected, difference.found
-        );
+        text += &format!("  step {step}: {what}: expected {}, found {}\n", difference.expected, difference.found);
     }
     report.story.iter().for_each(|line| text += &format!("    {line}\n"));
     text
@@ -32,42 +29,22 @@ fn told(report: &StoryReport) -> String {
 fn play(paths: &[PathBuf]) -> Vec<StoryReport> {
     let scratch = tempfile::tempdir().expect("a directory");
     let reports = run(paths, scratch.path()).expect("played");
-    let failed: Vec<String> = reports
-        .iter()
-        .filter(|report| !report.passed && report.skipped.is_none())
-        .map(told)
-        .collect();
-    assert!(
-        failed.is_empty(),
-        "{} of {} differ:\n{}",
-        failed.len(),
-        reports.len(),
-        failed.join("\n")
-    );
+    let failed: Vec<String> = reports.iter().filter(|report| !report.passed && report.skipped.is_none()).map(told).collect();
+    assert!(failed.is_empty(), "{} of {} differ:\n{}", failed.len(), reports.len(), failed.join("\n"));
     reports
 }
 
 #[track_caller]
 fn check_design(folder: &Path) {
-    let files = std::fs::read_dir(folder)
-        .expect("a folder")
-        .map(|entry| entry.expect("readable").path());
-    let files: Vec<PathBuf> = files
-        .filter(|file| file.extension().is_some_and(|extension| extension == "toml"))
-        .collect();
+    let files = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable").path());
+    let files: Vec<PathBuf> = files.filter(|file| file.extension().is_some_and(|extension| extension == "toml")).collect();
     assert!(files.len() >= 12, "only {} files in {}", files.len(), folder.display());
     let reports = play(&files);
     let skipped: Vec<&StoryReport> = reports.iter().filter(|report| report.skipped.is_some()).collect();
-    assert_eq!(
-        skipped.iter().map(|report| name(report)).collect::<BTreeSet<_>>(),
-        BTreeSet::from(OF_TIERS)
-    );
+    assert_eq!(skipped.iter().map(|report| name(report)).collect::<BTreeSet<_>>(), BTreeSet::from(OF_TIERS));
     for report in skipped {
         assert!(!report.passed, "skipped is not passed");
-        assert!(
-            report.skipped.as_ref().is_some_and(|why| why.contains("no rules for tiers")),
-            "{report:?}"
-        );
+        assert!(report.skipped.as_ref().is_some_and(|why| why.contains("no rules for tiers")), "{report:?}");
     }
 }
 
@@ -97,9 +74,7 @@ fn our_own_scenarios() {
 fn a_wrong_number_is_found() {
     let dir = tempfile::tempdir().expect("a directory");
     let wrong = std::fs::read_to_string(here().join("scenarios/refund_after_spend.toml")).expect("read");
-    let wrong = wrong
-        .replace("active = 20, debt = 0", "active = 21, debt = 0")
-        .replace("base = \"", "base = \"scenarios/");
+    let wrong = wrong.replace("active = 20, debt = 0", "active = 21, debt = 0").replace("base = \"", "base = \"scenarios/");
     assert!(wrong.contains("active = 21"));
     std::os::unix::fs::symlink(here().join("scenarios"), dir.path().join("scenarios")).expect("linked");
     let file = dir.path().join("wrong.toml");
@@ -107,15 +82,8 @@ fn a_wrong_number_is_found() {
     let reports = run(&[file], &dir.path().join("scratch")).expect("played");
     let [report] = &reports[..] else { panic!("one report") };
     assert!(!report.passed);
-    let found: Vec<_> = report
-        .differences
-        .iter()
-        .map(|d| (d.step, d.what.as_str(), d.expected.as_str(), d.found.as_str()))
-        .collect();
+    let found: Vec<_> =
+        report.differences.iter().map(|d| (d.step, d.what.as_str(), d.expected.as_str(), d.found.as_str())).collect();
     assert_eq!(found, [(10, "balance.main.active", "21", "20")]);
-    assert!(
-        report.story.iter().any(|line| line.contains("debt_repaid -40")),
-        "{:?}",
-        report.story
-    );
+    assert!(report.story.iter().any(|line| line.contains("debt_repaid -40")), "{:?}", report.story);
 }

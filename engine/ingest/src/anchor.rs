@@ -40,15 +40,8 @@ pub(crate) fn find(log: &ShardLog, topic: &str, partition: i32) -> Result<Option
     if head.next_position > Position::FIRST {
         let last = Position(head.next_position.0 - 1);
         let (source, offset) = log.read(last, |frame| (usize::from(frame.source), frame.offset))?;
-        if head
-            .sources
-            .get(source)
-            .is_some_and(|known| known.source() == Source::Topic(topic))
-        {
-            found = Some(Anchor {
-                offset,
-                kept: Kept::Frame(last),
-            });
+        if head.sources.get(source).is_some_and(|known| known.source() == Source::Topic(topic)) {
+            found = Some(Anchor { offset, kept: Kept::Frame(last) });
         }
     }
     let letters = head.counters.dead_letters + head.counters.conflicts;
@@ -56,10 +49,7 @@ pub(crate) fn find(log: &ShardLog, topic: &str, partition: i32) -> Result<Option
         let letter = &row.letter;
         let later = found.is_none_or(|found| found.offset < letter.offset);
         if later && letter.topic == topic && letter.partition == partition {
-            found = Some(Anchor {
-                offset: letter.offset,
-                kept: Kept::DeadLetter(row.seq),
-            });
+            found = Some(Anchor { offset: letter.offset, kept: Kept::DeadLetter(row.seq) });
         }
     }
     Ok(found.filter(|anchor| anchor.offset >= 0 && next_offset - anchor.offset <= DISTANCE_MAX))
@@ -89,12 +79,7 @@ pub(crate) fn compare(
     if same {
         return Ok(());
     }
-    Err(IngestError::OtherTopic {
-        shard: log.shard(),
-        topic: name.clone(),
-        partition: *partition,
-        offset: anchor.offset,
-    })
+    Err(IngestError::OtherTopic { shard: log.shard(), topic: name.clone(), partition: *partition, offset: anchor.offset })
 }
 
 /// The bytes in the log are those of the record, or what its JSON said.

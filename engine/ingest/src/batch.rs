@@ -64,14 +64,7 @@ impl Batch {
         let key = message.key.map(|key| self.store(key));
         let at = self.headers.len();
         let (timestamp_ms, offset) = (message.timestamp_ms, message.offset);
-        self.records.push(Stored {
-            value,
-            key,
-            headers: at..at,
-            timestamp_ms,
-            offset,
-            unreadable_headers: false,
-        });
+        self.records.push(Stored { value, key, headers: at..at, timestamp_ms, offset, unreadable_headers: false });
         for (name, value) in message.headers {
             self.push_header(name, *value);
         }
@@ -123,10 +116,7 @@ impl Batch {
 
     /// Tells whoever waits for it that it is lost.
     pub(crate) fn refuse(&mut self, reason: &str) {
-        let error = IngestError::Stopped {
-            shard: self.shard,
-            reason: reason.to_owned(),
-        };
+        let error = IngestError::Stopped { shard: self.shard, reason: reason.to_owned() };
         match std::mem::take(&mut self.reply) {
             Reply::None => {}
             Reply::Counts(to) => to(Err(error)),
@@ -160,10 +150,7 @@ impl Drop for Batch {
 
 impl std::fmt::Debug for Batch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Batch")
-            .field("messages", &self.len())
-            .field("bytes", &self.bytes())
-            .finish_non_exhaustive()
+        f.debug_struct("Batch").field("messages", &self.len()).field("bytes", &self.bytes()).finish_non_exhaustive()
     }
 }
 
@@ -192,9 +179,7 @@ impl<'a> Record<'a> {
     pub(crate) fn headers(self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
         let bytes = &self.batch.bytes;
         let of_record = &self.batch.headers[self.stored.headers.clone()];
-        of_record
-            .iter()
-            .map(|(name, value)| (&bytes[name.clone()], value.clone().map(|at| &bytes[at])))
+        of_record.iter().map(|(name, value)| (&bytes[name.clone()], value.clone().map(|at| &bytes[at])))
     }
 }
 
@@ -215,12 +200,7 @@ mod tests {
     #[test]
     fn messages_come_out_as_they_went_in() {
         let mut batch = Batch::default();
-        batch.push(&Message {
-            value: Some(b"one"),
-            key: Some(b"k"),
-            offset: 7,
-            ..Message::default()
-        });
+        batch.push(&Message { value: Some(b"one"), key: Some(b"k"), offset: 7, ..Message::default() });
         batch.push(&Message {
             headers: &[("a", Some(b"1")), ("b", None), ("a", Some(b"2"))],
             timestamp_ms: Some(3),
@@ -230,27 +210,11 @@ mod tests {
         batch.headers_unreadable();
         assert_eq!(batch.len(), 2);
         let records: Vec<_> = batch.records().collect();
-        assert_eq!(
-            (records[0].value(), records[0].key(), records[0].offset()),
-            (Some(&b"one"[..]), Some(&b"k"[..]), 7)
-        );
-        assert_eq!(
-            (
-                records[0].get("a"),
-                records[0].headers().count(),
-                records[0].unreadable_headers()
-            ),
-            (None, 0, false)
-        );
-        assert_eq!(
-            (records[1].value(), records[1].key(), records[1].timestamp_ms()),
-            (None, None, Some(3))
-        );
+        assert_eq!((records[0].value(), records[0].key(), records[0].offset()), (Some(&b"one"[..]), Some(&b"k"[..]), 7));
+        assert_eq!((records[0].get("a"), records[0].headers().count(), records[0].unreadable_headers()), (None, 0, false));
+        assert_eq!((records[1].value(), records[1].key(), records[1].timestamp_ms()), (None, None, Some(3)));
         assert_eq!(records[1].get("a"), Some(&b"2"[..]), "of several the last");
-        assert_eq!(
-            (records[1].get("b"), records[1].get("c"), records[1].headers().count()),
-            (None, Some(&b""[..]), 4)
-        );
+        assert_eq!((records[1].get("b"), records[1].get("c"), records[1].headers().count()), (None, Some(&b""[..]), 4));
         assert!(records[1].unreadable_headers());
         batch.clear();
         assert_eq!((batch.len(), batch.bytes()), (0, 0));

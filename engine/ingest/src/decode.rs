@@ -30,10 +30,7 @@ pub(crate) enum Opened<'a> {
 }
 
 /// A message as a fact.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are facts, and a box for each would be an allocation"
-)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are facts, and a box for each would be an allocation")]
 pub(crate) enum Judged<'a> {
     Known,
     Fact(Fact<'a>, &'a [u8]),
@@ -104,10 +101,7 @@ fn from_the_future(fact: &Fact<'_>, now: Instant) -> Malformed {
 
 #[cold]
 fn too_long(what: &str, bytes: usize) -> Malformed {
-    Malformed::new(
-        "too_long",
-        format!("the {what} has {bytes} bytes, at most {VALUE_BYTES_MAX} are allowed"),
-    )
+    Malformed::new("too_long", format!("the {what} has {bytes} bytes, at most {VALUE_BYTES_MAX} are allowed"))
 }
 
 #[cfg(test)]
@@ -129,12 +123,7 @@ mod tests {
         messages.iter().for_each(|message| batch.push(message));
         batch.headers_unreadable();
         let batches = [batch];
-        let terms = Terms {
-            origin,
-            now: NOW,
-            next_offset: 5,
-            currency_of: &|_| None,
-        };
+        let terms = Terms { origin, now: NOW, next_offset: 5, currency_of: &|_| None };
         let opened = open(&batches, terms);
         let judged = judge(&batches, &opened, terms);
         judged
@@ -149,39 +138,20 @@ mod tests {
 
     #[test]
     fn each_message_is_judged_alone() {
-        let (good, ahead, edge) = (
-            fact("1", "2023-11-14T22:00:00Z"),
-            fact("2", "2023-11-14T22:18:21Z"),
-            fact("2", "2023-11-14T22:18:20Z"),
-        );
+        let (good, ahead, edge) =
+            (fact("1", "2023-11-14T22:00:00Z"), fact("2", "2023-11-14T22:18:21Z"), fact("2", "2023-11-14T22:18:20Z"));
         let huge = vec![b' '; VALUE_BYTES_MAX + 1];
-        let topic = Origin::Topic {
-            name: "t".into(),
-            partition: 0,
-        };
-        let message = |value| Message {
-            value: Some(value),
-            key: Some(b"acme/m1"),
-            ..Message::default()
-        };
+        let topic = Origin::Topic { name: "t".into(), partition: 0 };
+        let message = |value| Message { value: Some(value), key: Some(b"acme/m1"), ..Message::default() };
         let mut messages = [
             message(&good),
             message(&ahead),
             message(&edge),
             message(b"rubbish"),
             message(&huge),
-            Message {
-                key: Some(b"acme/m2"),
-                ..message(&good)
-            },
-            Message {
-                key: None,
-                ..message(&good)
-            },
-            Message {
-                value: None,
-                ..message(&good)
-            },
+            Message { key: Some(b"acme/m2"), ..message(&good) },
+            Message { key: None, ..message(&good) },
+            Message { value: None, ..message(&good) },
             message(b"rubbish"),
             message(&good),
         ];
@@ -191,10 +161,7 @@ mod tests {
         // One before the log's end, one before its predecessor's.
         messages[8].offset = 4;
         messages[9].offset = 9;
-        let again = Message {
-            offset: 20,
-            ..messages[9]
-        };
+        let again = Message { offset: 20, ..messages[9] };
         let messages = [&messages[..], &[again]].concat();
         let wanted = ["fact", "from_the_future", "fact", "undecodable", "too_long", "wrong_key"];
         assert_eq!(
@@ -210,21 +177,12 @@ mod tests {
     #[test]
     fn the_time_of_the_record_stands_in() {
         let value = br#"{"id": "1", "source": "s", "program": "acme", "member": "m1", "order_fulfilled": {"order_id": "A"}}"#;
-        let message = |timestamp_ms| Message {
-            value: Some(value),
-            timestamp_ms,
-            ..Message::default()
-        };
+        let message = |timestamp_ms| Message { value: Some(value), timestamp_ms, ..Message::default() };
         let of = |timestamp_ms| {
             let mut batch = Batch::default();
             batch.push(&message(timestamp_ms));
             let batches = [batch];
-            let terms = Terms {
-                origin: &Origin::Embedded,
-                now: NOW,
-                next_offset: 0,
-                currency_of: &|_| None,
-            };
+            let terms = Terms { origin: &Origin::Embedded, now: NOW, next_offset: 0, currency_of: &|_| None };
             let opened = open(&batches, terms);
             match judge(&batches, &opened, terms).pop() {
                 Some(Judged::Fact(fact, _)) => Ok(fact.occurred_at),

@@ -36,11 +36,7 @@ pub struct EmbeddedOptions {
 
 impl Default for EmbeddedOptions {
     fn default() -> Self {
-        EmbeddedOptions {
-            writer: WriterOptions::default(),
-            on_shard: Arc::new(|_, _| {}),
-            clock: Clock::system(),
-        }
+        EmbeddedOptions { writer: WriterOptions::default(), on_shard: Arc::new(|_, _| {}), clock: Clock::system() }
     }
 }
 
@@ -83,18 +79,8 @@ impl Embedded {
         })?;
         let EmbeddedOptions { writer, on_shard, clock } = options;
         let status = Arc::new(Status::default());
-        let shards = Shards {
-            store: store.clone(),
-            make_inline,
-            on_shard,
-            options: writer,
-            clock,
-            status,
-        };
-        let mut embedded = Embedded {
-            shards,
-            writers: Vec::new(),
-        };
+        let shards = Shards { store: store.clone(), make_inline, on_shard, options: writer, clock, status };
+        let mut embedded = Embedded { shards, writers: Vec::new() };
         for shard in 0..count {
             let OpenShard { handle, thread, .. } = embedded.shards.open(shard, Origin::Embedded)?;
             embedded.writers.push((handle, thread));
@@ -105,10 +91,7 @@ impl Embedded {
                     ShardState::Live => break,
                     ShardState::Recovering { .. } => progress(&embedded.shards.status),
                     ShardState::Stopped { reason } => {
-                        return Err(IngestError::Stopped {
-                            shard: handle.shard(),
-                            reason,
-                        });
+                        return Err(IngestError::Stopped { shard: handle.shard(), reason });
                     }
                 }
             }
@@ -171,10 +154,7 @@ impl Embedded {
     /// # Errors
     /// As [`Self::publish`].
     pub fn publish_fact(&self, fact: &[u8]) -> Result<Receipt, IngestError> {
-        self.publish(&Message {
-            value: Some(fact),
-            ..Message::default()
-        })
+        self.publish(&Message { value: Some(fact), ..Message::default() })
     }
 
     /// For many messages: handed in in batches, without waiting for each.
@@ -216,11 +196,7 @@ impl Embedded {
     }
 
     fn route_key(&self, key: &[u8]) -> Route {
-        if is_control(key) {
-            Route::All
-        } else {
-            Route::One(murmur2_partition(key, self.shards()))
-        }
+        if is_control(key) { Route::All } else { Route::One(murmur2_partition(key, self.shards())) }
     }
 
     /// Ends all writers when everything handed in is durable: complete checkpoints, witnesses written.
@@ -239,10 +215,7 @@ impl Embedded {
             let shard = handle.shard();
             let ended = thread.join(STOP_WAIT).unwrap_or_else(|_| {
                 let what = format!("ending the writer of shard {shard}");
-                Err(IngestError::TooSlow {
-                    what,
-                    seconds: STOP_WAIT.as_secs(),
-                })
+                Err(IngestError::TooSlow { what, seconds: STOP_WAIT.as_secs() })
             });
             self.shards.closed(shard);
             result = result.and(ended);

@@ -111,11 +111,7 @@ impl FactsFile {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn read(name: &str, from: impl Read + Send + 'static) -> Result<FactsFile, FactsFileError> {
-        let fail = |place, message: String| FactsFileError {
-            file: name.to_owned(),
-            place,
-            message,
-        };
+        let fail = |place, message: String| FactsFileError { file: name.to_owned(), place, message };
         let unreadable = |error: std::io::Error| fail(None, format!("can't be read: {error}"));
         let (reader, bytes_read) = unpacked(from).map_err(unreadable)?;
         let mut reader = BufReader::with_capacity(READ_BYTES, reader);
@@ -123,33 +119,15 @@ impl FactsFile {
         let line = 1 + count_lines(&head);
         let first = head.last().copied();
         // Blanks before JSON are left out; protobuf may begin with a byte that is a blank in text, a length of 10 or 32.
-        let kept = if matches!(first, Some(b'{' | b'[')) {
-            head.len() - 1
-        } else {
-            0
-        };
+        let kept = if matches!(first, Some(b'{' | b'[')) { head.len() - 1 } else { 0 };
         let reader = Cursor::new(head[kept..].to_vec()).chain(reader);
         let content = match first {
-            Some(b'{') => Content::Lines {
-                reader: Box::new(reader),
-                line: line - 1,
-            },
-            Some(b'[') => Content::Entries(
-                entries(reader, line)
-                    .map_err(|(place, message)| fail(place, message))?
-                    .into_iter(),
-            ),
-            Some(byte) if !byte.is_ascii_whitespace() => Content::Messages {
-                reader: Box::new(reader),
-                number: 0,
-            },
+            Some(b'{') => Content::Lines { reader: Box::new(reader), line: line - 1 },
+            Some(b'[') => Content::Entries(entries(reader, line).map_err(|(place, message)| fail(place, message))?.into_iter()),
+            Some(byte) if !byte.is_ascii_whitespace() => Content::Messages { reader: Box::new(reader), number: 0 },
             Some(_) | None => Content::Ended,
         };
-        Ok(FactsFile {
-            file: name.to_owned(),
-            bytes_read,
-            content,
-        })
+        Ok(FactsFile { file: name.to_owned(), bytes_read, content })
     }
 
     /// Bytes read from the file, packed as they are there: how far it is.
@@ -164,11 +142,9 @@ impl Iterator for FactsFile {
     fn next(&mut self) -> Option<Self::Item> {
         let next = match &mut self.content {
             Content::Lines { reader, line } => next_line(reader, line),
-            Content::Entries(entries) => Ok(entries.next().map(|(line, bytes)| Written {
-                bytes,
-                form: Form::Json,
-                place: Place::Line(line),
-            })),
+            Content::Entries(entries) => {
+                Ok(entries.next().map(|(line, bytes)| Written { bytes, form: Form::Json, place: Place::Line(line) }))
+            }
             Content::Messages { reader, number } => next_message(reader, number),
             Content::Ended => Ok(None),
         };
@@ -180,11 +156,7 @@ impl Iterator for FactsFile {
             }
             Err((place, message)) => {
                 self.content = Content::Ended;
-                Some(Err(FactsFileError {
-                    file: self.file.clone(),
-                    place: Some(place),
-                    message,
-                }))
+                Some(Err(FactsFileError { file: self.file.clone(), place: Some(place), message }))
             }
         }
     }
@@ -226,11 +198,7 @@ fn next_line(reader: &mut impl BufRead, line: &mut u64) -> Result<Option<Written
         *line += 1;
         bytes.truncate(bytes.trim_ascii_end().len());
         if !bytes.trim_ascii_start().is_empty() {
-            return Ok(Some(Written {
-                bytes,
-                form: Form::Json,
-                place,
-            }));
+            return Ok(Some(Written { bytes, form: Form::Json, place }));
         }
     }
 }
@@ -240,10 +208,7 @@ type Entry = (u64, Vec<u8>);
 fn entries(reader: impl Read, first_line: u64) -> Result<Vec<Entry>, (Option<Place>, String)> {
     let mut text = String::new();
     let limit = ARRAY_BYTES_MAX as u64 + 1;
-    reader
-        .take(limit)
-        .read_to_string(&mut text)
-        .map_err(|error| (None, format!("can't be read: {error}")))?;
+    reader.take(limit).read_to_string(&mut text).map_err(|error| (None, format!("can't be read: {error}")))?;
     if text.len() > ARRAY_BYTES_MAX {
         return Err((
             None,
@@ -277,18 +242,11 @@ fn entries(reader: impl Read, first_line: u64) -> Result<Vec<Entry>, (Option<Pla
         at = if more { after_blanks(text, next + 1) } else { next };
     }
     let end = after_blanks(text, at + 1);
-    if end < text.len() {
-        Err(wrong(end, "something follows the array".to_owned()))
-    } else {
-        Ok(found)
-    }
+    if end < text.len() { Err(wrong(end, "something follows the array".to_owned())) } else { Ok(found) }
 }
 
 fn after_blanks(text: &[u8], from: usize) -> usize {
-    text.iter()
-        .skip(from)
-        .position(|byte| !byte.is_ascii_whitespace())
-        .map_or(text.len(), |blanks| from + blanks)
+    text.iter().skip(from).position(|byte| !byte.is_ascii_whitespace()).map_or(text.len(), |blanks| from + blanks)
 }
 
 fn next_message(reader: &mut impl BufRead, number: &mut u64) -> Result<Option<Written>, (Place, String)> {
@@ -318,11 +276,7 @@ fn next_message(reader: &mut impl BufRead, number: &mut u64) -> Result<Option<Wr
     let mut bytes = vec![0; length as usize];
     reader.read_exact(&mut bytes).map_err(unreadable)?;
     *number += 1;
-    Ok(Some(Written {
-        bytes,
-        form: Form::Protobuf,
-        place,
-    }))
+    Ok(Some(Written { bytes, form: Form::Protobuf, place }))
 }
 
 const NO_LENGTH: &str = "not json, and no protobuf messages each after its length (varint)";
@@ -336,19 +290,13 @@ mod tests {
         let file = FactsFile::read("f", Cursor::new(bytes.to_vec())).map_err(|error| error.to_string())?;
         file.map(|written| {
             let written = written.map_err(|error| error.to_string())?;
-            Ok((
-                written.place.to_string(),
-                String::from_utf8_lossy(&written.bytes).into_owned(),
-            ))
+            Ok((written.place.to_string(), String::from_utf8_lossy(&written.bytes).into_owned()))
         })
         .collect()
     }
 
     fn pairs(expected: &[(&str, &str)]) -> Result<Vec<(String, String)>, String> {
-        Ok(expected
-            .iter()
-            .map(|(place, bytes)| ((*place).to_owned(), (*bytes).to_owned()))
-            .collect())
+        Ok(expected.iter().map(|(place, bytes)| ((*place).to_owned(), (*bytes).to_owned())).collect())
     }
 
     #[test]
@@ -369,10 +317,7 @@ mod tests {
         );
         assert_eq!(all(b"[]"), pairs(&[]));
         for (text, told) in [
-            (
-                "[{\"a\":1},\n {\"b\" 2}]",
-                "f line 2: is no json at column 2: the entry that begins here: expected `:`",
-            ),
+            ("[{\"a\":1},\n {\"b\" 2}]", "f line 2: is no json at column 2: the entry that begins here: expected `:`"),
             ("[1,\n2 3]", "f line 2: is no json at column 3: expected \",\" or \"]\""),
             ("[1,]", "f line 1: is no json at column 4: the entry"),
             ("[1,\n", "f line 2: is no json at column 1: the array has no end"),
@@ -388,19 +333,10 @@ mod tests {
     fn protobuf_messages() {
         let long = "x".repeat(300);
         let bytes = [&[3_u8][..], b"abc", &[0xac, 0x02], long.as_bytes(), &[10], b"0123456789"].concat();
-        assert_eq!(
-            all(&bytes),
-            pairs(&[("message 1", "abc"), ("message 2", &long), ("message 3", "0123456789")])
-        );
+        assert_eq!(all(&bytes), pairs(&[("message 1", "abc"), ("message 2", &long), ("message 3", "0123456789")]));
         // A first message of 10 or 32 bytes begins with what is a blank in text.
-        assert_eq!(
-            all(&[&[10_u8][..], b"0123456789"].concat()),
-            pairs(&[("message 1", "0123456789")])
-        );
-        assert_eq!(
-            all(&[5, 1, 2]),
-            Err("f message 1: is cut short: the file ends in the middle of it".to_owned())
-        );
+        assert_eq!(all(&[&[10_u8][..], b"0123456789"].concat()), pairs(&[("message 1", "0123456789")]));
+        assert_eq!(all(&[5, 1, 2]), Err("f message 1: is cut short: the file ends in the middle of it".to_owned()));
         assert!(all(&[0xff; 20]).expect_err("no length").contains("not json"));
         assert!(all(&[0]).expect_err("no length").contains("would have 0 bytes"));
     }

@@ -102,12 +102,7 @@ impl Desk {
         self.dead_codes.drain(..).for_each(metrics::dead_letter);
         let consumed = self.group.counters().consumed();
         let last_timestamp = batches.iter().rev().find_map(Batch::last_timestamp_ms);
-        self.status.durable(
-            head.next_position,
-            head.next_offset(self.source()).unwrap_or(-1),
-            consumed,
-            last_timestamp,
-        );
+        self.status.durable(head.next_position, head.next_offset(self.source()).unwrap_or(-1), consumed, last_timestamp);
     }
 
     /// Judges every message and fills the group with what became of it.
@@ -116,19 +111,12 @@ impl Desk {
         let currency_of = |program: &str| currencies.as_ref().and_then(|of| of(program));
         let origin = self.origin.clone();
         let next_offset = self.group.next_offset();
-        let terms = Terms {
-            origin: &origin,
-            now: self.recorded_at,
-            next_offset,
-            currency_of: &currency_of,
-        };
+        let terms = Terms { origin: &origin, now: self.recorded_at, next_offset, currency_of: &currency_of };
         let opened = decode::open(batches, terms);
         let judged = decode::judge(batches, &opened, terms);
         let mut candidates = Vec::with_capacity(judged.len());
         candidates.extend(judged.iter().filter_map(candidate));
-        self.inline
-            .prepare(&candidates)
-            .map_err(IngestError::inline(self.log.shard()))?;
+        self.inline.prepare(&candidates).map_err(IngestError::inline(self.log.shard()))?;
 
         let mut candidates = candidates.iter();
         let mut judged = judged.iter();
@@ -136,25 +124,14 @@ impl Desk {
         let mut sequence = next_offset.max(0);
         let mut all = Vec::with_capacity(batches.len());
         for batch in batches {
-            let mut answers = Answers {
-                wanted: matches!(batch.reply, Reply::Receipts(_)),
-                ..Answers::default()
-            };
+            let mut answers = Answers { wanted: matches!(batch.reply, Reply::Receipts(_)), ..Answers::default() };
             for (record, judged) in batch.records().zip(judged.by_ref()) {
-                let offset = if origin == Origin::Embedded {
-                    sequence
-                } else {
-                    record.offset()
-                };
+                let offset = if origin == Origin::Embedded { sequence } else { record.offset() };
                 sequence += 1;
                 match judged {
                     Judged::Known => self.known(record, &currency_of, &mut answers)?,
                     Judged::Bad(bad) => {
-                        let reason = Reason {
-                            code: bad.code,
-                            detail: bad.detail.clone(),
-                            first: None,
-                        };
+                        let reason = Reason { code: bad.code, detail: bad.detail.clone(), first: None };
                         self.dead(record, offset, None, reason, &mut answers);
                     }
                     Judged::Fact(fact, _) => {
@@ -190,19 +167,11 @@ impl Desk {
                 answers.give(self.log.shard(), || Outcome::Duplicate { first, decision, parked });
             }
             Verdict::Conflict { first, detail } => {
-                let reason = Reason {
-                    code: CONFLICT,
-                    detail,
-                    first: Some(first),
-                };
+                let reason = Reason { code: CONFLICT, detail, first: Some(first) };
                 self.dead(record, offset, Some(fact), reason, answers);
             }
             Verdict::Refused { code, detail } => {
-                let reason = Reason {
-                    code,
-                    detail,
-                    first: None,
-                };
+                let reason = Reason { code, detail, first: None };
                 self.dead(record, offset, Some(fact), reason, answers);
             }
         }
@@ -226,9 +195,7 @@ impl Desk {
             occurred_at: decision.as_ref().map_or(fact.occurred_at, |decision| decision.at),
             offset,
         };
-        let position = self
-            .group
-            .push(meta, candidate.bytes, decision.is_some().then_some(&self.decision[..]));
+        let position = self.group.push(meta, candidate.bytes, decision.is_some().then_some(&self.decision[..]));
         let label = match (parked, &decision) {
             (true, _) => Label::Parked,
             (false, None) => Label::Applied,
@@ -237,12 +204,7 @@ impl Desk {
         };
         self.tally.add(Some(fact.kind), label);
         answers.counts.booked_one(decision.as_ref());
-        answers.give(self.log.shard(), || Outcome::Booked {
-            position,
-            decision,
-            late,
-            parked,
-        });
+        answers.give(self.log.shard(), || Outcome::Booked { position, decision, late, parked });
     }
 
     fn dead(&mut self, record: Record<'_>, offset: i64, fact: Option<&Fact<'_>>, reason: Reason, answers: &mut Answers) {
@@ -253,19 +215,11 @@ impl Desk {
         if let Some(first) = first {
             self.tally.add(kind, Label::Conflict);
             answers.counts.conflicts += 1;
-            answers.give(self.log.shard(), || Outcome::Conflict {
-                first,
-                detail,
-                dead_letter,
-            });
+            answers.give(self.log.shard(), || Outcome::Conflict { first, detail, dead_letter });
         } else {
             self.tally.add(kind, Label::Refused);
             answers.counts.refused += 1;
-            answers.give(self.log.shard(), || Outcome::Refused {
-                code,
-                detail,
-                dead_letter,
-            });
+            answers.give(self.log.shard(), || Outcome::Refused { code, detail, dead_letter });
         }
     }
 
@@ -290,21 +244,14 @@ struct New {
 impl Answers {
     fn give(&mut self, shard: u32, outcome: impl FnOnce() -> Outcome) {
         if self.wanted {
-            self.receipts.push(Receipt {
-                shard,
-                outcome: outcome(),
-            });
+            self.receipts.push(Receipt { shard, outcome: outcome() });
         }
     }
 }
 
 fn candidate<'a>(judged: &'a Judged<'_>) -> Option<Candidate<'a>> {
     match judged {
-        Judged::Fact(fact, bytes) => Some(Candidate {
-            fact,
-            bytes,
-            hash: member_hash(fact.program, fact.member),
-        }),
+        Judged::Fact(fact, bytes) => Some(Candidate { fact, bytes, hash: member_hash(fact.program, fact.member) }),
         Judged::Known | Judged::Bad(_) => None,
     }
 }

@@ -102,23 +102,13 @@ impl Import {
     fn from_owned(name: &str, from: impl Read + Send + 'static, mapping: &Mapping) -> Result<Import, ImportError> {
         let (reader, bytes_read) =
             table::unpacked(from).map_err(|error| ImportError::fatal(name, None, format!("can't be read: {error}")))?;
-        let skipped = mapping
-            .skip
-            .iter()
-            .map(|skip| Skipped {
-                reason: skip.reason.clone(),
-                ..Skipped::default()
-            })
-            .collect();
+        let skipped = mapping.skip.iter().map(|skip| Skipped { reason: skip.reason.clone(), ..Skipped::default() }).collect();
         Ok(Import {
             file: name.to_owned(),
             clock: mapping.clock.clone(),
             table: Table::new(name, reader, mapping)?,
             groups: Groups::new(mapping.order.rows_apart, mapping.differs),
-            report: Report {
-                skipped,
-                ..Report::default()
-            },
+            report: Report { skipped, ..Report::default() },
             mapping: mapping.clone(),
             bytes_read,
             held: false,
@@ -156,10 +146,7 @@ impl Import {
     /// Adds the row that is held.
     fn add(&mut self) -> Result<(), ImportError> {
         let (row, line) = (self.table.row, self.table.line);
-        let reader = RowReader {
-            table: &self.table,
-            mapping: &self.mapping,
-        };
+        let reader = RowReader { table: &self.table, mapping: &self.mapping };
         let refund = reader.is_refund();
         if let Some(index) = reader.skipped_by(refund) {
             self.report.skipped[index].add(line);
@@ -192,22 +179,14 @@ impl Import {
         };
         match made {
             Ok(fact) => {
-                *(if refund {
-                    &mut self.report.refunds
-                } else {
-                    &mut self.report.orders
-                }) += 1;
+                *(if refund { &mut self.report.refunds } else { &mut self.report.orders }) += 1;
                 self.report.rows_used += rows;
                 Ok(Imported { fact, lines })
             }
             Err((lines, message)) => {
                 (self.report.left_out, self.report.rows_left_out) = (self.report.left_out + 1, self.report.rows_left_out + rows);
                 let what = if refund { "refund" } else { "order" };
-                Err(ImportError::left_out(
-                    &self.file,
-                    lines,
-                    format!("{what} {id} is left out: {message}"),
-                ))
+                Err(ImportError::left_out(&self.file, lines, format!("{what} {id} is left out: {message}")))
             }
         }
     }

@@ -37,13 +37,7 @@ pub struct Original<'a> {
 impl Original<'_> {
     /// As it can be handed in again.
     pub fn message(&self) -> Message<'_> {
-        Message {
-            value: self.value,
-            key: self.key,
-            headers: &self.headers,
-            timestamp_ms: self.timestamp_ms,
-            offset: -1,
-        }
+        Message { value: self.value, key: self.key, headers: &self.headers, timestamp_ms: self.timestamp_ms, offset: -1 }
     }
 }
 
@@ -58,12 +52,7 @@ pub fn original(letter: &DeadLetter) -> Original<'_> {
             _ => headers.push((name.as_str(), bytes)),
         }
     }
-    Original {
-        value: letter.value.as_deref(),
-        key: letter.key.as_deref(),
-        headers,
-        timestamp_ms,
-    }
+    Original { value: letter.value.as_deref(), key: letter.key.as_deref(), headers, timestamp_ms }
 }
 
 /// Why a message could not be booked.
@@ -81,15 +70,9 @@ pub(crate) fn dead_letter(record: Record<'_>, origin: &Origin, offset: i64, reas
         Origin::Topic { name, partition } => (name.clone(), *partition),
     };
     let own = |bytes: &[u8]| bytes.to_vec();
-    let mut headers: Vec<_> = record
-        .headers()
-        .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.map(own)))
-        .collect();
-    headers.extend(
-        record
-            .timestamp_ms()
-            .map(|at| (TIMESTAMP_HEADER.to_owned(), Some(at.to_be_bytes().to_vec()))),
-    );
+    let mut headers: Vec<_> =
+        record.headers().map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.map(own))).collect();
+    headers.extend(record.timestamp_ms().map(|at| (TIMESTAMP_HEADER.to_owned(), Some(at.to_be_bytes().to_vec()))));
     DeadLetter {
         topic,
         partition,
@@ -111,30 +94,12 @@ mod tests {
     #[test]
     fn the_message_comes_back_as_it_was() {
         let headers: &[(&str, Option<&[u8]>)] = &[("ce_id", Some(b"1")), ("empty", None)];
-        let message = Message {
-            value: Some(b"v"),
-            key: None,
-            headers,
-            timestamp_ms: Some(-5),
-            offset: 9,
-        };
+        let message = Message { value: Some(b"v"), key: None, headers, timestamp_ms: Some(-5), offset: 9 };
         let mut batch = Batch::default();
         batch.push(&message);
         let record = batch.records().next().expect("one");
-        let origin = Origin::Topic {
-            name: "orders".into(),
-            partition: 4,
-        };
-        let letter = dead_letter(
-            record,
-            &origin,
-            9,
-            &Reason {
-                code: "conflict",
-                detail: "x".into(),
-                first: Some(Position(3)),
-            },
-        );
+        let origin = Origin::Topic { name: "orders".into(), partition: 4 };
+        let letter = dead_letter(record, &origin, 9, &Reason { code: "conflict", detail: "x".into(), first: Some(Position(3)) });
         assert!(letter.is_conflict());
         assert_eq!(
             (letter.topic.as_str(), letter.partition, letter.offset, letter.first_position),
@@ -153,19 +118,8 @@ mod tests {
         let mut batch = Batch::default();
         batch.push(&Message::default());
         let record = batch.records().next().expect("one");
-        let letter = dead_letter(
-            record,
-            &Origin::Embedded,
-            0,
-            &Reason {
-                code: "undecodable",
-                detail: String::new(),
-                first: None,
-            },
-        );
-        assert_eq!(
-            (letter.topic.as_str(), letter.headers.len(), original(&letter).timestamp_ms),
-            ("", 0, None)
-        );
+        let letter =
+            dead_letter(record, &Origin::Embedded, 0, &Reason { code: "undecodable", detail: String::new(), first: None });
+        assert_eq!((letter.topic.as_str(), letter.headers.len(), original(&letter).timestamp_ms), ("", 0, None));
     }
 }

@@ -44,10 +44,8 @@ impl Life {
     /// `members` people from `start` on, for [`DAYS`] days.
     pub fn new(seed: u64, members: u32, start: Instant) -> Life {
         let shoppers: Vec<Shopper> = (0..members).map(|number| Shopper::new(seed, number, start)).collect();
-        let next = (0..)
-            .zip(&shoppers)
-            .filter_map(|(number, shopper)| shopper.next_at().map(|at| Reverse((at, number))))
-            .collect();
+        let next =
+            (0..).zip(&shoppers).filter_map(|(number, shopper)| shopper.next_at().map(|at| Reverse((at, number)))).collect();
         Life { shoppers, next }
     }
 
@@ -160,14 +158,8 @@ mod tests {
             assert!(kinds.contains_key(&kind), "no {}: {kinds:?}", kind.name());
         }
         assert_eq!(members.len(), 400);
-        assert!(
-            unreferenced > 0 && late > count / 1_000 && twice > count / 1_000,
-            "{unreferenced} {late} {twice} of {count}"
-        );
+        assert!(unreferenced > 0 && late > count / 1_000 && twice > count / 1_000, "{unreferenced} {late} {twice} of {count}");
         let estimate = Life::estimate(400);
-        assert!(
-            count > estimate * 3 / 4 && count < estimate * 5 / 4,
-            "{count} facts, {estimate} were estimated"
-        );
+        assert!(count > estimate * 3 / 4 && count < estimate * 5 / 4, "{count} facts, {estimate} were estimated");
     }
 }

@@ -37,17 +37,9 @@ pub fn describe() {
     describe_histogram!(APPLY_SECONDS, Unit::Seconds, "Decoding and deciding a group");
     describe_histogram!(SYNC_SECONDS, Unit::Seconds, "Packing, writing and syncing a group");
     describe_counter!(DEAD_LETTERS, Unit::Count, "Dead letters written, by code");
-    describe_counter!(
-        DEAD_LETTERS_RELAYED,
-        Unit::Count,
-        "Dead letters sent on to the dead-letter topic"
-    );
+    describe_counter!(DEAD_LETTERS_RELAYED, Unit::Count, "Dead letters sent on to the dead-letter topic");
     describe_gauge!(LAG_EVENTS, Unit::Count, "Records of the topic that are not durable here yet");
-    describe_gauge!(
-        LAG_SECONDS,
-        Unit::Seconds,
-        "Age of the last durable record while there is a lag"
-    );
+    describe_gauge!(LAG_SECONDS, Unit::Seconds, "Age of the last durable record while there is a lag");
     describe_gauge!(SHARD_LIVE, Unit::Count, "1 while the shard takes facts");
     describe_counter!(RECOVERED, Unit::Count, "Frames applied again at start");
     describe_counter!(REBALANCES, Unit::Count, "Assignments and revocations of partitions");
@@ -67,15 +59,7 @@ pub(crate) enum Label {
     Refused,
 }
 
-const LABELS: [&str; 7] = [
-    "applied",
-    "accepted",
-    "rejected",
-    "parked",
-    "duplicate",
-    "conflict",
-    "refused",
-];
+const LABELS: [&str; 7] = ["applied", "accepted", "rejected", "parked", "duplicate", "conflict", "refused"];
 /// Numbers of kinds are below this; 0 stands for what could not be read.
 const KINDS: usize = 128;
 
@@ -152,19 +136,12 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_row_of_its_own() {
-        assert!(
-            Kind::ALL
-                .iter()
-                .all(|kind| usize::from(*kind as u8) < KINDS && *kind as u8 > 0)
-        );
+        assert!(Kind::ALL.iter().all(|kind| usize::from(*kind as u8) < KINDS && *kind as u8 > 0));
         let mut tally = Tally::new();
         tally.add(None, Label::Refused);
         tally.add(Some(Kind::OrderPlaced), Label::Applied);
         tally.add(Some(Kind::OrderPlaced), Label::Applied);
-        assert_eq!(
-            (tally.0[0][Label::Refused as usize], tally.0[16][Label::Applied as usize]),
-            (1, 2)
-        );
+        assert_eq!((tally.0[0][Label::Refused as usize], tally.0[16][Label::Applied as usize]), (1, 2));
         tally.record();
         assert!(tally.0.iter().flatten().all(|count| *count == 0));
     }
@@ -172,11 +149,7 @@ mod tests {
     #[test]
     fn labels_are_in_the_order_of_their_names() {
         assert_eq!(
-            (
-                LABELS[Label::Applied as usize],
-                LABELS[Label::Parked as usize],
-                LABELS[Label::Refused as usize]
-            ),
+            (LABELS[Label::Applied as usize], LABELS[Label::Parked as usize], LABELS[Label::Refused as usize]),
             ("applied", "parked", "refused")
         );
     }

@@ -35,14 +35,7 @@ pub(crate) struct Ended;
 pub(crate) fn queue(bound: usize) -> (In, Out) {
     let (sender, jobs) = bounded(bound.max(1));
     let ended = Arc::new(AtomicBool::new(false));
-    (
-        In {
-            jobs: sender,
-            left: jobs.clone(),
-            ended: Arc::clone(&ended),
-        },
-        Out { jobs, ended },
-    )
+    (In { jobs: sender, left: jobs.clone(), ended: Arc::clone(&ended) }, Out { jobs, ended })
 }
 
 impl In {
@@ -164,14 +157,8 @@ mod tests {
     #[test]
     fn a_full_queue_gives_the_batch_back() {
         let (put, take) = queue(1);
-        assert!(matches!(
-            put.put(Batch::default(), Some(Duration::ZERO), String::new),
-            Ok(None)
-        ));
-        assert!(matches!(
-            put.put(Batch::default(), Some(Duration::ZERO), String::new),
-            Ok(Some(_))
-        ));
+        assert!(matches!(put.put(Batch::default(), Some(Duration::ZERO), String::new), Ok(None)));
+        assert!(matches!(put.put(Batch::default(), Some(Duration::ZERO), String::new), Ok(Some(_))));
         assert!(!take.is_empty());
         put.nudge();
         drop(put);

@@ -136,15 +136,7 @@ mod tests {
 
     #[test]
     fn sums() {
-        let mut sum = Counts {
-            facts: 1,
-            accepted: 2,
-            rejected: 3,
-            duplicates: 4,
-            conflicts: 5,
-            refused: 6,
-            known: 7,
-        };
+        let mut sum = Counts { facts: 1, accepted: 2, rejected: 3, duplicates: 4, conflicts: 5, refused: 6, known: 7 };
         sum.add(&sum.clone());
         assert_eq!((sum.booked(), sum.consumed(), sum.known), (12, 42, 14));
     }

@@ -33,11 +33,7 @@ pub(crate) fn recover(
     let shard = log.shard();
     let (from, end) = (inline.next_position(), log.head().next_position);
     if from > end {
-        return Err(IngestError::ViewAhead {
-            shard,
-            view: from,
-            log: end,
-        });
+        return Err(IngestError::ViewAhead { shard, view: from, log: end });
     }
     let watch = Stopwatch::start();
     let mut logged = Stopwatch::start();
@@ -74,12 +70,7 @@ pub(crate) fn recover(
         return Err(short(log, next, end));
     }
     if done > 0 {
-        tracing::info!(
-            shard,
-            frames = done,
-            seconds = watch.elapsed().as_secs_f32(),
-            "the view is at the end of the log again"
-        );
+        tracing::info!(shard, frames = done, seconds = watch.elapsed().as_secs_f32(), "the view is at the end of the log again");
     }
     Ok(Recovered::Whole)
 }
@@ -87,14 +78,8 @@ pub(crate) fn recover(
 /// A scan that ends before the head has not shown everything.
 fn short(log: &ShardLog, next: Position, end: Position) -> IngestError {
     let detail = format!("the scan ended at {next}, the head says {end}");
-    StoreError::Corrupt {
-        shard: log.shard(),
-        path: log.path().to_path_buf(),
-        position: next,
-        key: "frames".into(),
-        detail,
-    }
-    .into()
+    StoreError::Corrupt { shard: log.shard(), path: log.path().to_path_buf(), position: next, key: "frames".into(), detail }
+        .into()
 }
 
 enum Stop {

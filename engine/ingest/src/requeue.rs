@@ -54,9 +54,7 @@ fn key_of(original: &Original<'_>) -> Option<Vec<u8>> {
 /// # Errors
 /// No such letter, or the shard has stopped.
 pub fn requeue_embedded(embedded: &Embedded, log: &ShardLog, seq: u64, rekey: Rekey) -> Result<Receipt, IngestError> {
-    let row = log
-        .dead_letter(seq)?
-        .ok_or(StoreError::NoDeadLetter { shard: log.shard(), seq })?;
+    let row = log.dead_letter(seq)?.ok_or(StoreError::NoDeadLetter { shard: log.shard(), seq })?;
     let again = requeued(&row.letter, rekey);
     let mut message = again.original.message();
     message.key = again.key();

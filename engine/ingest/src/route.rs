@@ -3,9 +3,7 @@
 /// A key that names a program and no member (`<program>/`): a control fact's. A program has no "/" in it, so the first one is
 /// the border.
 pub(crate) fn is_control(key: &[u8]) -> bool {
-    key.iter()
-        .position(|byte| *byte == b'/')
-        .is_some_and(|border| border + 1 == key.len())
+    key.iter().position(|byte| *byte == b'/').is_some_and(|border| border + 1 == key.len())
 }
 
 #[cfg(test)]

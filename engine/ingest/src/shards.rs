@@ -78,11 +78,7 @@ impl Shards {
         self.store.drop_all_views(shard)?;
         let inline = make()?;
         if ahead(inline.as_ref()) {
-            Err(IngestError::ViewAhead {
-                shard,
-                view: inline.next_position(),
-                log: end,
-            })
+            Err(IngestError::ViewAhead { shard, view: inline.next_position(), log: end })
         } else {
             Ok(inline)
         }

@@ -151,11 +151,7 @@ impl ShardStatus {
         self.end_offset.store(end, Ordering::Release);
         let lag = (end - self.next_offset().max(0)).max(0);
         let last = self.last_timestamp_ms.load(Ordering::Acquire);
-        let age = if lag == 0 || last == UNKNOWN {
-            0
-        } else {
-            now_ms.saturating_sub(last).max(0)
-        };
+        let age = if lag == 0 || last == UNKNOWN { 0 } else { now_ms.saturating_sub(last).max(0) };
         metrics::lag(self.shard, lag, Duration::from_millis(age.unsigned_abs()));
     }
 }
@@ -256,24 +252,14 @@ mod tests {
         assert_eq!(status.not_ready(), ["shard 3 is recovering: 0 %"]);
         shard.set_state(ShardState::Live);
         assert!(status.not_ready().is_empty());
-        shard.set_state(ShardState::Stopped {
-            reason: "disk full".into(),
-        });
+        shard.set_state(ShardState::Stopped { reason: "disk full".into() });
         shard.set_state(ShardState::Stopped { reason: String::new() });
         assert_eq!(
             (shard.stopped(), shard.wait_recovered(Duration::ZERO)),
-            (
-                Some("disk full".into()),
-                ShardState::Stopped {
-                    reason: "disk full".into()
-                }
-            )
+            (Some("disk full".into()), ShardState::Stopped { reason: "disk full".into() })
         );
         status.update_source(|source| source.is_topic = true);
-        assert_eq!(
-            status.not_ready(),
-            ["kafka: no partitions are assigned yet", "shard 3 is stopped: disk full"]
-        );
+        assert_eq!(status.not_ready(), ["kafka: no partitions are assigned yet", "shard 3 is stopped: disk full"]);
     }
 
     #[test]

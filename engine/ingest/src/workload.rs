@@ -52,13 +52,7 @@ impl Default for WorkloadOptions {
     /// The workload of `benches/README.md`.
     fn default() -> Self {
         let start = Instant(1_672_531_200_000_000);
-        WorkloadOptions {
-            facts: 5_000_000,
-            members: 200_000,
-            seed: 1,
-            start,
-            span_micros: 730 * DAY,
-        }
+        WorkloadOptions { facts: 5_000_000, members: 200_000, seed: 1, start, span_micros: 730 * DAY }
     }
 }
 
@@ -135,18 +129,9 @@ const SKUS: [(&str, &str, i64); 8] = [
 impl Workload {
     /// Ready for its first fact.
     pub fn new(options: WorkloadOptions) -> Workload {
-        let options = WorkloadOptions {
-            members: options.members.max(1),
-            ..options
-        };
+        let options = WorkloadOptions { members: options.members.max(1), ..options };
         let members = vec![Known::default(); options.members as usize];
-        Workload {
-            options,
-            chance: Chance::new(options.seed),
-            made: 0,
-            members,
-            recent: Vec::with_capacity(RECENT_MAX),
-        }
+        Workload { options, chance: Chance::new(options.seed), made: 0, members, recent: Vec::with_capacity(RECENT_MAX) }
     }
 
     /// Facts still to come.
@@ -204,10 +189,7 @@ impl Workload {
 
     fn write(&mut self, number: u64, at: Instant, out: &mut Vec<u8>) -> u32 {
         let dice = self.chance.below(1_000);
-        let sort = SHARES
-            .iter()
-            .find(|(share, _)| share.contains(&dice))
-            .map_or(Sort::Order, |(_, sort)| *sort);
+        let sort = SHARES.iter().find(|(share, _)| share.contains(&dice)).map_or(Sort::Order, |(_, sort)| *sort);
         // Coupons live for 90 days; older ones are not tried.
         let coupon_facts = i128::from(self.options.facts) * i128::from(80 * DAY) / i128::from(self.options.span_micros.max(1));
         let oldest_coupon = (i128::from(number) - coupon_facts).max(0) as u32;
@@ -247,9 +229,9 @@ impl Workload {
                 });
                 known.redemption = 0;
             }
-            Sort::Fulfilled => fact.body(Kind::OrderFulfilled, |body| {
-                body.text(1, Id::new(b'o', u64::from(known.latest)).text())
-            }),
+            Sort::Fulfilled => {
+                fact.body(Kind::OrderFulfilled, |body| body.text(1, Id::new(b'o', u64::from(known.latest)).text()))
+            }
         }
         member
     }
@@ -315,11 +297,7 @@ fn redemption(fact: &mut Message<'_>, number: u32, known: &mut Known) {
 }
 
 fn adjustment(fact: &mut Message<'_>, number: u32, known: &mut Known, chance: &mut Chance) {
-    let points = if chance.in_1000(800) {
-        chance.between(1, 4) * 25
-    } else {
-        -chance.between(1, 20)
-    };
+    let points = if chance.in_1000(800) { chance.between(1, 4) * 25 } else { -chance.between(1, 20) };
     fact.body(Kind::PointsAdjusted, |body| {
         body.text(1, Id::new(b'j', u64::from(number)).text());
         body.int(3, points);
@@ -337,11 +315,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     fn all(facts: u64, members: u32, mut each: impl FnMut(&[u8], &str)) {
-        let mut workload = Workload::new(WorkloadOptions {
-            facts,
-            members,
-            ..WorkloadOptions::default()
-        });
+        let mut workload = Workload::new(WorkloadOptions { facts, members, ..WorkloadOptions::default() });
         let mut bytes = Vec::new();
         while let Some(member) = workload.next_into(&mut bytes) {
             each(&bytes, member.text());

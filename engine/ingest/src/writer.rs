@@ -142,27 +142,9 @@ pub(crate) fn open(
         let _ending = ending;
         run.run()
     });
-    let thread = spawned.map_err(|error| IngestError::Thread {
-        name,
-        detail: error.to_string(),
-    })?;
-    let handle = WriterHandle {
-        jobs: jobs.clone(),
-        spare,
-        status,
-        log,
-    };
-    Ok((
-        handle,
-        WriterThread {
-            shard,
-            jobs,
-            at_once,
-            drained,
-            ended,
-            thread,
-        },
-    ))
+    let thread = spawned.map_err(|error| IngestError::Thread { name, detail: error.to_string() })?;
+    let handle = WriterHandle { jobs: jobs.clone(), spare, status, log };
+    Ok((handle, WriterThread { shard, jobs, at_once, drained, ended, thread }))
 }
 
 /// A batch that was not taken.
@@ -201,10 +183,7 @@ impl WriterHandle {
     /// The writer has ended; the batch's reply has been told.
     pub fn submit(&self, mut batch: Batch) -> Result<(), IngestError> {
         batch.shard = self.shard();
-        self.jobs
-            .put(batch, None, || self.reason())
-            .map(drop)
-            .map_err(|_| self.stopped())
+        self.jobs.put(batch, None, || self.reason()).map(drop).map_err(|_| self.stopped())
     }
 
     /// As [`Self::submit`], but waits at most that long.
@@ -225,10 +204,7 @@ impl WriterHandle {
     }
 
     fn stopped(&self) -> IngestError {
-        IngestError::Stopped {
-            shard: self.shard(),
-            reason: self.reason(),
-        }
+        IngestError::Stopped { shard: self.shard(), reason: self.reason() }
     }
 }
 
@@ -271,11 +247,6 @@ impl WriterThread {
             return Err(self);
         }
         let name = format!("writer-{}", self.shard);
-        Ok(self.thread.join().unwrap_or_else(|_| {
-            Err(IngestError::Thread {
-                name,
-                detail: "it panicked".to_owned(),
-            })
-        }))
+        Ok(self.thread.join().unwrap_or_else(|_| Err(IngestError::Thread { name, detail: "it panicked".to_owned() })))
     }
 }

@@ -110,11 +110,7 @@ pub struct Allocation {
 impl Lot {
     /// When a pending lot changes: it starts, ends before it starts, or is given up.
     pub fn due(&self) -> Instant {
-        if self.waits() {
-            self.cancel_at
-        } else {
-            self.starts_at.min(self.expires_at)
-        }
+        if self.waits() { self.cancel_at } else { self.starts_at.min(self.expires_at) }
     }
 
     /// Waits for fulfilment: it neither starts nor ends before that.
@@ -124,20 +120,16 @@ impl Lot {
 
     /// §5: the total order in which lots are used.
     pub fn spend_cmp(&self, other: &Lot) -> Ordering {
-        (self.expires_at, self.starts_at)
-            .cmp(&(other.expires_at, other.starts_at))
-            .then_with(|| self.age_cmp(other))
+        (self.expires_at, self.starts_at).cmp(&(other.expires_at, other.starts_at)).then_with(|| self.age_cmp(other))
     }
 
     fn age_cmp(&self, other: &Lot) -> Ordering {
-        (self.occurred_at, self.source_kind)
-            .cmp(&(other.occurred_at, other.source_kind))
-            .then_with(|| {
-                self.source
-                    .as_str()
-                    .cmp(other.source.as_str())
-                    .then_with(|| (self.rule, self.number).cmp(&(other.rule, other.number)))
-            })
+        (self.occurred_at, self.source_kind).cmp(&(other.occurred_at, other.source_kind)).then_with(|| {
+            self.source
+                .as_str()
+                .cmp(other.source.as_str())
+                .then_with(|| (self.rule, self.number).cmp(&(other.rule, other.number)))
+        })
     }
 
     /// The order in which lots are used under a policy.
@@ -167,11 +159,8 @@ impl Account {
 
     /// Adds a lot where it belongs: spendable at `at` or pending. Sums are the caller's.
     pub(crate) fn insert(&mut self, lot: Lot, active: bool) {
-        let (lots, order): (_, fn(&Lot, &Lot) -> Ordering) = if active {
-            (&mut self.active, Lot::spend_cmp)
-        } else {
-            (&mut self.pending, Lot::pending_cmp)
-        };
+        let (lots, order): (_, fn(&Lot, &Lot) -> Ordering) =
+            if active { (&mut self.active, Lot::spend_cmp) } else { (&mut self.pending, Lot::pending_cmp) };
         if lots.back().is_none_or(|last| order(last, &lot).is_lt()) {
             lots.push_back(lot);
         } else {

@@ -124,18 +124,14 @@ impl YearDay {
     }
 
     fn in_year(self, year: i16) -> Option<Date> {
-        Date::new(year, self.month, self.day)
-            .or_else(|_| Date::new(year, self.month, 28))
-            .ok()
+        Date::new(year, self.month, self.day).or_else(|_| Date::new(year, self.month, 28)).ok()
     }
 }
 
 /// `base + duration`, then moved by `to`, in `zone`. Months are counted from `base` and clamp to the month's end;
 /// beyond the calendar's end: never.
 pub fn add(base: Instant, duration: Duration, to: To, zone: &Zone) -> Instant {
-    by_table(base, duration, to, zone)
-        .or_else(|| shifted(base, duration, to, zone))
-        .unwrap_or(Instant::MAX)
+    by_table(base, duration, to, zone).or_else(|| shifted(base, duration, to, zone)).unwrap_or(Instant::MAX)
 }
 
 /// The same where no transition of the zone is near.
@@ -240,12 +236,9 @@ fn next(base: Instant, days: &[YearDay], zone: &Zone, boundary: impl Fn(Date) ->
 pub fn day_number(at: Instant, zone: &Zone) -> i32 {
     match zone.to_wall(at) {
         Some(wall) => wall.div_euclid(DAY) as i32,
-        None => at
-            .timestamp()
-            .to_zoned(zone.tz.clone())
-            .date()
-            .since(Date::constant(1970, 1, 1))
-            .map_or(0, |span| span.get_days()),
+        None => {
+            at.timestamp().to_zoned(zone.tz.clone()).date().since(Date::constant(1970, 1, 1)).map_or(0, |span| span.get_days())
+        }
     }
 }
 
@@ -268,27 +261,13 @@ mod tests {
     /// The table and jiff agree on every instant, near transitions and far from them.
     #[test]
     fn table_is_the_calendar() {
-        let roundings = [
-            To::Exact,
-            To::DayStart,
-            To::DayEnd,
-            To::WeekEnd,
-            To::MonthEnd,
-            To::QuarterEnd,
-            To::YearEnd,
-        ];
+        let roundings = [To::Exact, To::DayStart, To::DayEnd, To::WeekEnd, To::MonthEnd, To::QuarterEnd, To::YearEnd];
         let durations =
             ["P0D", "P1D", "P14D", "P1M", "P12M", "P1Y1M3DT5H", "PT30H", "P1W"].map(|text| Duration::parse(text).expect("one"));
         let mut by_the_table = 0;
-        for name in [
-            "UTC",
-            "Europe/London",
-            "America/New_York",
-            "Africa/Cairo",
-            "Asia/Kolkata",
-            "Australia/Lord_Howe",
-            "Pacific/Apia",
-        ] {
+        for name in
+            ["UTC", "Europe/London", "America/New_York", "Africa/Cairo", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia"]
+        {
             let zone = zone(name);
             let mut at = 86_400_000_000 * 9_000 + 12_345_678;
             while at < 86_400_000_000 * 21_000 {
@@ -297,17 +276,9 @@ mod tests {
                     let slow = shifted(Instant(at), duration, to, &zone);
                     let fast = by_table(Instant(at), duration, to, &zone);
                     by_the_table += usize::from(fast.is_some());
-                    assert!(
-                        fast.is_none() || fast == slow,
-                        "{name} {} {duration:?} {to:?}: {fast:?}, {slow:?}",
-                        Instant(at)
-                    );
+                    assert!(fast.is_none() || fast == slow, "{name} {} {duration:?} {to:?}: {fast:?}, {slow:?}", Instant(at));
                 }
-                let slow = Instant(at)
-                    .timestamp()
-                    .to_zoned(zone.tz.clone())
-                    .weekday()
-                    .to_monday_zero_offset() as u8;
+                let slow = Instant(at).timestamp().to_zoned(zone.tz.clone()).weekday().to_monday_zero_offset() as u8;
                 assert_eq!(weekday(Instant(at), &zone), slow);
             }
         }
@@ -317,11 +288,7 @@ mod tests {
     #[track_caller]
     fn check(base: &str, duration: &str, to: &str, zone_name: &str, expected: &str) {
         let duration = Duration::parse(duration).expect("duration");
-        let to = if to.is_empty() {
-            To::Exact
-        } else {
-            To::parse(to).expect("to")
-        };
+        let to = if to.is_empty() { To::Exact } else { To::parse(to).expect("to") };
         let at = add(Instant::parse(base).expect("base"), duration, to, &zone(zone_name));
         assert_eq!(at.to_string(), expected);
     }
@@ -343,28 +310,10 @@ mod tests {
         check(base, "P5D", "day_end", "Europe/Berlin", "2024-10-17T22:00:00Z");
         check(base, "P5D", "day_end", "America/New_York", "2024-10-18T04:00:00Z");
         check(base, "P5D", "day_end", "Asia/Hong_Kong", "2024-10-17T16:00:00Z");
-        check(
-            "2024-10-12T22:30:00Z",
-            "P5D",
-            "day_end",
-            "Europe/Berlin",
-            "2024-10-18T22:00:00Z",
-        );
+        check("2024-10-12T22:30:00Z", "P5D", "day_end", "Europe/Berlin", "2024-10-18T22:00:00Z");
         check("2024-11-02T11:20:50Z", "P1D", "", "America/New_York", "2024-11-03T12:20:50Z");
-        check(
-            "2024-11-02T11:20:50Z",
-            "PT24H",
-            "",
-            "America/New_York",
-            "2024-11-03T11:20:50Z",
-        );
-        check(
-            "2024-04-26T05:00:00Z",
-            "PT0S",
-            "day_start",
-            "Africa/Cairo",
-            "2024-04-25T22:00:00Z",
-        );
+        check("2024-11-02T11:20:50Z", "PT24H", "", "America/New_York", "2024-11-03T11:20:50Z");
+        check("2024-04-26T05:00:00Z", "PT0S", "day_start", "Africa/Cairo", "2024-04-25T22:00:00Z");
         check("2024-02-29T00:00:00Z", "P12M", "", "UTC", "2025-02-28T00:00:00Z");
         check("2024-01-31T00:00:00Z", "P365D", "", "UTC", "2025-01-30T00:00:00Z");
         check("2024-01-31T00:00:00Z", "P1M", "", "UTC", "2024-02-29T00:00:00Z");
@@ -380,26 +329,13 @@ mod tests {
         assert_eq!(start("2024-03-05T00:00:00Z"), "2024-06-30T23:00:00Z");
         assert_eq!(start("2024-06-30T23:00:00Z"), "2025-01-01T00:00:00Z");
         let end = [YearDay { month: 12, day: 31 }];
-        assert_eq!(
-            next_end(at("2024-12-31T10:00:00Z"), &end, &zone("UTC")).to_string(),
-            "2025-01-01T00:00:00Z"
-        );
-        assert_eq!(
-            next_end(at("2025-01-01T00:00:00Z"), &end, &zone("UTC")).to_string(),
-            "2026-01-01T00:00:00Z"
-        );
+        assert_eq!(next_end(at("2024-12-31T10:00:00Z"), &end, &zone("UTC")).to_string(), "2025-01-01T00:00:00Z");
+        assert_eq!(next_end(at("2025-01-01T00:00:00Z"), &end, &zone("UTC")).to_string(), "2026-01-01T00:00:00Z");
     }
 
     #[test]
     fn durations() {
-        assert_eq!(
-            Duration::parse("P1Y2M3W4DT5H6M7S"),
-            Some(Duration {
-                months: 14,
-                days: 25,
-                micros: 18_367_000_000
-            })
-        );
+        assert_eq!(Duration::parse("P1Y2M3W4DT5H6M7S"), Some(Duration { months: 14, days: 25, micros: 18_367_000_000 }));
         for wrong in ["", "P", "PT", "P1", "1D", "P1D2M", "P-1D", "P1.5D", "PT1D", "P1H", "P99999D"] {
             assert_eq!(Duration::parse(wrong), None, "{wrong}");
         }

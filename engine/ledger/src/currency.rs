@@ -2,9 +2,8 @@
 
 /// Decimals of a currency's minor unit: 0, 2, 3 or 4. `None`: not an active ISO 4217 code.
 pub fn exponent(code: &str) -> Option<u32> {
-    const ZERO: &[&str] = &[
-        "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF",
-    ];
+    const ZERO: &[&str] =
+        &["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"];
     const THREE: &[&str] = &["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"];
     const TWO: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE \
         CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF \
@@ -52,10 +51,7 @@ pub fn parse_amount(text: &str, exponent: u32) -> Result<i64, MoneyError> {
     let mut amount: i64 = 0;
     let padding = std::iter::repeat_n(b'0', exponent as usize - fraction.len());
     for digit in whole.bytes().chain(fraction.bytes()).chain(padding) {
-        amount = amount
-            .checked_mul(10)
-            .and_then(|sum| sum.checked_add(i64::from(digit - b'0')))
-            .ok_or(MoneyError::Overflow)?;
+        amount = amount.checked_mul(10).and_then(|sum| sum.checked_add(i64::from(digit - b'0'))).ok_or(MoneyError::Overflow)?;
         if amount > AMOUNT_MAX {
             return Err(MoneyError::Overflow);
         }

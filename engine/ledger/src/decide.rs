@@ -27,25 +27,14 @@ pub struct Deciding<'a> {
 /// microsecond after it: decisions keep the order in which they were taken.
 pub fn decision_at(member: &Member, request: &Fact<'_>) -> Instant {
     let last = &member.last;
-    let after_last = if last.decision {
-        Instant(last.at.0.saturating_add(1))
-    } else {
-        last.at
-    };
+    let after_last = if last.decision { Instant(last.at.0.saturating_add(1)) } else { last.at };
     request.occurred_at.max(after_last)
 }
 
 /// Decides on a request. `member` must have been advanced to `at` ([`decision_at`]), and `records` hold what [`crate::needs`] names.
 pub fn decide<'a>(member: &'a Member, records: &'a Records, request: &'a Fact<'_>, at: Instant, with: Deciding<'a>) -> Decision {
     let rules = with.rules.at(at);
-    let case = rules.map(|rules| Case {
-        member,
-        records,
-        request,
-        rules,
-        at,
-        secret: with.secret,
-    });
+    let case = rules.map(|rules| Case { member, records, request, rules, at, secret: with.secret });
     let reversed = match &request.body {
         Body::RedemptionReversed { redemption_id, .. } => {
             kept(member, records, RecordKey::new(Kind::RedemptionRequested, redemption_id))
@@ -62,13 +51,7 @@ pub fn decide<'a>(member: &'a Member, records: &'a Records, request: &'a Fact<'_
         Err(rejection) => Outcome::Rejected(rejection),
     };
     let balance_before = member.active(ledger.unwrap_or(MAIN));
-    Decision {
-        at,
-        outcome,
-        ruleset: rules.map_or(0, |rules| rules.tag()),
-        balance_before,
-        saw_position: with.saw_position,
-    }
+    Decision { at, outcome, ruleset: rules.map_or(0, |rules| rules.tag()), balance_before, saw_position: with.saw_position }
 }
 
 struct Case<'a, 'f> {
@@ -100,9 +83,7 @@ impl Case<'_, '_> {
                 refuse_if(unknown && adjusted.points < 0, Rejection::MemberUnknown)?;
                 self.adjustment(adjusted)
             }
-            Body::RedemptionReversed {
-                redemption_id, points, ..
-            } => {
+            Body::RedemptionReversed { redemption_id, points, .. } => {
                 refuse_if(unknown, Rejection::MemberUnknown)?;
                 self.reversal(redemption_id, *points)
             }
@@ -111,18 +92,12 @@ impl Case<'_, '_> {
                 refuse_if(unknown, Rejection::MemberUnknown)?;
                 self.reservation(*coupon, order_id, *until)
             }
-            Body::CouponRevoked {
-                coupon, restore_points, ..
-            } => {
+            Body::CouponRevoked { coupon, restore_points, .. } => {
                 refuse_if(unknown, Rejection::MemberUnknown)?;
                 let redemption = self.coupon(*coupon)?;
                 self.still_whole(redemption)?;
                 Ok(Promise {
-                    points: if *restore_points {
-                        redemption.points - redemption.reversed
-                    } else {
-                        0
-                    },
+                    points: if *restore_points { redemption.points - redemption.reversed } else { 0 },
                     ..Promise::default()
                 })
             }
@@ -133,60 +108,33 @@ impl Case<'_, '_> {
     fn redemption(&self, wanted: &Redemption<'_>) -> Judged {
         let ledger = wanted.ledger.unwrap_or(MAIN);
         refuse_if(!self.rules.has_ledger(ledger), Rejection::LedgerUnknown)?;
-        let reward = wanted
-            .reward
-            .map(|id| self.rules.reward(id).ok_or(Rejection::RewardUnknown))
-            .transpose()?;
+        let reward = wanted.reward.map(|id| self.rules.reward(id).ok_or(Rejection::RewardUnknown)).transpose()?;
         let (cost, value) = match reward.map(|reward| (reward, reward.price)) {
-            None => (
-                wanted.points.filter(|&points| points > 0).ok_or(Rejection::PointsInvalid)?,
-                None,
-            ),
+            None => (wanted.points.filter(|&points| points > 0).ok_or(Rejection::PointsInvalid)?, None),
             Some((_, Price::Free)) => return Err(Rejection::RewardKindMismatch),
             Some((reward, Price::Fixed(cost))) => {
                 refuse_if(wanted.points.is_some_and(|points| points != cost), Rejection::PointsInvalid)?;
                 (cost, Some(reward.benefit.clone()))
             }
-            Some((
-                _,
-                Price::PayWithPoints {
-                    points: unit,
-                    worth,
-                    min,
-                    step,
-                },
-            )) => {
+            Some((_, Price::PayWithPoints { points: unit, worth, min, step })) => {
                 let points = wanted.points.ok_or(Rejection::PointsInvalid)?;
                 refuse_if(points < min || points % step != 0, Rejection::PointsInvalid)?;
                 let minor = (i128::from(points) * i128::from(worth) / i128::from(unit)) as i64;
                 let amount = crate::currency::format_amount(minor, self.rules.exponent);
-                (
-                    points,
-                    Some(SmolStr::from(format!("amount {amount} {}", self.rules.currency))),
-                )
+                (points, Some(SmolStr::from(format!("amount {amount} {}", self.rules.currency))))
             }
         };
         refuse_if(self.member.active(ledger) < cost, Rejection::InsufficientPoints)?;
         let coupon = reward.and_then(|reward| Some(self.issue(reward.coupon.as_ref()?, value?, wanted.redemption_id)));
-        Ok(Promise {
-            points: cost,
-            coupon,
-            ..Promise::default()
-        })
+        Ok(Promise { points: cost, coupon, ..Promise::default() })
     }
 
     fn grant(&self, reward: &str) -> Judged {
         let reward: &Reward = self.rules.reward(reward).ok_or(Rejection::RewardUnknown)?;
         refuse_if(reward.kind != RewardKind::Grantable, Rejection::RewardKindMismatch)?;
         let id = self.request.natural_key().map_or(self.request.id, |key| key.id);
-        let coupon = reward
-            .coupon
-            .as_ref()
-            .map(|rule| self.issue(rule, reward.benefit.clone(), id));
-        Ok(Promise {
-            coupon,
-            ..Promise::default()
-        })
+        let coupon = reward.coupon.as_ref().map(|rule| self.issue(rule, reward.benefit.clone(), id));
+        Ok(Promise { coupon, ..Promise::default() })
     }
 
     fn adjustment(&self, adjusted: &PointsAdjusted<'_>) -> Judged {
@@ -196,23 +144,15 @@ impl Case<'_, '_> {
         if adjusted.points < 0 {
             let short = self.member.active(ledger) < -adjusted.points;
             refuse_if(short && !adjusted.allow_debt, Rejection::InsufficientPoints)?;
-            return Ok(Promise {
-                points: adjusted.points,
-                ..Promise::default()
-            });
+            return Ok(Promise { points: adjusted.points, ..Promise::default() });
         }
         let starts = adjusted.starts.map_or(self.at, |when| self.instant(when, self.at));
         let expires = match adjusted.expires {
             None => self.rules.expires_at(&self.rules.life, self.at, starts.max(self.at)),
-            Some(When::After { .. }) => adjusted
-                .expires
-                .map_or(Instant::MAX, |when| self.instant(when, starts.max(self.at))),
+            Some(When::After { .. }) => adjusted.expires.map_or(Instant::MAX, |when| self.instant(when, starts.max(self.at))),
             Some(when) => self.instant(when, self.at),
         };
-        refuse_if(
-            starts == Instant::MAX || expires <= starts || expires <= self.at,
-            Rejection::ValidityInvalid,
-        )?;
+        refuse_if(starts == Instant::MAX || expires <= starts || expires <= self.at, Rejection::ValidityInvalid)?;
         let some = |at: Instant| (at != Instant::MAX).then_some(at);
         Ok(Promise {
             points: adjusted.points,
@@ -239,15 +179,9 @@ impl Case<'_, '_> {
         let redemption = self.kept(key).ok_or(Rejection::RedemptionUnknown)?;
         let left = redemption.points - redemption.reversed;
         refuse_if(left == 0, Rejection::RedemptionAlreadyReversed)?;
-        refuse_if(
-            points.is_some_and(|points| points <= 0 || points > left),
-            Rejection::PointsInvalid,
-        )?;
+        refuse_if(points.is_some_and(|points| points <= 0 || points > left), Rejection::PointsInvalid)?;
         self.still_whole(redemption)?;
-        Ok(Promise {
-            points: points.unwrap_or(left),
-            ..Promise::default()
-        })
+        Ok(Promise { points: points.unwrap_or(left), ..Promise::default() })
     }
 
     fn reservation(&self, coupon: CouponRef<'_>, order_id: &str, until: Instant) -> Judged {
@@ -265,9 +199,7 @@ impl Case<'_, '_> {
 
     fn coupon(&self, coupon: CouponRef<'_>) -> Result<&Kept, Rejection> {
         let key = coupon_key(self.member, self.records, coupon);
-        key.and_then(|key| self.kept(key))
-            .filter(|kept| kept.coupon.is_some())
-            .ok_or(Rejection::CouponUnknown)
+        key.and_then(|key| self.kept(key)).filter(|kept| kept.coupon.is_some()).ok_or(Rejection::CouponUnknown)
     }
 
     /// A coupon that was used up, revoked or ended can't be held; without a coupon there is nothing in the way.
@@ -291,27 +223,11 @@ impl Case<'_, '_> {
     }
 
     fn issue(&self, rule: &CouponRule, value: SmolStr, natural_id: &str) -> IssuedCoupon {
-        let expires = rule
-            .valid_for
-            .map(|life| calendar::add(self.at, life, To::Exact, &self.rules.zone));
-        let identity = [
-            self.request.program,
-            self.request.member,
-            self.request.kind.name(),
-            natural_id,
-        ];
+        let expires = rule.valid_for.map(|life| calendar::add(self.at, life, To::Exact, &self.rules.zone));
+        let identity = [self.request.program, self.request.member, self.request.kind.name(), natural_id];
         let code = code(self.secret, &identity);
-        let code = if rule.prefix.is_empty() {
-            code
-        } else {
-            format!("{}-{code}", rule.prefix)
-        };
-        IssuedCoupon {
-            code: code.into(),
-            value,
-            expires_at: expires.filter(|&at| at != Instant::MAX),
-            uses: rule.uses,
-        }
+        let code = if rule.prefix.is_empty() { code } else { format!("{}-{code}", rule.prefix) };
+        IssuedCoupon { code: code.into(), value, expires_at: expires.filter(|&at| at != Instant::MAX), uses: rule.uses }
     }
 }
 
@@ -335,10 +251,7 @@ fn code(secret: &[u8; 32], identity: &[&str]) -> String {
         mac.update(part.as_bytes());
     }
     let bytes = mac.finalize().into_bytes();
-    let number = bytes
-        .iter()
-        .take(10)
-        .fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    let number = bytes.iter().take(10).fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
     let digit = |value: u128| char::from(DIGITS[value as usize]);
     let mut code: String = (0..16).rev().map(|place| digit(number >> (place * 5) & 31)).collect();
     code.push(digit(number % 37));

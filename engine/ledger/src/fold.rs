@@ -68,13 +68,7 @@ struct Draft<'s> {
 impl<'a, S: Sink> Fold<'a, S> {
     /// Folds on from `member`.
     pub fn new(member: &'a mut Member, records: &'a mut Records, rules: &'a Timeline, sink: &'a mut S) -> Self {
-        Fold {
-            member,
-            records,
-            rules,
-            sink,
-            exclusions_known: false,
-        }
+        Fold { member, records, rules, sink, exclusions_known: false }
     }
 
     /// Folds a member from its beginning; `exclusions` are those of its whole history ([`exclusions_of`]).
@@ -89,21 +83,13 @@ impl<'a, S: Sink> Fold<'a, S> {
     pub fn apply(&mut self, fact: &Fact<'_>, decision: Option<&Decision>) -> Applied {
         let at = decision.map_or(fact.occurred_at, |decision| decision.at);
         self.advance(at);
-        self.member.last = Place {
-            at,
-            decision: decision.is_some(),
-            id: Text::new(fact.id),
-            source: Text::new(fact.source),
-        };
+        self.member.last = Place { at, decision: decision.is_some(), id: Text::new(fact.id), source: Text::new(fact.source) };
         self.member.facts += 1;
         self.member.known |= decision.is_none_or(|decision| matches!(decision.outcome, Outcome::Accepted(_)));
         let Some(rules) = self.rules.at(at) else {
             return Applied::default();
         };
-        let source = Source {
-            kind: fact.kind as u8,
-            id: source_of(fact),
-        };
+        let source = Source { kind: fact.kind as u8, id: source_of(fact) };
         match decision {
             None => self.fact(fact, source, rules, at),
             Some(decision) => {
@@ -149,9 +135,7 @@ impl<'a, S: Sink> Fold<'a, S> {
     fn promise(&mut self, fact: &Fact<'_>, promise: &crate::Promise, source: Source<'_>, rules: &Ruleset, at: Instant) {
         match &fact.body {
             Body::Redemption(redemption) => self.redemption_accepted(redemption, promise, source, rules, at),
-            Body::RedemptionReversed {
-                redemption_id, cause, ..
-            } => {
+            Body::RedemptionReversed { redemption_id, cause, .. } => {
                 let key = RecordKey::new(Kind::RedemptionRequested, redemption_id);
                 self.reversal(key, promise.points, *cause, true, source, rules, at);
             }
@@ -159,11 +143,7 @@ impl<'a, S: Sink> Fold<'a, S> {
             Body::CouponReserved { coupon, order_id, until } => {
                 self.coupon_reserved(*coupon, order_id, *until, source, rules, at)
             }
-            Body::CouponRevoked {
-                coupon,
-                restore_points,
-                cause,
-            } => {
+            Body::CouponRevoked { coupon, restore_points, cause } => {
                 self.coupon_revoked(*coupon, *restore_points, *cause, source, rules, at);
             }
             Body::PointsAdjusted(adjusted) => self.points_adjusted(adjusted, promise, source, rules, at),
@@ -195,22 +175,9 @@ impl<'a, S: Sink> Fold<'a, S> {
     /// An entry about something people must look at.
     fn exception(&mut self, code: &str, about: &str, cost: i64, source: Source<'_>, rules: &Ruleset, at: Instant) {
         self.member.exceptions += 1;
-        let why = Why::Trouble {
-            code: Text::new(code),
-            about: Text::new(about),
-        };
+        let why = Why::Trouble { code: Text::new(code), about: Text::new(about) };
         let (kind, ruleset) = (EntryKind::Exception, rules.tag());
-        self.entry(Draft {
-            kind,
-            at,
-            ledger: MAIN,
-            points: cost,
-            source,
-            ruleset,
-            rule: None,
-            lots: &[],
-            why,
-        });
+        self.entry(Draft { kind, at, ledger: MAIN, points: cost, source, ruleset, rule: None, lots: &[], why });
     }
 
     /// Takes a redemption or grant out, wherever it is; it must be put back.
@@ -277,10 +244,7 @@ pub fn needs(member: &Member, records: &Records, fact: &Fact<'_>) -> Needs {
             if let Some(Record::Order(order)) = records.peek(key).filter(|_| records.has(key)) {
                 order.tied.iter().filter(|_| order.cancelled).for_each(|&tied| want(tied));
             }
-            placed
-                .coupons
-                .iter()
-                .for_each(|code| coupon::wants(member, records, crate::CouponRef::Code(code), &mut want));
+            placed.coupons.iter().for_each(|code| coupon::wants(member, records, crate::CouponRef::Code(code), &mut want));
         }
         Body::OrderFulfilled { order_id } => want(RecordKey::order(order_id)),
         Body::OrderCancelled { order_id } => {
@@ -297,10 +261,7 @@ pub fn needs(member: &Member, records: &Records, fact: &Fact<'_>) -> Needs {
         },
         Body::Redemption(redemption) => {
             want(RecordKey::new(Kind::RedemptionRequested, redemption.redemption_id));
-            redemption
-                .order_id
-                .iter()
-                .for_each(|order_id| want(RecordKey::order(order_id)));
+            redemption.order_id.iter().for_each(|order_id| want(RecordKey::order(order_id)));
             redemption.coupon_code.iter().for_each(|code| want(RecordKey::code(code)));
         }
         Body::CouponUsed { coupon, order_id } | Body::CouponReleased { coupon, order_id } => {
@@ -315,9 +276,5 @@ pub fn needs(member: &Member, records: &Records, fact: &Fact<'_>) -> Needs {
         Body::ActivityRecorded { .. } | Body::PointsImported(_) | Body::MemberExcluded(_) | Body::MemberIncluded => {}
         Body::PointsAdjusted(_) | Body::RulesetActivated { .. } | Body::Noted => {}
     }
-    if keys.is_empty() {
-        Needs::Nothing
-    } else {
-        Needs::Records(keys)
-    }
+    if keys.is_empty() { Needs::Nothing } else { Needs::Records(keys) }
 }

@@ -99,32 +99,21 @@ impl Member {
 
     /// The account of a ledger, opened if it is the first time.
     pub(crate) fn account_mut(&mut self, ledger: &str) -> &mut Account {
-        let index = self
-            .accounts
-            .iter()
-            .position(|account| account.ledger == *ledger)
-            .unwrap_or_else(|| {
-                self.accounts.push(Account {
-                    ledger: Text::new(ledger),
-                    ..Account::default()
-                });
-                self.accounts.len() - 1
-            });
+        let index = self.accounts.iter().position(|account| account.ledger == *ledger).unwrap_or_else(|| {
+            self.accounts.push(Account { ledger: Text::new(ledger), ..Account::default() });
+            self.accounts.len() - 1
+        });
         &mut self.accounts[index]
     }
 
     /// Whether orders of that instant earn nothing.
     pub fn excluded_from_earning(&self, at: Instant) -> bool {
-        self.exclusions
-            .iter()
-            .any(|excluded| excluded.earn && excluded.from <= at && at < excluded.until)
+        self.exclusions.iter().any(|excluded| excluded.earn && excluded.from <= at && at < excluded.until)
     }
 
     /// Whether points can't be spent at that instant.
     pub fn excluded_from_spending(&self, at: Instant) -> bool {
-        self.exclusions
-            .iter()
-            .any(|excluded| excluded.redeem && excluded.from <= at && at < excluded.until)
+        self.exclusions.iter().any(|excluded| excluded.redeem && excluded.from <= at && at < excluded.until)
     }
 
     /// The next instant at which something happens by itself; `MAX`: never.

@@ -33,10 +33,7 @@ impl Ratio {
     pub fn new(num: i128, den: i128) -> Ratio {
         let den = den.max(1);
         let divisor = gcd(num.unsigned_abs(), den.unsigned_abs()).max(1) as i128;
-        Ratio {
-            num: num / divisor,
-            den: den / divisor,
-        }
+        Ratio { num: num / divisor, den: den / divisor }
     }
 
     /// Reads a plain decimal (`"0.85"`, `"2"`), at most 12 digits on either side of the point. No sign, no exponent.
@@ -47,12 +44,7 @@ impl Ratio {
             return None;
         }
         let den = 10_i128.pow(fraction.len() as u32);
-        let num = whole.parse::<i128>().ok()? * den
-            + if fraction.is_empty() {
-                0
-            } else {
-                fraction.parse::<i128>().ok()?
-            };
+        let num = whole.parse::<i128>().ok()? * den + if fraction.is_empty() { 0 } else { fraction.parse::<i128>().ok()? };
         Some(Ratio::new(num, den))
     }
 
@@ -107,19 +99,13 @@ pub fn spread(amount: i64, weights: impl Iterator<Item = i64> + Clone, out: &mut
         }
         return;
     }
-    out.extend(
-        weights
-            .clone()
-            .map(|weight| (i128::from(amount) * i128::from(weight.max(0)) / total) as i64),
-    );
+    out.extend(weights.clone().map(|weight| (i128::from(amount) * i128::from(weight.max(0)) / total) as i64));
     let mut rest = amount - out.iter().sum::<i64>();
     if rest == 0 {
         return;
     }
-    let mut by_remainder: Vec<(i128, usize)> = weights
-        .enumerate()
-        .map(|(index, weight)| (-(i128::from(amount) * i128::from(weight.max(0)) % total), index))
-        .collect();
+    let mut by_remainder: Vec<(i128, usize)> =
+        weights.enumerate().map(|(index, weight)| (-(i128::from(amount) * i128::from(weight.max(0)) % total), index)).collect();
     by_remainder.sort_unstable();
     for (_, index) in by_remainder {
         if rest == 0 {
@@ -140,16 +126,9 @@ mod tests {
         assert_eq!(rate.apply(19_999, Rounding::Floor), 249);
         assert_eq!(rate.apply(19_999, Rounding::Ceil), 250);
         // Beyond 64 bits the same.
-        let huge = Ratio {
-            num: 3 << 70,
-            den: 2 << 70,
-        };
+        let huge = Ratio { num: 3 << 70, den: 2 << 70 };
         assert_eq!(
-            (
-                huge.apply(1, Rounding::Floor),
-                huge.apply(1, Rounding::HalfEven),
-                huge.apply(3, Rounding::HalfEven)
-            ),
+            (huge.apply(1, Rounding::Floor), huge.apply(1, Rounding::HalfEven), huge.apply(3, Rounding::HalfEven)),
             (1, 2, 4)
         );
         let half = Ratio::new(1, 2);

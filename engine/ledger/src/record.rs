@@ -18,10 +18,7 @@ pub struct RecordKey {
 impl RecordKey {
     /// The key of an id in a family.
     pub fn new(family: Kind, id: &str) -> RecordKey {
-        RecordKey {
-            family: family as u8,
-            id: xxh3_64(id.as_bytes()),
-        }
+        RecordKey { family: family as u8, id: xxh3_64(id.as_bytes()) }
     }
 
     /// The key of an order.
@@ -253,17 +250,12 @@ impl Coupon {
 impl Redemption {
     /// Its key.
     pub fn key(&self) -> RecordKey {
-        RecordKey {
-            family: self.family,
-            id: xxh3_64(self.id.as_bytes()),
-        }
+        RecordKey { family: self.family, id: xxh3_64(self.id.as_bytes()) }
     }
 
     /// Whether its coupon is issued or reserved.
     pub fn is_open(&self) -> bool {
-        self.coupon
-            .as_ref()
-            .is_some_and(|coupon| matches!(coupon.status(), CouponStatus::Issued | CouponStatus::Reserved))
+        self.coupon.as_ref().is_some_and(|coupon| matches!(coupon.status(), CouponStatus::Issued | CouponStatus::Reserved))
     }
 
     /// When something happens to an open coupon by itself.
@@ -293,10 +285,7 @@ struct Slot {
 impl Records {
     /// An empty set that is everything: for folding a member from its beginning.
     pub fn complete() -> Records {
-        Records {
-            complete: true,
-            ..Records::default()
-        }
+        Records { complete: true, ..Records::default() }
     }
 
     /// Whether the key was loaded (or is known not to exist).
@@ -340,13 +329,7 @@ impl Records {
 
     /// Puts a record.
     pub(crate) fn put(&mut self, key: RecordKey, record: Record) {
-        self.slots.insert(
-            key,
-            Slot {
-                record: Some(record),
-                changed: true,
-            },
-        );
+        self.slots.insert(key, Slot { record: Some(record), changed: true });
     }
 
     /// All orders that are here, with their keys.
@@ -359,18 +342,13 @@ impl Records {
 
     /// Every record that is here.
     pub fn iter(&self) -> impl Iterator<Item = (RecordKey, &Record)> {
-        self.slots
-            .iter()
-            .filter_map(|(key, slot)| slot.record.as_ref().map(|record| (*key, record)))
+        self.slots.iter().filter_map(|(key, slot)| slot.record.as_ref().map(|record| (*key, record)))
     }
 
     /// Hands out what was changed (`None`: gone) and forgets everything.
     pub fn drain_changed(&mut self) -> impl Iterator<Item = (RecordKey, Option<Record>)> + use<> {
         self.orders_complete = false;
-        std::mem::take(&mut self.slots)
-            .into_iter()
-            .filter(|(_, slot)| slot.changed)
-            .map(|(key, slot)| (key, slot.record))
+        std::mem::take(&mut self.slots).into_iter().filter(|(_, slot)| slot.changed).map(|(key, slot)| (key, slot.record))
     }
 }
 

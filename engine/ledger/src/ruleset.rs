@@ -330,10 +330,7 @@ impl Ruleset {
         if currency == self.currency {
             return Some(Ratio::ONE);
         }
-        self.currencies
-            .iter()
-            .find(|(code, _)| code == currency)
-            .map(|(_, factor)| *factor)
+        self.currencies.iter().find(|(code, _)| code == currency).map(|(_, factor)| *factor)
     }
 
     /// Whether there is such a ledger.
@@ -371,8 +368,6 @@ impl Ruleset {
     /// Bit i: rule i asks for lines like this one.
     pub(crate) fn lines_asked_for(&self, line: &crate::Line<'_>) -> u64 {
         let filtered = self.earn.iter().enumerate().filter(|(_, rule)| !rule.when.lines.is_empty());
-        filtered
-            .filter(|(_, rule)| rule.when.lines.all(line))
-            .fold(0, |bits, (index, _)| bits | 1 << index)
+        filtered.filter(|(_, rule)| rule.when.lines.all(line)).fold(0, |bits, (index, _)| bits | 1 << index)
     }
 }

@@ -86,31 +86,17 @@ struct Amounts {
 /// The eligible amount of the whole order as it is now, minor units of its currency; 0 when cancelled or excluded.
 pub fn eligible(order: &Order, placed: &Placed, rules: &Ruleset) -> i64 {
     let amounts = amounts(order, placed, rules);
-    if order.cancelled || amounts.refunded_in_full || placed.excluded {
-        0
-    } else {
-        amounts.whole
-    }
+    if order.cancelled || amounts.refunded_in_full || placed.excluded { 0 } else { amounts.whole }
 }
 
 /// What each rule of the ruleset makes of the order, by index.
 pub fn worths<'a>(order: &'a Order, placed: &'a Placed, rules: &'a Ruleset) -> impl Iterator<Item = Worth> + 'a {
     let amounts = amounts(order, placed, rules);
     let factor = rules.factor(&placed.currency);
-    rules.earn.iter().enumerate().map(
-        move |(index, rule)| match of_rule(index, rule, order, placed, rules, &amounts, factor) {
-            Ok((eligible, points)) => Worth {
-                eligible,
-                points,
-                why_not: (points == 0).then_some(WhyNot::RoundsToZero),
-            },
-            Err(why_not) => Worth {
-                eligible: 0,
-                points: 0,
-                why_not: Some(why_not),
-            },
-        },
-    )
+    rules.earn.iter().enumerate().map(move |(index, rule)| match of_rule(index, rule, order, placed, rules, &amounts, factor) {
+        Ok((eligible, points)) => Worth { eligible, points, why_not: (points == 0).then_some(WhyNot::RoundsToZero) },
+        Err(why_not) => Worth { eligible: 0, points: 0, why_not: Some(why_not) },
+    })
 }
 
 /// What is left of the pieces and of the amount of a line, for refunds that look for a place.
@@ -121,11 +107,7 @@ pub fn left_of(line: &OrderLine, refunds: &[LineRefund]) -> (i64, i64) {
 
 /// What is left of the whole order's amount: lines, tax and shipping, minus all refunds.
 pub fn amount_left(order: &Order, placed: &Placed) -> i64 {
-    let lines: i64 = placed
-        .lines
-        .iter()
-        .map(|line| line.value - refunded(line, &order.refunds).1)
-        .sum();
+    let lines: i64 = placed.lines.iter().map(|line| line.value - refunded(line, &order.refunds).1).sum();
     (lines + placed.tax + placed.shipping - off_lines(order, placed)).max(0)
 }
 
@@ -144,32 +126,20 @@ fn refunded(line: &OrderLine, refunds: &[LineRefund]) -> (i64, i64) {
 }
 
 fn off_lines(order: &Order, placed: &Placed) -> i64 {
-    let unknown = order
-        .refunds
-        .iter()
-        .filter(|refund| !placed.lines.iter().any(|line| line.line_id == refund.line_id));
+    let unknown = order.refunds.iter().filter(|refund| !placed.lines.iter().any(|line| line.line_id == refund.line_id));
     order.refunded_amount + unknown.map(|refund| refund.amount).sum::<i64>()
 }
 
 fn amounts(order: &Order, placed: &Placed, rules: &Ruleset) -> Amounts {
     let how = &rules.eligible;
-    let payments = if how.gift_card_payment {
-        0
-    } else {
-        placed.paid_with_gift_card
-    } + if how.points_payment { 0 } else { placed.paid_with_points };
+    let payments = if how.gift_card_payment { 0 } else { placed.paid_with_gift_card }
+        + if how.points_payment { 0 } else { placed.paid_with_points };
     let extras = if how.tax { placed.tax } else { 0 } + if how.shipping { placed.shipping } else { 0 };
     let lines: i64 = placed.lines.iter().filter(|line| !line.excluded).map(|line| line.value).sum();
     let whole_before = lines + extras - payments;
     if order.refunds.is_empty() && order.refunded_amount == 0 {
         let whole = whole_before.max(0);
-        return Amounts {
-            whole,
-            whole_before: whole,
-            payments,
-            off_lines: 0,
-            refunded_in_full: false,
-        };
+        return Amounts { whole, whole_before: whole, payments, off_lines: 0, refunded_in_full: false };
     }
     let (mut taken, mut pieces, mut left) = (0, 0, 0);
     for line in &placed.lines {
@@ -180,13 +150,7 @@ fn amounts(order: &Order, placed: &Placed, rules: &Ruleset) -> Amounts {
     }
     let off_lines = off_lines(order, placed);
     let whole = (whole_before - taken - off_lines).max(0);
-    Amounts {
-        whole,
-        whole_before: whole_before.max(0),
-        payments,
-        off_lines,
-        refunded_in_full: pieces > 0 && left == 0,
-    }
+    Amounts { whole, whole_before: whole_before.max(0), payments, off_lines, refunded_in_full: pieces > 0 && left == 0 }
 }
 
 fn of_rule(
@@ -205,10 +169,7 @@ fn of_rule(
         (order.cancelled, WhyNot::Cancelled),
         (amounts.refunded_in_full, WhyNot::RefundedInFull),
         (placed.at < when.from || placed.at >= when.until, WhyNot::OutsideCampaign),
-        (
-            !when.channels.is_empty() && !when.channels.iter().any(|channel| *channel == *placed.channel),
-            WhyNot::OtherChannel,
-        ),
+        (!when.channels.is_empty() && !when.channels.iter().any(|channel| *channel == *placed.channel), WhyNot::OtherChannel),
         (when.first_order && !placed.first_order, WhyNot::NotFirstOrder),
     ];
     if let Some((_, why_not)) = checks.into_iter().find(|(holds, _)| *holds) {
@@ -227,11 +188,7 @@ fn of_rule(
         return Err(WhyNot::NothingEligible);
     }
     if let Some(least) = when.min_eligible {
-        let compared = if rules.refund.threshold_bonus == ThresholdBonus::Keep {
-            before
-        } else {
-            eligible
-        };
+        let compared = if rules.refund.threshold_bonus == ThresholdBonus::Keep { before } else { eligible };
         if i128::from(compared) * factor.num < i128::from(least) * factor.den {
             return Err(WhyNot::BelowMinimum);
         }
@@ -245,10 +202,7 @@ fn of_rule(
 
 /// `eligible × factor × points ÷ per`, rounded once.
 fn points_for(eligible: i64, points: i64, per: i64, factor: Ratio, rules: &Ruleset) -> i64 {
-    let rate = Ratio {
-        num: factor.num * i128::from(points),
-        den: factor.den * i128::from(per),
-    };
+    let rate = Ratio { num: factor.num * i128::from(points), den: factor.den * i128::from(per) };
     rate.apply(eligible, rules.eligible.round)
 }
 
@@ -264,13 +218,7 @@ fn of_lines(index: usize, order: &Order, placed: &Placed, amounts: &Amounts) -> 
         }
         let mut shares = Vec::with_capacity(placed.lines.len());
         spread(amount, placed.lines.iter().map(|line| line.value), &mut shares);
-        placed
-            .lines
-            .iter()
-            .zip(shares)
-            .filter(|(line, _)| matches(line))
-            .map(|(_, share)| share)
-            .sum()
+        placed.lines.iter().zip(shares).filter(|(line, _)| matches(line)).map(|(_, share)| share).sum()
     };
     let (mut now, mut before) = (0, 0);
     for line in placed.lines.iter().filter(|line| matches(line)) {

@@ -77,10 +77,7 @@ pub(crate) struct Packer {
 
 impl Packer {
     pub(crate) fn new() -> Packer {
-        Packer {
-            table: CompressTable::default(),
-            value: Vec::new(),
-        }
+        Packer { table: CompressTable::default(), value: Vec::new() }
     }
 
     /// The value of a block and its hash. The value is valid until the next call.
@@ -142,9 +139,7 @@ impl Block {
     /// # Errors
     /// What is wrong with the row.
     pub(crate) fn read(&mut self, key: &[u8], value: &[u8]) -> Result<(), &'static str> {
-        let (body, checksum) = value
-            .split_at_checked(value.len().wrapping_sub(CHECKSUM_BYTES))
-            .ok_or("block is cut")?;
+        let (body, checksum) = value.split_at_checked(value.len().wrapping_sub(CHECKSUM_BYTES)).ok_or("block is cut")?;
         if body.len() < HEADER_BYTES {
             return Err("block is cut");
         }
@@ -281,39 +276,24 @@ impl Block {
 
     fn frame_at(&self, index: usize) -> Option<Frame<'_>> {
         let (start, end) = (*self.starts.get(index)? as usize, *self.starts.get(index + 1)? as usize);
-        let shared = Shared {
-            recorded_at: self.header.recorded_at,
-            source: self.header.source,
-        };
-        frame::read(
-            self.payload.get(start..end)?,
-            Position(self.header.first.0 + index as u64),
-            shared,
-        )
+        let shared = Shared { recorded_at: self.header.recorded_at, source: self.header.source };
+        frame::read(self.payload.get(start..end)?, Position(self.header.first.0 + index as u64), shared)
     }
 
     /// Offsets that were seen before with the same content, each with the position of the first.
     pub fn seen(&self) -> impl Iterator<Item = (i64, Position)> {
         let start = self.starts.last().map_or(0, |at| *at as usize);
-        let rows = self.payload[start..]
-            .chunks_exact(LIST_ROW_BYTES)
-            .take(self.header.seen as usize);
+        let rows = self.payload[start..].chunks_exact(LIST_ROW_BYTES).take(self.header.seen as usize);
         rows.map(|row| (be_u64(row, 0).cast_signed(), Position(be_u64(row, 8))))
     }
 
     /// Offsets that became dead letters, each with the letter's number.
     pub(crate) fn dead(&self) -> impl Iterator<Item = DeadRef> {
         let start = self.starts.last().map_or(0, |at| *at as usize);
-        let rows = self.payload[start..]
-            .chunks_exact(LIST_ROW_BYTES)
-            .skip(self.header.seen as usize);
+        let rows = self.payload[start..].chunks_exact(LIST_ROW_BYTES).skip(self.header.seen as usize);
         rows.map(|row| {
             let seq = be_u64(row, 8);
-            DeadRef {
-                offset: be_u64(row, 0).cast_signed(),
-                seq: seq & !CONFLICT_BIT,
-                conflict: seq & CONFLICT_BIT != 0,
-            }
+            DeadRef { offset: be_u64(row, 0).cast_signed(), seq: seq & !CONFLICT_BIT, conflict: seq & CONFLICT_BIT != 0 }
         })
     }
 }
@@ -330,14 +310,7 @@ mod tests {
             frame::encode(&mut payload, &meta(i64::from(offset)), fact, None);
         }
         push_seen(&mut payload, 90, Position(3));
-        push_dead(
-            &mut payload,
-            DeadRef {
-                offset: 91,
-                seq: 4,
-                conflict: true,
-            },
-        );
+        push_dead(&mut payload, DeadRef { offset: 91, seq: 4, conflict: true });
         let header = Header {
             frames,
             seen: 1,
@@ -369,14 +342,7 @@ mod tests {
             assert_eq!(block.frames_from(Position(12)).count(), frames.saturating_sub(1) as usize);
             assert_eq!(block.frames_from(Position::MAX).count(), 0);
             assert_eq!(block.seen().collect::<Vec<_>>(), [(90, Position(3))]);
-            assert_eq!(
-                block.dead().collect::<Vec<_>>(),
-                [DeadRef {
-                    offset: 91,
-                    seq: 4,
-                    conflict: true
-                }]
-            );
+            assert_eq!(block.dead().collect::<Vec<_>>(), [DeadRef { offset: 91, seq: 4, conflict: true }]);
         }
     }
 
@@ -395,10 +361,7 @@ mod tests {
         for len in 0..value.len() {
             assert!(block.read(&key, &value[..len]).is_err(), "cut to {len}");
         }
-        assert!(
-            block.read(&keys::block(header.first, header.seq + 1), &value).is_err(),
-            "moved"
-        );
+        assert!(block.read(&keys::block(header.first, header.seq + 1), &value).is_err(), "moved");
     }
 
     proptest! {

@@ -53,20 +53,13 @@ impl ShardLog {
         while walk.seq < head.block_seq {
             let Some(block) = scan.next_block()? else { break };
             let key = keys::block(block.first_position(), block.seq());
-            walk.block(block)
-                .map_err(|detail| self.corrupt(walk.next, format!("frames/{}", hex(&key)), detail))?;
+            walk.block(block).map_err(|detail| self.corrupt(walk.next, format!("frames/{}", hex(&key)), detail))?;
             walk.chain = scan.value().map(block::hash).unwrap_or_default();
             progress(walk.next);
         }
-        walk.end(&head)
-            .map_err(|detail| self.corrupt(walk.next, "meta/head".into(), detail))?;
+        walk.end(&head).map_err(|detail| self.corrupt(walk.next, "meta/head".into(), detail))?;
         self.verify_dead(walk.next_dead)?;
-        Ok(Verified {
-            next_position: walk.next,
-            blocks: walk.seq,
-            chain: walk.chain,
-            counters: walk.counters,
-        })
+        Ok(Verified { next_position: walk.next, blocks: walk.seq, chain: walk.chain, counters: walk.counters })
     }
 
     /// Every dead letter that the chain names is there, without gaps.
@@ -114,8 +107,7 @@ impl Walk {
         self.next = block.next_position();
         self.consumed.clear();
         for frame in block.frames() {
-            self.counters
-                .frame(frame.decision.is_some(), frame.rejected, frame.late, frame.parked);
+            self.counters.frame(frame.decision.is_some(), frame.rejected, frame.late, frame.parked);
             self.consumed.push(frame.offset);
         }
         for (offset, first) in block.seen() {
@@ -130,21 +122,14 @@ impl Walk {
                 return Err("dead letters have a gap");
             }
             self.next_dead += 1;
-            *(if dead.conflict {
-                &mut self.counters.conflicts
-            } else {
-                &mut self.counters.dead_letters
-            }) += 1;
+            *(if dead.conflict { &mut self.counters.conflicts } else { &mut self.counters.dead_letters }) += 1;
             self.consumed.push(dead.offset);
         }
         self.offsets(header.source, header.next_offset)
     }
 
     fn offsets(&mut self, source: u16, next_offset: i64) -> Result<(), &'static str> {
-        let reached = self
-            .offsets
-            .get_mut(usize::from(source))
-            .ok_or("the block names a source that the head does not know")?;
+        let reached = self.offsets.get_mut(usize::from(source)).ok_or("the block names a source that the head does not know")?;
         self.consumed.retain(|offset| *offset >= 0);
         self.consumed.sort_unstable();
         let mut at = *reached;
@@ -162,11 +147,7 @@ impl Walk {
     }
 
     fn end(&self, head: &Head) -> Result<(), &'static str> {
-        let same_offsets = self
-            .offsets
-            .iter()
-            .zip(&head.sources)
-            .all(|(walked, known)| *walked == known.next_offset);
+        let same_offsets = self.offsets.iter().zip(&head.sources).all(|(walked, known)| *walked == known.next_offset);
         if self.seq != head.block_seq || self.next != head.next_position || self.chain != head.chain {
             Err("the blocks end before the head")
         } else if !same_offsets {

@@ -82,10 +82,8 @@ impl DeadRow {
             DeadStatus::Requeued => rows::DeadLetterStatus::Requeued,
             DeadStatus::Dropped => rows::DeadLetterStatus::Dropped,
         };
-        let headers = letter.headers.iter().map(|(name, value)| rows::DeadLetterHeader {
-            name: name.clone(),
-            value: value.clone(),
-        });
+        let headers =
+            letter.headers.iter().map(|(name, value)| rows::DeadLetterHeader { name: name.clone(), value: value.clone() });
         let row = rows::DeadLetterRow {
             seq: self.seq,
             recorded_at: self.recorded_at.0,
@@ -122,12 +120,7 @@ impl DeadRow {
             headers: row.headers.into_iter().map(|header| (header.name, header.value)).collect(),
             first_position: (row.first_position > 0).then_some(Position(row.first_position)),
         };
-        Ok(DeadRow {
-            seq: row.seq,
-            recorded_at: Instant(row.recorded_at),
-            status,
-            letter,
-        })
+        Ok(DeadRow { seq: row.seq, recorded_at: Instant(row.recorded_at), status, letter })
     }
 }
 
@@ -145,8 +138,7 @@ impl ShardLog {
             rows.push(self.dead_row(key, value)?);
             at.next();
         }
-        at.status()
-            .map_err(StoreError::database("read dead letters of", self.path()))?;
+        at.status().map_err(StoreError::database("read dead letters of", self.path()))?;
         Ok(rows)
     }
 
@@ -167,10 +159,7 @@ impl ShardLog {
     /// No such letter; the log can't be written (fatal for the shard).
     pub fn set_dead_status(&self, seq: u64, status: DeadStatus) -> Result<(), StoreError> {
         let Some(mut row) = self.dead_letter(seq)? else {
-            return Err(StoreError::NoDeadLetter {
-                shard: self.shard(),
-                seq,
-            });
+            return Err(StoreError::NoDeadLetter { shard: self.shard(), seq });
         };
         row.status = status;
         self.put_row(CF_DEAD, &keys::dead(seq), &row.encode())
@@ -178,11 +167,7 @@ impl ShardLog {
 
     fn dead_row(&self, key: &[u8], value: &[u8]) -> Result<DeadRow, StoreError> {
         let row = DeadRow::decode(value).and_then(|row| {
-            if keys::parse_dead(key) == Some(row.seq) {
-                Ok(row)
-            } else {
-                Err("dead letter is under the key of another")
-            }
+            if keys::parse_dead(key) == Some(row.seq) { Ok(row) } else { Err("dead letter is under the key of another") }
         });
         row.map_err(|detail| self.corrupt(Position::NONE, format!("dead/{}", hex(key)), detail))
     }
@@ -211,12 +196,7 @@ mod tests {
         };
         assert!(letter.is_conflict());
         for status in [DeadStatus::Open, DeadStatus::Requeued, DeadStatus::Dropped] {
-            let row = DeadRow {
-                seq: 5,
-                recorded_at: Instant(-7),
-                status,
-                letter: letter.clone(),
-            };
+            let row = DeadRow { seq: 5, recorded_at: Instant(-7), status, letter: letter.clone() };
             assert_eq!(DeadRow::decode(&row.encode()), Ok(row));
         }
         assert!(DeadRow::decode(b"").is_err());

@@ -50,11 +50,7 @@ impl Directory {
     /// # Errors
     /// Locked, newer, damaged, something else, other number of shards, or the file system says no.
     pub(crate) fn open(root: &Path, embedded_shards: Option<u32>) -> Result<Directory, StoreError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o750)
-            .create(root)
-            .map_err(StoreError::io("create", root))?;
+        DirBuilder::new().recursive(true).mode(0o750).create(root).map_err(StoreError::io("create", root))?;
         let lock = lock(root)?;
         let known = read_format(root)?;
         if !known {
@@ -64,22 +60,12 @@ impl Directory {
         if let Some(asked) = embedded_shards
             && file.embedded_shards != Some(asked)
         {
-            let made = file
-                .embedded_shards
-                .map_or("no embedded shards".to_owned(), |made| format!("{made} embedded shards"));
+            let made = file.embedded_shards.map_or("no embedded shards".to_owned(), |made| format!("{made} embedded shards"));
             let detail = format!("was made with {made}, {asked} are configured; the number can't change");
-            return Err(StoreError::Mismatch {
-                path: root.to_path_buf(),
-                detail,
-            });
+            return Err(StoreError::Mismatch { path: root.to_path_buf(), detail });
         }
         let secret = read_secret(root, &file)?;
-        Ok(Directory {
-            root: root.to_path_buf(),
-            file,
-            secret,
-            _lock: lock,
-        })
+        Ok(Directory { root: root.to_path_buf(), file, secret, _lock: lock })
     }
 
     pub(crate) fn shard_dir(&self, shard: u32) -> PathBuf {
@@ -100,20 +86,12 @@ impl Directory {
 }
 
 fn missing(root: &Path, name: &str) -> StoreError {
-    StoreError::Damaged {
-        path: root.join(name),
-        detail: "it is missing".into(),
-    }
+    StoreError::Damaged { path: root.join(name), detail: "it is missing".into() }
 }
 
 fn lock(root: &Path) -> Result<File, StoreError> {
     let path = root.join("LOCK");
-    let open = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path);
+    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
     let mut file = open.map_err(StoreError::io("open", &path))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
@@ -123,10 +101,7 @@ fn lock(root: &Path) -> Result<File, StoreError> {
             let pid = pid.trim();
             let named = read && !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
             let pid = if named { pid.to_owned() } else { "unknown".to_owned() };
-            return Err(StoreError::Locked {
-                path: root.to_path_buf(),
-                pid,
-            });
+            return Err(StoreError::Locked { path: root.to_path_buf(), pid });
         }
         Err(error) => return Err(StoreError::io("lock", &path)(error.into())),
     }
@@ -144,42 +119,24 @@ fn read_format(root: &Path) -> Result<bool, StoreError> {
         Err(error) => return Err(StoreError::io("read", &path)(error)),
     };
     let text = String::from_utf8_lossy(&text).into_owned();
-    let number = text
-        .strip_prefix(FORMAT_WORD)
-        .and_then(|rest| rest.trim().parse::<u64>().ok());
+    let number = text.strip_prefix(FORMAT_WORD).and_then(|rest| rest.trim().parse::<u64>().ok());
     match number {
         Some(FORMAT_KNOWN) => Ok(true),
-        Some(found) if found > FORMAT_KNOWN => Err(StoreError::NewerFormat {
-            path: root.to_path_buf(),
-            found,
-            known: FORMAT_KNOWN,
-        }),
-        _ => Err(StoreError::Damaged {
-            path,
-            detail: format!("it should read `{FORMAT_WORD} {FORMAT_KNOWN}`"),
-        }),
+        Some(found) if found > FORMAT_KNOWN => {
+            Err(StoreError::NewerFormat { path: root.to_path_buf(), found, known: FORMAT_KNOWN })
+        }
+        _ => Err(StoreError::Damaged { path, detail: format!("it should read `{FORMAT_WORD} {FORMAT_KNOWN}`") }),
     }
 }
 
 /// FORMAT comes last: a crash before it leaves something that is made again from the start.
 fn create(root: &Path, embedded_shards: Option<u32>) -> Result<(), StoreError> {
-    let unfinished = [
-        "LOCK",
-        "secret",
-        "secret.tmp",
-        "store.json",
-        "store.tmp",
-        "FORMAT.tmp",
-        "lost+found",
-    ];
+    let unfinished = ["LOCK", "secret", "secret.tmp", "store.json", "store.tmp", "FORMAT.tmp", "lost+found"];
     for entry in fs::read_dir(root).map_err(StoreError::io("read", root))? {
         let name = entry.map_err(StoreError::io("read", root))?.file_name();
         if !unfinished.iter().any(|known| name == *known) {
             let detail = format!("it has no FORMAT, but holds {}", name.to_string_lossy());
-            return Err(StoreError::NotAStore {
-                path: root.to_path_buf(),
-                detail,
-            });
+            return Err(StoreError::NotAStore { path: root.to_path_buf(), detail });
         }
     }
     let mut secret = [0; SECRET_BYTES];
@@ -187,17 +144,9 @@ fn create(root: &Path, embedded_shards: Option<u32>) -> Result<(), StoreError> {
     let read = File::open(urandom).and_then(|mut file| file.read_exact(&mut secret));
     read.map_err(StoreError::io("read", urandom))?;
     sealed::replace(&root.join("secret"), &secret, 0o600)?;
-    let file = StoreFile {
-        embedded_shards,
-        shards: BTreeSet::new(),
-        secret_check: check(&secret),
-    };
+    let file = StoreFile { embedded_shards, shards: BTreeSet::new(), secret_check: check(&secret) };
     sealed::write(&root.join("store.json"), &file)?;
-    sealed::replace(
-        &root.join("FORMAT"),
-        format!("{FORMAT_WORD} {FORMAT_KNOWN}\n").as_bytes(),
-        0o644,
-    )
+    sealed::replace(&root.join("FORMAT"), format!("{FORMAT_WORD} {FORMAT_KNOWN}\n").as_bytes(), 0o644)
 }
 
 fn check(secret: &[u8; SECRET_BYTES]) -> String {
@@ -213,10 +162,7 @@ fn read_secret(root: &Path, file: &StoreFile) -> Result<[u8; SECRET_BYTES], Stor
     };
     match <[u8; SECRET_BYTES]>::try_from(bytes) {
         Ok(secret) if check(&secret) == file.secret_check => Ok(secret),
-        _ => Err(StoreError::Damaged {
-            path,
-            detail: "it is not the secret that the store was made with".into(),
-        }),
+        _ => Err(StoreError::Damaged { path, detail: "it is not the secret that the store was made with".into() }),
     }
 }
 
@@ -246,10 +192,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         drop(Directory::open(dir.path(), Some(2)).expect("made"));
         let error = Directory::open(dir.path(), Some(3)).expect_err("other number").to_string();
-        assert!(
-            error.contains("2 embedded shards") && error.contains("3 are configured"),
-            "{error}"
-        );
+        assert!(error.contains("2 embedded shards") && error.contains("3 are configured"), "{error}");
     }
 
     #[test]

@@ -207,10 +207,7 @@ impl StoreError {
 
     pub(crate) fn view(path: &Path) -> impl FnOnce(rocksdb::Error) -> StoreError {
         let path = path.to_path_buf();
-        move |source| StoreError::View {
-            path,
-            detail: source.into_string(),
-        }
+        move |source| StoreError::View { path, detail: source.into_string() }
     }
 
     /// Whether the device had no room.
@@ -230,11 +227,7 @@ fn names_full_disk(text: &str) -> bool {
 }
 
 fn disk_full_hint(text: &str) -> &'static str {
-    if names_full_disk(text) {
-        " (the disk is full: free some room, then start again)"
-    } else {
-        ""
-    }
+    if names_full_disk(text) { " (the disk is full: free some room, then start again)" } else { "" }
 }
 
 /// Errors of a projection that the writer decides on.

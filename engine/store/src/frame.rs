@@ -199,16 +199,7 @@ pub(crate) mod tests {
     #[test]
     fn golden_bytes() {
         let mut out = Vec::new();
-        encode(
-            &mut out,
-            &FrameMeta {
-                late: true,
-                rejected: true,
-                ..meta(-1)
-            },
-            b"fact",
-            Some(b"no"),
-        );
+        encode(&mut out, &FrameMeta { late: true, rejected: true, ..meta(-1) }, b"fact", Some(b"no"));
         let drawn = "10010b00 0000000000000007 00000000000003e8 ffffffffffffffff 00000004 00000002".replace(' ', "");
         let hex: String = out[..CHECKSUM_AT].iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, drawn);

@@ -77,10 +77,7 @@ impl Group {
         self.open_seen.clear();
         self.open_dead.clear();
         if self.source == u16::MAX {
-            self.fault = Some(StoreError::TooLarge {
-                shard,
-                detail: format!("more than {} sources", u16::MAX),
-            });
+            self.fault = Some(StoreError::TooLarge { shard, detail: format!("more than {} sources", u16::MAX) });
         }
     }
 
@@ -122,17 +119,8 @@ impl Group {
         } else {
             self.counters.dead_letters += 1;
         }
-        self.open_dead.push(DeadRef {
-            offset: letter.offset,
-            seq,
-            conflict,
-        });
-        self.letters.push(DeadRow {
-            seq,
-            recorded_at: self.recorded_at,
-            status: DeadStatus::Open,
-            letter,
-        });
+        self.open_dead.push(DeadRef { offset: letter.offset, seq, conflict });
+        self.letters.push(DeadRow { seq, recorded_at: self.recorded_at, status: DeadStatus::Open, letter });
         self.cut_when_full();
         seq
     }
@@ -150,10 +138,7 @@ impl Group {
     pub fn read(&self, position: Position) -> Option<Frame<'_>> {
         let index = usize::try_from(position.0.checked_sub(self.first.0)?).ok()?;
         let (start, end) = *self.frames.get(index)?;
-        let shared = Shared {
-            recorded_at: self.recorded_at,
-            source: self.source,
-        };
+        let shared = Shared { recorded_at: self.recorded_at, source: self.source };
         frame::read(&self.payload[start..end], position, shared)
     }
 
@@ -211,12 +196,7 @@ impl Group {
 
     fn set_backwards(&mut self, offset: i64) {
         let (shard, after, source_name) = (self.shard, self.next_offset, self.topic.clone().unwrap_or_default());
-        self.set_fault(StoreError::OffsetsBackwards {
-            shard,
-            source_name,
-            offset,
-            after,
-        });
+        self.set_fault(StoreError::OffsetsBackwards { shard, source_name, offset, after });
     }
 
     fn set_fault(&mut self, fault: StoreError) {
@@ -287,32 +267,12 @@ mod tests {
         let mut group = group();
         assert!(group.is_empty());
         let first = group.push(meta(0), b"one", None);
-        let second = group.push(
-            FrameMeta {
-                rejected: true,
-                ..meta(1)
-            },
-            b"two",
-            Some(b"no"),
-        );
-        assert_eq!(
-            (first, second, group.next_position()),
-            (Position(1), Position(2), Position(3))
-        );
-        assert_eq!(
-            group.read(second).map(|frame| (frame.fact, frame.decision)),
-            Some((&b"two"[..], Some(&b"no"[..])))
-        );
+        let second = group.push(FrameMeta { rejected: true, ..meta(1) }, b"two", Some(b"no"));
+        assert_eq!((first, second, group.next_position()), (Position(1), Position(2), Position(3)));
+        assert_eq!(group.read(second).map(|frame| (frame.fact, frame.decision)), Some((&b"two"[..], Some(&b"no"[..]))));
         assert_eq!(group.read(Position(0)), None);
         assert_eq!(group.read(Position(3)), None);
-        assert_eq!(
-            group.counters(),
-            Counters {
-                facts: 1,
-                requests_rejected: 1,
-                ..Counters::default()
-            }
-        );
+        assert_eq!(group.counters(), Counters { facts: 1, requests_rejected: 1, ..Counters::default() });
         assert!(!group.is_empty());
     }
 
@@ -339,37 +299,12 @@ mod tests {
     fn duplicates_and_letters_alone_make_a_block() {
         let mut group = group();
         group.seen(0, Position(4));
-        assert_eq!(
-            group.dead(DeadLetter {
-                offset: 1,
-                code: "bad".into(),
-                ..DeadLetter::default()
-            }),
-            1
-        );
-        assert_eq!(
-            group.dead(DeadLetter {
-                offset: 2,
-                code: "conflict".into(),
-                ..DeadLetter::default()
-            }),
-            2
-        );
+        assert_eq!(group.dead(DeadLetter { offset: 1, code: "bad".into(), ..DeadLetter::default() }), 1);
+        assert_eq!(group.dead(DeadLetter { offset: 2, code: "conflict".into(), ..DeadLetter::default() }), 2);
         group.finish();
         let cut = &group.cuts[0];
-        assert_eq!(
-            (group.cuts.len(), cut.frames, cut.seen, cut.dead, cut.next_offset),
-            (1, 0, 1, 2, 3)
-        );
-        assert_eq!(
-            group.counters(),
-            Counters {
-                duplicates: 1,
-                conflicts: 1,
-                dead_letters: 1,
-                ..Counters::default()
-            }
-        );
+        assert_eq!((group.cuts.len(), cut.frames, cut.seen, cut.dead, cut.next_offset), (1, 0, 1, 2, 3));
+        assert_eq!(group.counters(), Counters { duplicates: 1, conflicts: 1, dead_letters: 1, ..Counters::default() });
     }
 
     #[test]
@@ -391,16 +326,10 @@ mod tests {
         group.push(meta(-1), b"none", None);
         assert!(group.fault.is_none());
         group.push(meta(5), b"x", None);
-        assert!(matches!(
-            group.fault,
-            Some(StoreError::OffsetsBackwards { offset: 5, after: 6, .. })
-        ));
+        assert!(matches!(group.fault, Some(StoreError::OffsetsBackwards { offset: 5, after: 6, .. })));
         let mut group = self::group();
         group.advance(7);
         group.advance(6);
-        assert!(matches!(
-            group.fault,
-            Some(StoreError::OffsetsBackwards { offset: 6, after: 7, .. })
-        ));
+        assert!(matches!(group.fault, Some(StoreError::OffsetsBackwards { offset: 6, after: 7, .. })));
     }
 }

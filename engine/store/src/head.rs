@@ -133,10 +133,7 @@ impl Head {
             sources: self
                 .sources
                 .iter()
-                .map(|known| rows::LogSource {
-                    topic: known.topic.clone().unwrap_or_default(),
-                    next_offset: known.next_offset,
-                })
+                .map(|known| rows::LogSource { topic: known.topic.clone().unwrap_or_default(), next_offset: known.next_offset })
                 .collect(),
             source: u32::from(self.source),
             counters: Some(rows::LogCounters {
@@ -159,10 +156,7 @@ impl Head {
         let sources: Vec<_> = row
             .sources
             .into_iter()
-            .map(|known| SourceOffset {
-                topic: (!known.topic.is_empty()).then_some(known.topic),
-                next_offset: known.next_offset,
-            })
+            .map(|known| SourceOffset { topic: (!known.topic.is_empty()).then_some(known.topic), next_offset: known.next_offset })
             .collect();
         let source = u16::try_from(row.source).ok()?;
         if row.next_position == 0 || (row.block_seq > 0 && usize::from(source) >= sources.len()) {
@@ -198,16 +192,8 @@ mod tests {
         head.next_position = Position(9);
         head.block_seq = 3;
         head.chain = [7; 32];
-        head.sources = vec![
-            SourceOffset {
-                topic: None,
-                next_offset: -1,
-            },
-            SourceOffset {
-                topic: Some("orders".into()),
-                next_offset: 44,
-            },
-        ];
+        head.sources =
+            vec![SourceOffset { topic: None, next_offset: -1 }, SourceOffset { topic: Some("orders".into()), next_offset: 44 }];
         head.source = 1;
         head.counters = Counters {
             facts: 1,

@@ -91,10 +91,7 @@ pub fn block(first: Position, seq: u64) -> [u8; BLOCK_KEY_BYTES] {
 /// Reads a block's key. `None`: not one.
 pub fn parse_block(key: &[u8]) -> Option<(Position, u64)> {
     let (first, seq) = key.split_at_checked(8)?;
-    Some((
-        Position(u64::from_be_bytes(first.try_into().ok()?)),
-        u64::from_be_bytes(seq.try_into().ok()?),
-    ))
+    Some((Position(u64::from_be_bytes(first.try_into().ok()?)), u64::from_be_bytes(seq.try_into().ok()?)))
 }
 
 /// `dead`: the key of a dead letter.
@@ -278,41 +275,24 @@ pub fn parse_view(key: &[u8]) -> Option<ViewKey<'_>> {
         SPACE_RECORD => {
             let (of, rest) = parse_member(rest)?;
             let (kind, hash) = rest.split_first()?;
-            Some(ViewKey::Record {
-                of,
-                kind: *kind,
-                hash: u64::from_be_bytes(hash.try_into().ok()?),
-            })
+            Some(ViewKey::Record { of, kind: *kind, hash: u64::from_be_bytes(hash.try_into().ok()?) })
         }
         SPACE_ENTRIES => {
             let (of, rest) = parse_member(rest)?;
-            Some(ViewKey::Entries {
-                of,
-                first_entry: u32::from_be_bytes(rest.try_into().ok()?),
-            })
+            Some(ViewKey::Entries { of, first_entry: u32::from_be_bytes(rest.try_into().ok()?) })
         }
         SPACE_INDEX => {
             let (of, rest) = parse_member(rest)?;
-            Some(ViewKey::Index {
-                of,
-                first: Position(u64::from_be_bytes(rest.try_into().ok()?)),
-            })
+            Some(ViewKey::Index { of, first: Position(u64::from_be_bytes(rest.try_into().ok()?)) })
         }
         SPACE_COUPON => {
             let (program, rest) = parse_name(rest)?;
-            Some(ViewKey::Coupon {
-                program,
-                code: std::str::from_utf8(rest).ok()?,
-            })
+            Some(ViewKey::Coupon { program, code: std::str::from_utf8(rest).ok()? })
         }
         SPACE_TOTALS => {
             let (program, rest) = parse_name(rest)?;
             let (ledger, rest) = parse_name(rest)?;
-            Some(ViewKey::Totals {
-                program,
-                ledger,
-                day: i32::from_be_bytes(rest.try_into().ok()?) ^ i32::MIN,
-            })
+            Some(ViewKey::Totals { program, ledger, day: i32::from_be_bytes(rest.try_into().ok()?) ^ i32::MIN })
         }
         _ => None,
     }
@@ -345,10 +325,7 @@ mod tests {
         assert_eq!(block(Position(258), 7), [0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 7]);
         assert_eq!(dead(1), [0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(built(|k| member(k, "shop", "m1")), b"\x20shop\0m1\0");
-        assert_eq!(
-            built(|k| record(k, "p", "m", 16, 0x0102)),
-            b"\x21p\0m\0\x10\0\0\0\0\0\0\x01\x02"
-        );
+        assert_eq!(built(|k| record(k, "p", "m", 16, 0x0102)), b"\x21p\0m\0\x10\0\0\0\0\0\0\x01\x02");
         assert_eq!(built(|k| entries(k, "p", "m", 260)), b"\x22p\0m\0\0\0\x01\x04");
         assert_eq!(built(|k| index(k, "p", "m", Position(3))), b"\x23p\0m\0\0\0\0\0\0\0\0\x03");
         assert_eq!(built(|k| coupon(k, "p", "ABC")), b"\x30p\0ABC");

@@ -81,21 +81,10 @@ impl LogInner {
                 log.keeper.heal(&witness)?;
             }
             Judgement::Lost => {
-                return Err(StoreError::BehindWitness {
-                    shard,
-                    path,
-                    file,
-                    log: at,
-                    witness: saw,
-                });
+                return Err(StoreError::BehindWitness { shard, path, file, log: at, witness: saw });
             }
             Judgement::Other => {
-                return Err(StoreError::OtherThanWitness {
-                    shard,
-                    path,
-                    file,
-                    position: saw.min(at),
-                });
+                return Err(StoreError::OtherThanWitness { shard, path, file, position: saw.min(at) });
             }
         }
         log.keeper.accept(head);
@@ -104,25 +93,15 @@ impl LogInner {
     }
 
     fn cf(&self, name: &str) -> Result<&ColumnFamily, StoreError> {
-        self.db
-            .cf_handle(name)
-            .ok_or_else(|| self.corrupt(Position::NONE, name.to_owned(), "column family is missing"))
+        self.db.cf_handle(name).ok_or_else(|| self.corrupt(Position::NONE, name.to_owned(), "column family is missing"))
     }
 
     fn get(&self, cf: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.db
-            .get_cf(self.cf(cf)?, key)
-            .map_err(StoreError::database("read", &self.path))
+        self.db.get_cf(self.cf(cf)?, key).map_err(StoreError::database("read", &self.path))
     }
 
     pub(crate) fn corrupt(&self, position: Position, key: String, detail: &str) -> StoreError {
-        StoreError::Corrupt {
-            shard: self.shard,
-            path: self.path.clone(),
-            position,
-            key,
-            detail: detail.to_owned(),
-        }
+        StoreError::Corrupt { shard: self.shard, path: self.path.clone(), position, key, detail: detail.to_owned() }
     }
 
     /// The head row, checked against the block it names as the last.
@@ -130,11 +109,7 @@ impl LogInner {
         let bad = |detail| self.corrupt(Position::NONE, "meta/head".into(), detail);
         let last = self.last_block()?;
         let Some(row) = self.get(CF_META, keys::META_HEAD)? else {
-            return if last.is_none() {
-                Ok(Head::empty())
-            } else {
-                Err(bad("the head row is missing"))
-            };
+            return if last.is_none() { Ok(Head::empty()) } else { Err(bad("the head row is missing")) };
         };
         let head = rows::LogHead::decode(row.as_slice())
             .ok()
@@ -192,9 +167,7 @@ impl LogInner {
     fn write(&self, batch: WriteBatch) -> Result<(), StoreError> {
         self.keeper.check()?;
         let written = self.db.write_opt(batch, &self.store.shared.write());
-        written
-            .map_err(StoreError::database("append to", &self.path))
-            .inspect_err(|error| self.keeper.poison(error))
+        written.map_err(StoreError::database("append to", &self.path)).inspect_err(|error| self.keeper.poison(error))
     }
 }
 
@@ -290,11 +263,7 @@ impl ShardLog {
         log.keeper.check()?;
         let head = self.head();
         if group.shard != log.shard || group.first != head.next_position || group.appended {
-            return Err(StoreError::StaleGroup {
-                shard: log.shard,
-                group: group.first,
-                log: head.next_position,
-            });
+            return Err(StoreError::StaleGroup { shard: log.shard, group: group.first, log: head.next_position });
         }
         if let Some(fault) = group.fault.take() {
             return Err(fault);
@@ -340,10 +309,7 @@ impl ShardLog {
         next.source = group.source;
         match next.sources.get_mut(usize::from(group.source)) {
             Some(known) => known.next_offset = group.next_offset,
-            None => next.sources.push(SourceOffset {
-                topic: group.topic.clone(),
-                next_offset: group.next_offset,
-            }),
+            None => next.sources.push(SourceOffset { topic: group.topic.clone(), next_offset: group.next_offset }),
         }
         batch.put_cf(meta, keys::META_HEAD, next.row().encode_to_vec());
         Ok((batch, next))
@@ -389,10 +355,7 @@ impl ShardLog {
 
 impl std::fmt::Debug for ShardLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ShardLog")
-            .field("shard", &self.0.shard)
-            .field("path", &self.0.path)
-            .finish_non_exhaustive()
+        f.debug_struct("ShardLog").field("shard", &self.0.shard).field("path", &self.0.path).finish_non_exhaustive()
     }
 }
 

@@ -15,10 +15,7 @@ pub(crate) struct Recent(Vec<Arc<Block>>);
 
 impl Recent {
     fn find(&mut self, position: Position) -> Option<Arc<Block>> {
-        let found = self
-            .0
-            .iter()
-            .position(|block| block.first_position() <= position && position < block.next_position())?;
+        let found = self.0.iter().position(|block| block.first_position() <= position && position < block.next_position())?;
         self.0[..=found].rotate_right(1);
         self.0.first().cloned()
     }
@@ -97,13 +94,7 @@ impl<'a> Scan<'a> {
             at.next();
         }
         self.started = true;
-        let missing = || {
-            self.log.corrupt(
-                self.reached,
-                "frames".into(),
-                "the block that should hold the position is missing",
-            )
-        };
+        let missing = || self.log.corrupt(self.reached, "frames".into(), "the block that should hold the position is missing");
         let ended = match at.item() {
             Some((key, _)) => keys::parse_block(key).is_some_and(|(first, _)| first >= self.until),
             None => true,
@@ -186,10 +177,7 @@ impl ShardLog {
     pub fn read<R>(&self, position: Position, with: impl FnOnce(&Frame<'_>) -> R) -> Result<R, StoreError> {
         let block = self.block_at(position)?;
         let frame = block.as_ref().and_then(|block| block.frame(position));
-        frame.map(|frame| with(&frame)).ok_or(StoreError::NoFrame {
-            shard: self.shard(),
-            position,
-        })
+        frame.map(|frame| with(&frame)).ok_or(StoreError::NoFrame { shard: self.shard(), position })
     }
 
     /// Reads frames at positions in ascending order, unpacking each block once.
@@ -207,18 +195,11 @@ impl ShardLog {
         for position in positions {
             if block.frame(position).is_none() {
                 if position < Position::FIRST || position >= end {
-                    return Err(StoreError::NoFrame {
-                        shard: self.shard(),
-                        position,
-                    }
-                    .into());
+                    return Err(StoreError::NoFrame { shard: self.shard(), position }.into());
                 }
                 self.seek_block(&mut at, position, &mut block)?;
             }
-            let frame = block.frame(position).ok_or(StoreError::NoFrame {
-                shard: self.shard(),
-                position,
-            })?;
+            let frame = block.frame(position).ok_or(StoreError::NoFrame { shard: self.shard(), position })?;
             each(&frame)?;
         }
         Ok(())
@@ -237,19 +218,9 @@ impl ShardLog {
     ) -> Result<(), StoreError> {
         at.seek_for_prev(keys::block(position, u64::MAX));
         at.status().map_err(StoreError::database("read", self.path()))?;
-        let missing = || {
-            self.corrupt(
-                position,
-                "frames".into(),
-                "the block that should hold the position is missing",
-            )
-        };
+        let missing = || self.corrupt(position, "frames".into(), "the block that should hold the position is missing");
         let (key, value) = at.item().ok_or_else(missing)?;
         self.inner().read_block(block, key, value)?;
-        if block.frame(position).is_none() {
-            Err(missing())
-        } else {
-            Ok(())
-        }
+        if block.frame(position).is_none() { Err(missing()) } else { Ok(()) }
     }
 }

@@ -19,10 +19,7 @@ pub(crate) struct Slot<K: Eq + Hash + Clone, T> {
 
 impl<K: Eq + Hash + Clone, T> Registry<K, T> {
     pub(crate) fn new() -> Arc<Registry<K, T>> {
-        Arc::new(Registry {
-            open: Mutex::new(HashMap::new()),
-            closed: Condvar::new(),
-        })
+        Arc::new(Registry { open: Mutex::new(HashMap::new()), closed: Condvar::new() })
     }
 
     /// The open one, or a new one. Waits for one that is being closed.
@@ -43,10 +40,7 @@ impl<K: Eq + Hash + Clone, T> Registry<K, T> {
         // Held as being opened, without the lock: `make` may take long, and drops its slot when it fails.
         open.insert(key.clone(), Weak::new());
         drop(open);
-        let made = Arc::new(make(Slot {
-            key: key.clone(),
-            registry: Arc::clone(self),
-        })?);
+        let made = Arc::new(make(Slot { key: key.clone(), registry: Arc::clone(self) })?);
         self.open.lock().insert(key.clone(), Arc::downgrade(&made));
         self.closed.notify_all();
         Ok(made)
@@ -63,10 +57,7 @@ impl<K: Eq + Hash + Clone, T> Registry<K, T> {
         }
         open.insert(key.clone(), Weak::new());
         drop(open);
-        let slot = Slot {
-            key: key.clone(),
-            registry: Arc::clone(self),
-        };
+        let slot = Slot { key: key.clone(), registry: Arc::clone(self) };
         let result = work();
         drop(slot);
         Some(result)
@@ -102,10 +93,7 @@ mod tests {
             let mut now = alive.lock();
             assert!(!*now, "opened while the last one was not closed");
             *now = true;
-            Ok::<_, ()>(Slow {
-                alive: Arc::clone(alive),
-                _slot: slot,
-            })
+            Ok::<_, ()>(Slow { alive: Arc::clone(alive), _slot: slot })
         });
         made.expect("opened")
     }

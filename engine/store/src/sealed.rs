@@ -16,12 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
     let beside = path.with_extension("tmp");
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(mode)
-            .open(&beside)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&beside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&beside, path)
@@ -35,9 +30,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreE
 /// # Errors
 /// The directory can't be opened or synced.
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
-    File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(StoreError::io("sync", dir))
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(StoreError::io("sync", dir))
 }
 
 /// Writes a value with its checksum.
@@ -60,18 +53,13 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreE
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(StoreError::io("read", path)(error)),
     };
-    let damaged = |detail: &str| StoreError::Damaged {
-        path: path.to_path_buf(),
-        detail: detail.to_owned(),
-    };
+    let damaged = |detail: &str| StoreError::Damaged { path: path.to_path_buf(), detail: detail.to_owned() };
     let text = std::str::from_utf8(&bytes).map_err(|_| damaged("not text"))?;
     let (json, checksum) = text.split_once('\n').ok_or_else(|| damaged("cut"))?;
     if checksum != format!("{:016x}\n", xxh3_64(json.as_bytes())) {
         return Err(damaged("its checksum differs"));
     }
-    serde_json::from_str(json)
-        .map(Some)
-        .map_err(|error| damaged(&error.to_string()))
+    serde_json::from_str(json).map(Some).map_err(|error| damaged(&error.to_string()))
 }
 
 #[cfg(test)]

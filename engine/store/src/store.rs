@@ -40,15 +40,9 @@ impl Store {
     /// Another process has it, its format is newer, a file of it is damaged or missing, it was made with another
     /// number of embedded shards, it is not a store, or the file system says no.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Store, StoreError> {
-        if options
-            .embedded_shards
-            .is_some_and(|shards| shards == 0 || shards > SHARDS_MAX)
-        {
+        if options.embedded_shards.is_some_and(|shards| shards == 0 || shards > SHARDS_MAX) {
             let detail = format!("the number of embedded shards must be 1 to {SHARDS_MAX}");
-            return Err(StoreError::Mismatch {
-                path: dir.to_path_buf(),
-                detail,
-            });
+            return Err(StoreError::Mismatch { path: dir.to_path_buf(), detail });
         }
         let directory = Directory::open(dir, options.embedded_shards)?;
         let embedded = directory.file.embedded_shards.unwrap_or(0);
@@ -56,17 +50,8 @@ impl Store {
         fs::create_dir_all(&shards).map_err(StoreError::io("create", &shards))?;
         sealed::sync_dir(dir)?;
         let witness = WitnessThread::start().map_err(StoreError::io("start the witness thread of", dir))?;
-        let open = Open {
-            shared: Shared::new(options),
-            witness,
-            directory: Mutex::new(directory),
-        };
-        let store = Store {
-            open: Arc::new(open),
-            root: dir.to_path_buf(),
-            logs: Registry::new(),
-            views: Registry::new(),
-        };
+        let open = Open { shared: Shared::new(options), witness, directory: Mutex::new(directory) };
+        let store = Store { open: Arc::new(open), root: dir.to_path_buf(), logs: Registry::new(), views: Registry::new() };
         for shard in 0..embedded {
             store.create_shard(shard)?;
         }
@@ -99,10 +84,7 @@ impl Store {
     /// The number is too large, or the file system says no.
     pub fn create_shard(&self, shard: u32) -> Result<(), StoreError> {
         if shard >= SHARDS_MAX {
-            return Err(StoreError::TooLarge {
-                shard,
-                detail: format!("numbers of shards are below {SHARDS_MAX}"),
-            });
+            return Err(StoreError::TooLarge { shard, detail: format!("numbers of shards are below {SHARDS_MAX}") });
         }
         let mut directory = self.open.directory.lock();
         if directory.file.shards.contains(&shard) {
@@ -119,9 +101,7 @@ impl Store {
     pub fn shard(&self, shard: u32) -> Result<ShardLog, StoreError> {
         let dir = self.shard_dir(shard)?;
         let open = Arc::clone(&self.open);
-        let log = self
-            .logs
-            .get_or_open(&shard, |slot| LogInner::open(open, &dir, shard, slot))?;
+        let log = self.logs.get_or_open(&shard, |slot| LogInner::open(open, &dir, shard, slot))?;
         Ok(ShardLog::new(log))
     }
 
@@ -132,9 +112,7 @@ impl Store {
     pub fn view(&self, shard: u32, generation: u32) -> Result<View, StoreError> {
         let dir = self.view_dir(shard, generation)?;
         let open = Arc::clone(&self.open);
-        let view = self
-            .views
-            .get_or_open(&(shard, generation), |slot| ViewInner::open(open, dir, slot))?;
+        let view = self.views.get_or_open(&(shard, generation), |slot| ViewInner::open(open, dir, slot))?;
         Ok(View::new(view))
     }
 
@@ -164,12 +142,10 @@ impl Store {
     /// It is in use, or the file system says no.
     pub fn drop_view(&self, shard: u32, generation: u32) -> Result<(), StoreError> {
         let dir = self.view_dir(shard, generation)?;
-        let removed = self
-            .views
-            .while_closed(&(shard, generation), || match fs::remove_dir_all(&dir) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", &dir)(error)),
-                _ => Ok(()),
-            });
+        let removed = self.views.while_closed(&(shard, generation), || match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", &dir)(error)),
+            _ => Ok(()),
+        });
         removed.unwrap_or_else(|| Err(StoreError::ViewInUse { path: dir.clone() }))
     }
 
@@ -178,9 +154,7 @@ impl Store {
     /// # Errors
     /// One is in use, or the file system says no.
     pub fn drop_all_views(&self, shard: u32) -> Result<(), StoreError> {
-        self.generations(shard)?
-            .into_iter()
-            .try_for_each(|generation| self.drop_view(shard, generation))
+        self.generations(shard)?.into_iter().try_for_each(|generation| self.drop_view(shard, generation))
     }
 
     /// Bytes of the block cache in use, and of rows of logs not yet in files; for metrics.
@@ -196,19 +170,13 @@ impl Store {
     fn shard_dir(&self, shard: u32) -> Result<PathBuf, StoreError> {
         let directory = self.open.directory.lock();
         if !directory.file.shards.contains(&shard) {
-            return Err(StoreError::NoShard {
-                path: self.root.clone(),
-                shard,
-            });
+            return Err(StoreError::NoShard { path: self.root.clone(), shard });
         }
         let dir = directory.shard_dir(shard);
         if dir.is_dir() {
             Ok(dir)
         } else {
-            Err(StoreError::Damaged {
-                path: dir,
-                detail: "the directory of the shard is missing".into(),
-            })
+            Err(StoreError::Damaged { path: dir, detail: "the directory of the shard is missing".into() })
         }
     }
 

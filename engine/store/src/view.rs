@@ -44,27 +44,17 @@ impl ViewInner {
         let options = store.shared.view();
         let family = ColumnFamilyDescriptor::new(CF, store.shared.view());
         let db = DB::open_cf_descriptors(&options, &path, [family]).map_err(StoreError::view(&path))?;
-        let view = ViewInner {
-            path,
-            db,
-            store,
-            _slot: slot,
-        };
+        let view = ViewInner { path, db, store, _slot: slot };
         view.next_position(None)?;
         Ok(view)
     }
 
     fn cf(&self) -> Result<&ColumnFamily, StoreError> {
-        self.db
-            .cf_handle(CF)
-            .ok_or_else(|| self.broken("its column family is missing"))
+        self.db.cf_handle(CF).ok_or_else(|| self.broken("its column family is missing"))
     }
 
     fn broken(&self, detail: &str) -> StoreError {
-        StoreError::View {
-            path: self.path.clone(),
-            detail: detail.to_owned(),
-        }
+        StoreError::View { path: self.path.clone(), detail: detail.to_owned() }
     }
 
     fn next_position(&self, snapshot: Option<&Snapshot<'_>>) -> Result<Position, StoreError> {
@@ -82,9 +72,7 @@ impl ViewInner {
 
     fn multi_get<K: AsRef<[u8]>>(&self, keys: &[K], snapshot: Option<&Snapshot<'_>>) -> Result<Found<'_>, StoreError> {
         let sorted = keys.is_sorted_by(|a, b| a.as_ref() <= b.as_ref());
-        let found = self
-            .db
-            .batched_multi_get_cf_opt(self.cf()?, keys.iter(), sorted, &read_options(snapshot));
+        let found = self.db.batched_multi_get_cf_opt(self.cf()?, keys.iter(), sorted, &read_options(snapshot));
         let each = found.into_iter().map(|value| Ok(value?.map(Pinned)));
         each.collect::<Result<_, _>>().map_err(StoreError::view(&self.path))
     }
@@ -96,11 +84,7 @@ impl ViewInner {
         }
         let mut at = self.db.raw_iterator_cf_opt(self.cf()?, options);
         at.seek(from);
-        Ok(Rows {
-            view: self,
-            at,
-            started: false,
-        })
+        Ok(Rows { view: self, at, started: false })
     }
 
     fn last_in_prefix(&self, prefix: &[u8], snapshot: Option<&Snapshot<'_>>) -> Result<Option<Row>, StoreError> {
@@ -275,10 +259,7 @@ impl View {
 
     /// What it is now, for reads that must agree with each other.
     pub fn snapshot(&self) -> ViewSnapshot<'_> {
-        ViewSnapshot {
-            view: &self.0,
-            snapshot: self.0.db.snapshot(),
-        }
+        ViewSnapshot { view: &self.0, snapshot: self.0.db.snapshot() }
     }
 
     /// All rows of it but its own, for digests and comparisons; leaves the cache to others.
@@ -288,11 +269,7 @@ impl View {
     pub fn scan_all(&self) -> Result<Rows<'_>, StoreError> {
         let mut at = self.0.db.raw_iterator_cf_opt(self.0.cf()?, options::scan());
         at.seek([keys::SPACE_META + 1]);
-        Ok(Rows {
-            view: &self.0,
-            at,
-            started: false,
-        })
+        Ok(Rows { view: &self.0, at, started: false })
     }
 
     /// A property of the database by RocksDB's name; for metrics.

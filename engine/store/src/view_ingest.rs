@@ -22,11 +22,7 @@ impl View {
         rows: impl IntoIterator<Item = (K, Option<V>)>,
     ) -> Result<(), StoreError> {
         let options = self.shared().view();
-        let mut files = Files {
-            dir: self.ingest_dir(),
-            options: &options,
-            done: Vec::new(),
-        };
+        let mut files = Files { dir: self.ingest_dir(), options: &options, done: Vec::new() };
         let result = files.write(next_position, rows).and_then(|()| self.take_in(&files.done));
         if result.is_err() {
             // Left over from a failure; a crash leaves them for the next opening.
@@ -64,8 +60,7 @@ impl<'o> Files<'o> {
         let mut file = self.begin()?;
         let dir = self.dir.clone();
         let failed = |source| StoreError::database("write a file for the view in", &dir)(source);
-        file.put(keys::VIEW_NEXT_POSITION, next_position.0.to_be_bytes())
-            .map_err(failed)?;
+        file.put(keys::VIEW_NEXT_POSITION, next_position.0.to_be_bytes()).map_err(failed)?;
         let mut since_look = 0;
         for (key, value) in rows {
             let key = key.as_ref();

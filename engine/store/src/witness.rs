@@ -85,25 +85,15 @@ impl Witness {
             };
         }
         if head.block_seq < self.block_seq {
-            return if topics_behind && !embedded_behind {
-                Judgement::Short
-            } else {
-                Judgement::Lost
-            };
+            return if topics_behind && !embedded_behind { Judgement::Short } else { Judgement::Lost };
         }
-        let chain = if head.block_seq == self.block_seq {
-            Some(head.chain)
-        } else {
-            before_next
-        };
+        let chain = if head.block_seq == self.block_seq { Some(head.chain) } else { before_next };
         let same = chain == Some(self.chain) && head.next_position >= self.next_position;
         if same { Judgement::Whole } else { Judgement::Other }
     }
 
     fn reached_by(&self, head: &Head) -> bool {
-        self.sources
-            .iter()
-            .all(|goal| head.next_offset(goal.source()).unwrap_or(-1) >= goal.next_offset)
+        self.sources.iter().all(|goal| head.next_offset(goal.source()).unwrap_or(-1) >= goal.next_offset)
     }
 }
 
@@ -128,18 +118,8 @@ struct State {
 impl Keeper {
     /// Writes nothing until the head is accepted: a log that is refused must not overwrite what refused it.
     pub(crate) fn new(shard: u32, file: PathBuf) -> Keeper {
-        let state = State {
-            written: None,
-            goal: None,
-            closed: true,
-        };
-        Keeper {
-            shard,
-            file,
-            head: RwLock::new(Arc::new(Head::empty())),
-            poison: OnceLock::new(),
-            state: Mutex::new(state),
-        }
+        let state = State { written: None, goal: None, closed: true };
+        Keeper { shard, file, head: RwLock::new(Arc::new(Head::empty())), poison: OnceLock::new(), state: Mutex::new(state) }
     }
 
     /// The log was judged, and this is its head.
@@ -165,10 +145,7 @@ impl Keeper {
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         match self.poison.get() {
             None => Ok(()),
-            Some(cause) => Err(StoreError::Poisoned {
-                shard: self.shard,
-                cause: cause.clone(),
-            }),
+            Some(cause) => Err(StoreError::Poisoned { shard: self.shard, cause: cause.clone() }),
         }
     }
 
@@ -177,10 +154,7 @@ impl Keeper {
     /// # Errors
     /// The witness can't be written.
     pub(crate) fn heal(&self, witness: &Witness) -> Result<(), StoreError> {
-        let goal = Witness {
-            healing: true,
-            ..witness.clone()
-        };
+        let goal = Witness { healing: true, ..witness.clone() };
         sealed::write(&self.file, &goal)?;
         self.state.lock().goal = Some(goal);
         Ok(())
@@ -207,11 +181,7 @@ impl Keeper {
             if !goal.reached_by(&head) {
                 return Ok(());
             }
-            tracing::info!(
-                shard = self.shard,
-                position = head.next_position.0,
-                "the log has reached its witness again"
-            );
+            tracing::info!(shard = self.shard, position = head.next_position.0, "the log has reached its witness again");
         }
         sealed::write(&self.file, &Witness::of(self.shard, &head)).inspect_err(|error| self.poison(error))?;
         state.goal = None;
@@ -235,16 +205,9 @@ impl Keeper {
 /// # Errors
 /// It is missing, damaged, or that of another shard.
 pub(crate) fn read(file: &Path, shard: u32) -> Result<Witness, StoreError> {
-    let damaged = |detail: &str| StoreError::Damaged {
-        path: file.to_path_buf(),
-        detail: detail.to_owned(),
-    };
+    let damaged = |detail: &str| StoreError::Damaged { path: file.to_path_buf(), detail: detail.to_owned() };
     let witness: Witness = sealed::read(file)?.ok_or_else(|| damaged("it is missing"))?;
-    if witness.shard == shard {
-        Ok(witness)
-    } else {
-        Err(damaged("it is that of another shard"))
-    }
+    if witness.shard == shard { Ok(witness) } else { Err(damaged("it is that of another shard")) }
 }
 
 /// Writes the witness of a shard that has no log yet.
@@ -282,11 +245,7 @@ impl WitnessThread {
                 }
             }
         })?;
-        Ok(WitnessThread {
-            keepers,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(WitnessThread { keepers, stop: Some(stop), thread: Some(thread) })
     }
 
     pub(crate) fn watch(&self, keeper: &Arc<Keeper>) {
@@ -314,10 +273,7 @@ mod tests {
             next_position: Position(position),
             block_seq: seq,
             chain: [chain; 32],
-            sources: vec![SourceOffset {
-                topic: topic.map(str::to_owned),
-                next_offset: offset,
-            }],
+            sources: vec![SourceOffset { topic: topic.map(str::to_owned), next_offset: offset }],
             ..Head::empty()
         }
     }
@@ -333,23 +289,12 @@ mod tests {
         assert_eq!(witness.judge(&head(12, 4, 9, 22, topic), None), Judgement::Other);
         assert_eq!(witness.judge(&head(8, 2, 5, 15, topic), None), Judgement::Short);
         assert_eq!(witness.judge(&Head::empty(), None), Judgement::Short);
-        assert_eq!(
-            witness.judge(&head(8, 2, 5, 20, topic), None),
-            Judgement::Lost,
-            "nothing to consume again"
-        );
+        assert_eq!(witness.judge(&head(8, 2, 5, 20, topic), None), Judgement::Lost, "nothing to consume again");
         let embedded = Witness::of(0, &head(10, 3, 7, 20, None));
         assert_eq!(embedded.judge(&head(8, 2, 5, 15, None), None), Judgement::Lost);
-        let healing = Witness {
-            healing: true,
-            ..witness
-        };
+        let healing = Witness { healing: true, ..witness };
         assert_eq!(healing.judge(&head(10, 9, 1, 19, topic), None), Judgement::Short);
-        assert_eq!(
-            healing.judge(&head(9, 9, 1, 20, topic), None),
-            Judgement::Whole,
-            "cut differently"
-        );
+        assert_eq!(healing.judge(&head(9, 9, 1, 20, topic), None), Judgement::Whole, "cut differently");
     }
 
     #[test]

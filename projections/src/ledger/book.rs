@@ -45,11 +45,7 @@ fn handed_out(entry: &EntryRef<'_>) -> Option<(Box<str>, RecordKey)> {
     if entry.kind != EntryKind::CouponIssued && !by_till {
         return None;
     }
-    let family = if entry.source_kind == Kind::RewardGranted as u8 {
-        Kind::RewardGranted
-    } else {
-        Kind::RedemptionRequested
-    };
+    let family = if entry.source_kind == Kind::RewardGranted as u8 { Kind::RewardGranted } else { Kind::RedemptionRequested };
     match &entry.why {
         Why::Coupon { code, .. } => Some((code.as_str().into(), RecordKey::new(family, entry.source))),
         _ => None,
@@ -70,12 +66,7 @@ impl Ledger {
     /// Judges a request (on what is known before its position) and books the fact.
     pub(super) fn book(&mut self, tiers: &mut Tiers, booking: &Booking<'_>) -> Result<Verdict, ProjectionError> {
         let slot = self.open_slot(tiers, booking)?;
-        let decision = booking
-            .candidate
-            .fact
-            .kind
-            .is_request()
-            .then(|| self.decide(tiers, slot, booking));
+        let decision = booking.candidate.fact.kind.is_request().then(|| self.decide(tiers, slot, booking));
         let (late, parked) = self.fold(tiers, slot, booking, decision.as_ref())?;
         Ok(Verdict::New { decision, late, parked })
     }
@@ -102,11 +93,7 @@ impl Ledger {
         let fact = booking.candidate.fact;
         let state = &tiers.live.slots[slot as usize].state;
         let at = decision_at(state, fact);
-        let with = Deciding {
-            rules: booking.rules,
-            secret: &self.secret,
-            saw_position: booking.position.0 - 1,
-        };
+        let with = Deciding { rules: booking.rules, secret: &self.secret, saw_position: booking.position.0 - 1 };
         if state.next_boundary() > at {
             return decide(state, &self.records, fact, at, with);
         }
@@ -124,11 +111,7 @@ impl Ledger {
         decision: Option<&Decision>,
     ) -> Result<(bool, bool), ProjectionError> {
         let (fact, position) = (booking.candidate.fact, booking.position);
-        let late = must_fold_again(
-            &tiers.live.slots[slot as usize].state,
-            fact,
-            decision.map(|decision| decision.at),
-        );
+        let late = must_fold_again(&tiers.live.slots[slot as usize].state, fact, decision.map(|decision| decision.at));
         let parked = if late {
             self.records = accrue_ledger::Records::default();
             self.fold_again(tiers, slot, booking, decision)?
@@ -180,9 +163,7 @@ impl Ledger {
 
     /// Writes what the fold changed beside the state, and remembers the fact's natural id.
     fn keep_records(&mut self, tiers: &mut Tiers, slot: u32, fact: &Fact<'_>, position: Position) -> Result<(), ProjectionError> {
-        let natural = fact
-            .natural_key()
-            .map(|natural| (RecordKey::new(natural.kind, natural.id), natural.version));
+        let natural = fact.natural_key().map(|natural| (RecordKey::new(natural.kind, natural.id), natural.version));
         let mut remembered = false;
         for (key, record) in self.records.drain_changed() {
             let mut row = self.take_record(tiers, slot, key)?;
@@ -215,9 +196,6 @@ impl Ledger {
 /// Notes where the entries are that were appended to the arena's open chunk.
 pub(super) fn keep_parts(of: &mut Slot, arena: &Arena, parts: &[(u32, usize)], end: usize) {
     let ends = parts.iter().skip(1).map(|(_, start)| *start).chain([end]);
-    let kept = parts.iter().zip(ends).map(|((first, start), end)| PagePart {
-        first: *first,
-        span: arena.span(*start, end),
-    });
+    let kept = parts.iter().zip(ends).map(|((first, start), end)| PagePart { first: *first, span: arena.span(*start, end) });
     of.pages.extend(kept);
 }

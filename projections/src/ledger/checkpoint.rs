@@ -24,12 +24,7 @@ impl Checkpointer {
     /// Waits for the running one.
     pub fn join(&mut self, shard: u32) -> Result<(), ProjectionError> {
         let Some(running) = self.running.take() else { return Ok(()) };
-        running.join().unwrap_or_else(|_| {
-            Err(ProjectionError::Checkpoint {
-                shard,
-                detail: "its thread panicked".into(),
-            })
-        })
+        running.join().unwrap_or_else(|_| Err(ProjectionError::Checkpoint { shard, detail: "its thread panicked".into() }))
     }
 
     fn finished(&self) -> bool {
@@ -81,39 +76,25 @@ impl Ledger {
         });
         let mut totals: Vec<(Vec<u8>, DayRow)> = totals.collect();
         totals.sort_by(|a, b| a.0.cmp(&b.0));
-        let row = ShardRow {
-            activations: tiers.programs.activations(),
-            latest: tiers.latest.0,
-        };
-        let rest = Rest {
-            next: tiers.next,
-            shard: row,
-            totals,
-        };
+        let row = ShardRow { activations: tiers.programs.activations(), latest: tiers.latest.0 };
+        let rest = Rest { next: tiers.next, shard: row, totals };
         let view = tiers.view.clone();
         drop(tiers);
         let shared = Arc::clone(&self.shared);
-        let spawned = std::thread::Builder::new()
-            .name(format!("checkpoint-{shard}"))
-            .spawn(move || {
-                drop(before);
-                write(&view, &tier, &rest)?;
-                shared.tiers.write().view_is_empty = false;
-                Ok(())
-            });
-        let spawned = spawned.map_err(|error| ProjectionError::Checkpoint {
-            shard,
-            detail: error.to_string(),
-        })?;
+        let spawned = std::thread::Builder::new().name(format!("checkpoint-{shard}")).spawn(move || {
+            drop(before);
+            write(&view, &tier, &rest)?;
+            shared.tiers.write().view_is_empty = false;
+            Ok(())
+        });
+        let spawned = spawned.map_err(|error| ProjectionError::Checkpoint { shard, detail: error.to_string() })?;
         self.checkpointer.running = Some(spawned);
         Ok(())
     }
 }
 
 fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
-    let mut order: Vec<u32> = (0..tier.slots.len() as u32)
-        .filter(|&slot| tier.slots[slot as usize].dirty)
-        .collect();
+    let mut order: Vec<u32> = (0..tier.slots.len() as u32).filter(|&slot| tier.slots[slot as usize].dirty).collect();
     order.sort_by(|&a, &b| {
         let key = |slot: u32| (&*tier.slots[slot as usize].program, &*tier.slots[slot as usize].member);
         key(a).cmp(&key(b))
@@ -126,10 +107,7 @@ fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
     for (number, slot) in slots().filter(|(_, slot)| slot.rewritten) {
         replaced.insert(
             number,
-            (
-                replace(view, slot, pages(tier, slot), keys::entries_of)?,
-                replace(view, slot, positions(slot), keys::index_of)?,
-            ),
+            (replace(view, slot, pages(tier, slot), keys::entries_of)?, replace(view, slot, positions(slot), keys::index_of)?),
         );
     }
     let replaced = &replaced;
@@ -140,16 +118,10 @@ fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
     });
     let states = slots().map(|(_, slot)| named(slot, keys::member, |row| codec::write(&slot.state, row)));
     let records = slots().flat_map(|(number, slot)| records(tier, number, slot));
-    let pages = slots().flat_map(|(number, slot)| {
-        replaced
-            .get(&number)
-            .map_or_else(|| pages(tier, slot), |(pages, _)| pages.clone())
-    });
-    let index = slots().flat_map(|(number, slot)| {
-        replaced
-            .get(&number)
-            .map_or_else(|| positions(slot), |(_, index)| index.clone())
-    });
+    let pages =
+        slots().flat_map(|(number, slot)| replaced.get(&number).map_or_else(|| pages(tier, slot), |(pages, _)| pages.clone()));
+    let index =
+        slots().flat_map(|(number, slot)| replaced.get(&number).map_or_else(|| positions(slot), |(_, index)| index.clone()));
     let totals = rest.totals.iter().map(|(key, row)| (key.clone(), Some(encoded(row))));
     let rows = identities
         .chain([shard_row(rest)])
@@ -245,13 +217,7 @@ fn coupons(tier: &Tier) -> impl Iterator<Item = Row> + use<> {
         let slot = &tier.slots[*slot as usize];
         let mut name = Vec::new();
         keys::coupon(&mut name, &slot.program, code);
-        rows.insert(
-            name,
-            Some(encoded(&CouponRow {
-                member: slot.member.to_string(),
-                key: *key,
-            })),
-        );
+        rows.insert(name, Some(encoded(&CouponRow { member: slot.member.to_string(), key: *key })));
     }
     rows.into_iter()
 }

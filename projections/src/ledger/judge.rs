@@ -41,9 +41,7 @@ pub fn read_position(row: &[u8]) -> Result<Position, BadRow> {
     if row.len() > 8 {
         return Err(BadRow::new("identity", "longer than a position"));
     }
-    Ok(Position(
-        row.iter().fold(0, |position, byte| position << 8 | u64::from(*byte)),
-    ))
+    Ok(Position(row.iter().fold(0, |position, byte| position << 8 | u64::from(*byte))))
 }
 
 impl Ledger {
@@ -91,12 +89,7 @@ pub fn compare(candidate: &Candidate<'_>, first: Position, pending: &Group, log:
     type Read = Result<(bool, Option<Decision>, bool, u64), Malformed>;
     let look = |frame: &Frame<'_>| -> Read {
         let decision = frame.decision.map(read_decision).transpose()?;
-        Ok((
-            same_content(candidate.bytes, frame.fact),
-            decision,
-            frame.parked,
-            fingerprint(frame.fact),
-        ))
+        Ok((same_content(candidate.bytes, frame.fact), decision, frame.parked, fingerprint(frame.fact)))
     };
     let read = match pending.read(first) {
         Some(frame) => look(&frame),

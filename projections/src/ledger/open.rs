@@ -28,10 +28,7 @@ pub struct LedgerOptions {
 
 impl Default for LedgerOptions {
     fn default() -> Self {
-        LedgerOptions {
-            delta_bytes_max: 384 * MIB,
-            checkpoint_facts: 500_000,
-        }
+        LedgerOptions { delta_bytes_max: 384 * MIB, checkpoint_facts: 500_000 }
     }
 }
 
@@ -43,10 +40,7 @@ impl Ledger {
     pub fn open(store: &Store, shard: u32, options: LedgerOptions) -> Result<Ledger, ProjectionError> {
         let log = store.shard(shard)?;
         let generation = log.live_generation();
-        let opened = store
-            .view(shard, generation)
-            .map_err(ProjectionError::from)
-            .and_then(|view| load(&log, view));
+        let opened = store.view(shard, generation).map_err(ProjectionError::from).and_then(|view| load(&log, view));
         let tiers = match opened {
             Ok(tiers) if tiers.next <= log.head().next_position => tiers,
             other => {
@@ -70,14 +64,7 @@ impl Ledger {
         options: LedgerOptions,
         scratch: &Path,
     ) -> Result<Ledger, ProjectionError> {
-        let second = Store::open(
-            scratch,
-            StoreOptions {
-                sync: false,
-                embedded_shards: None,
-                ..store.options().clone()
-            },
-        )?;
+        let second = Store::open(scratch, StoreOptions { sync: false, embedded_shards: None, ..store.options().clone() })?;
         second.create_shard(shard)?;
         let log = store.shard(shard)?;
         let mut tiers = load(&log, second.view(shard, 1)?)?;
@@ -127,20 +114,13 @@ impl Ledger {
         let (shard, before) = (log.shard(), log.live_generation());
         self.checkpointer.join(shard)?;
         let until = until.min(log.head().next_position);
-        tracing::info!(
-            shard,
-            facts = until.0 - 1,
-            "a ruleset reaches into the past: folding everything again"
-        );
+        tracing::info!(shard, facts = until.0 - 1, "a ruleset reaches into the past: folding everything again");
         self.store.drop_view(shard, before + 1)?;
         let view = self.store.view(shard, before + 1)?;
         {
             let mut tiers = self.shared.tiers.write();
             let programs = Arc::clone(&tiers.programs);
-            *tiers = Tiers {
-                programs,
-                ..load(&log, view)?
-            };
+            *tiers = Tiers { programs, ..load(&log, view)? };
         }
         self.prefetched = Prefetched::default();
         log.for_each(Position::FIRST, until, |frame| self.replay_frame(frame))?;
@@ -156,10 +136,7 @@ fn load(log: &accrue_store::ShardLog, view: View) -> Result<Tiers, ProjectionErr
     let mut name = Vec::new();
     keys::member(&mut name, "", "");
     let shard: Option<ShardRow> = view.get(&name)?.map(|row| codec::read("the shard", &row)).transpose()?;
-    let shard = shard.unwrap_or(ShardRow {
-        latest: i64::MIN,
-        ..ShardRow::default()
-    });
+    let shard = shard.unwrap_or(ShardRow { latest: i64::MIN, ..ShardRow::default() });
     let mut totals = Totals::default();
     let mut rows = view.scan_prefix(&[keys::SPACE_TOTALS])?;
     while let Some((key, row)) = rows.next_row()? {
@@ -168,11 +145,7 @@ fn load(log: &accrue_store::ShardLog, view: View) -> Result<Tiers, ProjectionErr
         }
     }
     drop(rows);
-    let programs = if next <= log.head().next_position {
-        Programs::load(log, &shard.activations)?
-    } else {
-        Programs::default()
-    };
+    let programs = if next <= log.head().next_position { Programs::load(log, &shard.activations)? } else { Programs::default() };
     Ok(Tiers {
         live: Tier::default(),
         frozen: None,

@@ -64,9 +64,7 @@ impl Ledger {
                     self.prefetched.identities.insert(*identity, position);
                 }
                 Asked::Record(hash, key) => {
-                    self.prefetched
-                        .records
-                        .insert((*hash, *key), row.as_ref().map(|row| (**row).into()));
+                    self.prefetched.records.insert((*hash, *key), row.as_ref().map(|row| (**row).into()));
                 }
             }
         }
@@ -75,11 +73,7 @@ impl Ledger {
         let mut tiers = RwLockUpgradableReadGuard::upgrade(tiers);
         for (index, state) in states {
             let candidate = &candidates[index];
-            if tiers
-                .live
-                .find(candidate.hash, candidate.fact.program, candidate.fact.member)
-                .is_none()
-            {
+            if tiers.live.find(candidate.hash, candidate.fact.program, candidate.fact.member).is_none() {
                 tiers.live.insert(new_slot(candidate, state, Position::NONE));
             }
         }
@@ -179,9 +173,7 @@ impl Asking {
     }
 
     fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.keys
-            .iter()
-            .map(|((start, end), _)| &self.bytes[*start as usize..*end as usize])
+        self.keys.iter().map(|((start, end), _)| &self.bytes[*start as usize..*end as usize])
     }
 }
 

@@ -27,10 +27,7 @@ struct Kept {
 impl Kept {
     fn booked(&self) -> Result<Booked<'_>, Malformed> {
         let decision = self.decision.as_deref().map(read_decision).transpose()?;
-        Ok(Booked {
-            fact: read_fact(&self.fact)?,
-            decision,
-        })
+        Ok(Booked { fact: read_fact(&self.fact)?, decision })
     }
 }
 
@@ -49,11 +46,7 @@ impl History {
                 return Ok(());
             }
             let (fact, decision) = (frame.fact.to_vec(), frame.decision.map(<[u8]>::to_vec));
-            history.frames.push(Kept {
-                position: frame.position,
-                fact,
-                decision,
-            });
+            history.frames.push(Kept { position: frame.position, fact, decision });
             Ok(())
         };
         let appended = log.head().next_position;
@@ -70,10 +63,7 @@ impl History {
     /// The facts and decisions.
     pub fn booked(&self) -> Result<Vec<Booked<'_>>, ProjectionError> {
         let bad = |position| move |error| ProjectionError::Frame { position, error };
-        self.frames
-            .iter()
-            .map(|frame| frame.booked().map_err(bad(frame.position)))
-            .collect()
+        self.frames.iter().map(|frame| frame.booked().map_err(bad(frame.position))).collect()
     }
 }
 
@@ -105,42 +95,21 @@ impl Ledger {
         let mut positions = tiers.positions(hash, program, member)?;
         let history = History::read(&self.shared.log, &positions, None, booking.pending)?;
         let mut booked = history.booked()?;
-        replay(
-            rules,
-            &mut booked,
-            &mut Undo {
-                program,
-                rules,
-                totals: &mut tiers.totals,
-            },
-        );
+        replay(rules, &mut booked, &mut Undo { program, rules, totals: &mut tiers.totals });
         let waiting = tiers.live.slots[slot as usize].state.parked;
-        booked.push(Booked {
-            fact: fact.clone(),
-            decision: decision.cloned(),
-        });
+        booked.push(Booked { fact: fact.clone(), decision: decision.cloned() });
         positions.push(booking.position);
         let known = tiers.records(hash, program, member)?;
 
         let (mut parts, mut codes) = (SmallVec::new(), Vec::new());
         let (bytes, _) = tiers.live.arena.open();
-        let mut page = Page {
-            program,
-            rules,
-            first: 0,
-            bytes,
-            parts: &mut parts,
-            totals: &mut tiers.totals,
-            codes: &mut codes,
-        };
+        let mut page = Page { program, rules, first: 0, bytes, parts: &mut parts, totals: &mut tiers.totals, codes: &mut codes };
         let (state, mut records) = replay(rules, &mut booked, &mut page);
         let end = bytes.len();
         let parked = state.parked > waiting;
 
-        let mut rows: std::collections::BTreeMap<RecordKey, RecordRow> = known
-            .into_iter()
-            .map(|(key, row)| (key, RecordRow { record: None, ..row }))
-            .collect();
+        let mut rows: std::collections::BTreeMap<RecordKey, RecordRow> =
+            known.into_iter().map(|(key, row)| (key, RecordRow { record: None, ..row })).collect();
         for (key, record) in records.drain_changed() {
             rows.entry(key).or_default().record = record;
         }

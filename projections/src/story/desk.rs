@@ -79,15 +79,7 @@ impl Desk {
         let store = Store::open(dir, small)?;
         let log = store.shard(SHARD)?;
         let (group, recorded_at) = (Group::default(), Instant(0));
-        let mut desk = Desk {
-            store,
-            log,
-            options,
-            ledger: None,
-            group,
-            recorded_at,
-            decision: Vec::new(),
-        };
+        let mut desk = Desk { store, log, options, ledger: None, group, recorded_at, decision: Vec::new() };
         desk.open_ledger()?;
         Ok(desk)
     }
@@ -118,17 +110,11 @@ impl Desk {
         let hash = match Ruleset::parse(ruleset) {
             Ok(ruleset) => ruleset.hash_hex(),
             Err(error) => {
-                return Ok(Delivered::Refused {
-                    code: "ruleset_invalid",
-                    detail: error.to_string(),
-                });
+                return Ok(Delivered::Refused { code: "ruleset_invalid", detail: error.to_string() });
             }
         };
-        let body = pb::RulesetActivated {
-            ruleset: ruleset.to_string(),
-            hash,
-            effective_from: Some(to_timestamp(effective_from)),
-        };
+        let body =
+            pb::RulesetActivated { ruleset: ruleset.to_string(), hash, effective_from: Some(to_timestamp(effective_from)) };
         let fact = pb::Fact {
             id: format!("{program} {}", self.next_position()),
             source: "ruleset".to_string(),
@@ -157,12 +143,7 @@ impl Desk {
     pub fn deliver_group(&mut self, facts: &[impl AsRef<[u8]>]) -> Result<Vec<Delivered>, StoryError> {
         let read: Vec<Result<Fact<'_>, Malformed>> = facts.iter().map(|bytes| read_fact(bytes.as_ref())).collect();
         // As if everything came when it happened, or right after what came before.
-        let latest = read
-            .iter()
-            .flatten()
-            .map(|fact| fact.occurred_at)
-            .max()
-            .unwrap_or(self.recorded_at);
+        let latest = read.iter().flatten().map(|fact| fact.occurred_at).max().unwrap_or(self.recorded_at);
         self.recorded_at = Instant(self.recorded_at.0 + 1).max(latest);
         self.log.begin_again(&mut self.group, Source::Embedded, self.recorded_at)?;
         let candidates: Vec<Candidate<'_>> = read
@@ -170,11 +151,7 @@ impl Desk {
             .zip(facts)
             .filter_map(|(fact, bytes)| {
                 let fact = fact.as_ref().ok()?;
-                Some(Candidate {
-                    fact,
-                    bytes: bytes.as_ref(),
-                    hash: member_hash(fact.program, fact.member),
-                })
+                Some(Candidate { fact, bytes: bytes.as_ref(), hash: member_hash(fact.program, fact.member) })
             })
             .collect();
         self.ledger.as_mut().ok_or(StoryError::Closed)?.prepare(&candidates)?;
@@ -208,23 +185,13 @@ impl Desk {
                     schema: SCHEMA,
                     late,
                     parked,
-                    rejected: matches!(
-                        decision.as_ref().map(|decision| &decision.outcome),
-                        Some(Outcome::Rejected(_))
-                    ),
+                    rejected: matches!(decision.as_ref().map(|decision| &decision.outcome), Some(Outcome::Rejected(_))),
                     member_hash: candidate.hash,
                     occurred_at: decision.as_ref().map_or(fact.occurred_at, |decision| decision.at),
                     offset,
                 };
-                let position = self
-                    .group
-                    .push(meta, candidate.bytes, decision.is_some().then_some(&self.decision[..]));
-                Delivered::Booked {
-                    position,
-                    decision,
-                    late,
-                    parked,
-                }
+                let position = self.group.push(meta, candidate.bytes, decision.is_some().then_some(&self.decision[..]));
+                Delivered::Booked { position, decision, late, parked }
             }
             Verdict::Duplicate { first, decision, .. } => {
                 self.group.seen(offset, first);
@@ -247,10 +214,7 @@ impl Desk {
             first_position: first,
             ..DeadLetter::default()
         });
-        Delivered::Refused {
-            code,
-            detail: detail.to_string(),
-        }
+        Delivered::Refused { code, detail: detail.to_string() }
     }
 
     /// Writes a complete checkpoint now.
@@ -286,9 +250,7 @@ impl Desk {
         let mut ledger = Ledger::open(&self.store, SHARD, self.options)?;
         let from = ledger.next_position();
         let log = &self.log;
-        log.for_each(from, Position::MAX, |frame| -> Result<(), StoryError> {
-            Ok(ledger.replay(frame, log)?)
-        })?;
+        log.for_each(from, Position::MAX, |frame| -> Result<(), StoryError> { Ok(ledger.replay(frame, log)?) })?;
         ledger.durable(log.head().next_position);
         self.ledger = Some(ledger);
         Ok(())

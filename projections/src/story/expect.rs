@@ -34,22 +34,12 @@ fn wrong<T>(path: &[&str], detail: String) -> Result<T, Wrong> {
 }
 
 fn unknown<T>(path: &[&str], known: &[&str]) -> Result<T, Wrong> {
-    wrong(
-        path,
-        format!(
-            "unknown key `{}`, expected one of {}",
-            path.last().unwrap_or(&""),
-            known.join(", ")
-        ),
-    )
+    wrong(path, format!("unknown key `{}`, expected one of {}", path.last().unwrap_or(&""), known.join(", ")))
 }
 
 impl Expectation {
     pub fn read(table: &Table, as_known_after: Option<usize>, rules: &Rules) -> Result<Expectation, Wrong> {
-        let mut expect = Expectation {
-            as_known_after,
-            ..Expectation::default()
-        };
+        let mut expect = Expectation { as_known_after, ..Expectation::default() };
         for (key, value) in table {
             match key.as_str() {
                 "balance" => expect.balance = balances(value, rules)?,
@@ -70,22 +60,13 @@ impl Expectation {
         let mut differences = Vec::new();
         let mut check = |what: String, expected: String, found: String| {
             if expected != found {
-                differences.push(Difference {
-                    step,
-                    what,
-                    expected,
-                    found,
-                });
+                differences.push(Difference { step, what, expected, found });
             }
         };
         let nothing = BalanceAnswer::default();
         let balance = |ledger: &str| member.and_then(|member| member.balance.get(ledger)).unwrap_or(&nothing);
         for (ledger, name, points) in &self.balance {
-            check(
-                format!("balance.{ledger}.{name}"),
-                points.to_string(),
-                number_of(balance(ledger), name).to_string(),
-            );
+            check(format!("balance.{ledger}.{name}"), points.to_string(), number_of(balance(ledger), name).to_string());
         }
         for (status, count) in &self.coupons {
             let found = member.map_or(0, |member| count_of(&member.coupons, status));
@@ -94,11 +75,7 @@ impl Expectation {
         if let Some(expiring) = &self.expiring {
             let show = |(points, at): (i64, String)| format!("{points} at {at}");
             let expected: Vec<String> = expiring.iter().map(|(points, at)| show((*points, at.to_string()))).collect();
-            let found: Vec<String> = balance(MAIN)
-                .expiring
-                .iter()
-                .map(|part| show((part.points, part.at.clone())))
-                .collect();
+            let found: Vec<String> = balance(MAIN).expiring.iter().map(|part| show((part.points, part.at.clone()))).collect();
             check("expiring".to_string(), expected.join(", "), found.join(", "));
         }
         if let Some(entries) = &self.entries {
@@ -143,9 +120,7 @@ fn count_of(coupons: &CouponsAnswer, status: &str) -> u32 {
 }
 
 fn whole(path: &[&str], value: &Value) -> Result<i64, Wrong> {
-    value
-        .as_integer()
-        .map_or_else(|| wrong(path, "a whole number is needed".to_string()), Ok)
+    value.as_integer().map_or_else(|| wrong(path, "a whole number is needed".to_string()), Ok)
 }
 
 fn numbers(path: &[&str], value: &Value, known: &[&str]) -> Result<Vec<(String, i64)>, Wrong> {
@@ -154,11 +129,7 @@ fn numbers(path: &[&str], value: &Value, known: &[&str]) -> Result<Vec<(String, 
     };
     let one = |(key, value): (&String, &Value)| {
         let path: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
-        if known.contains(&key.as_str()) {
-            Ok((key.clone(), whole(&path, value)?))
-        } else {
-            unknown(&path, known)
-        }
+        if known.contains(&key.as_str()) { Ok((key.clone(), whole(&path, value)?)) } else { unknown(&path, known) }
     };
     table.iter().map(one).collect()
 }
@@ -170,10 +141,7 @@ fn balances(value: &Value, rules: &Rules) -> Result<Vec<(String, String, i64)>, 
     let mut all = Vec::new();
     for (ledger, value) in table {
         if !rules.has_ledger(ledger) {
-            return wrong(
-                &["balance", ledger],
-                format!("the ruleset has no ledger \"{ledger}\"; declare it under [ledgers]"),
-            );
+            return wrong(&["balance", ledger], format!("the ruleset has no ledger \"{ledger}\"; declare it under [ledgers]"));
         }
         let named = numbers(&["balance", ledger], value, &BALANCE)?;
         all.extend(named.into_iter().map(|(name, points)| (ledger.clone(), name, points)));
@@ -182,22 +150,14 @@ fn balances(value: &Value, rules: &Rules) -> Result<Vec<(String, String, i64)>, 
 }
 
 fn expiring(value: &Value) -> Result<Vec<(i64, Instant)>, Wrong> {
-    let hint = || {
-        wrong(
-            &["expiring"],
-            "a list is needed of { points = 50, at = 2024-01-01T00:00:00Z }".to_string(),
-        )
-    };
+    let hint = || wrong(&["expiring"], "a list is needed of { points = 50, at = 2024-01-01T00:00:00Z }".to_string());
     let Some(list) = value.as_array() else { return hint() };
     let mut parts = Vec::new();
     for part in list {
         let Some(table) = part.as_table().filter(|table| table.len() == 2) else {
             return hint();
         };
-        let at = table
-            .get("at")
-            .and_then(Value::as_datetime)
-            .and_then(|at| Instant::parse(&at.to_string()));
+        let at = table.get("at").and_then(Value::as_datetime).and_then(|at| Instant::parse(&at.to_string()));
         let (Some(points), Some(at)) = (table.get("points").and_then(Value::as_integer), at) else {
             return hint();
         };

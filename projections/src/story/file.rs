@@ -33,11 +33,7 @@ impl Source<'_> {
     pub fn error(&self, path: &[&str], detail: impl Into<String>) -> StoryError {
         let start = start_of(&self.table, path);
         let line = self.text[..start.min(self.text.len())].matches('\n').count() + 1;
-        StoryError::File {
-            file: self.file.to_path_buf(),
-            line,
-            detail: detail.into(),
-        }
+        StoryError::File { file: self.file.to_path_buf(), line, detail: detail.into() }
     }
 }
 
@@ -52,15 +48,10 @@ fn start_of(table: &Spanned<DeTable<'_>>, path: &[&str]) -> usize {
     start = key.span().start;
     while let Some((next, after)) = rest.split_first() {
         let found = match value.get_ref() {
-            DeValue::Table(table) => table
-                .iter()
-                .find(|(key, _)| key.get_ref() == next)
-                .map(|(key, value)| (key.span(), value)),
-            DeValue::Array(values) => next
-                .parse()
-                .ok()
-                .and_then(|index: usize| values.get(index))
-                .map(|value| (value.span(), value)),
+            DeValue::Table(table) => table.iter().find(|(key, _)| key.get_ref() == next).map(|(key, value)| (key.span(), value)),
+            DeValue::Array(values) => {
+                next.parse().ok().and_then(|index: usize| values.get(index)).map(|value| (value.span(), value))
+            }
             _ => None,
         };
         let Some((span, inner)) = found else { return start };
@@ -71,10 +62,7 @@ fn start_of(table: &Spanned<DeTable<'_>>, path: &[&str]) -> usize {
 
 /// All scenarios in a folder and in those below, in order of name.
 pub(super) fn scenarios_in(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), StoryError> {
-    let failed = |source| StoryError::Read {
-        file: folder.to_path_buf(),
-        source,
-    };
+    let failed = |source| StoryError::Read { file: folder.to_path_buf(), source };
     let mut inside = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         inside.push(entry.map_err(failed)?.path());
@@ -93,10 +81,7 @@ pub(super) fn scenarios_in(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()
 }
 
 fn text_of(file: &Path) -> Result<String, StoryError> {
-    std::fs::read_to_string(file).map_err(|source| StoryError::Read {
-        file: file.to_path_buf(),
-        source,
-    })
+    std::fs::read_to_string(file).map_err(|source| StoryError::Read { file: file.to_path_buf(), source })
 }
 
 /// Reads a scenario.
@@ -105,17 +90,9 @@ pub(super) fn read(file: &Path) -> Result<Story, StoryError> {
     let syntax = |error: toml::de::Error| {
         let start = error.span().map_or(0, |span| span.start).min(text.len());
         let line = text[..start].matches('\n').count() + 1;
-        StoryError::File {
-            file: file.to_path_buf(),
-            line,
-            detail: error.message().to_string(),
-        }
+        StoryError::File { file: file.to_path_buf(), line, detail: error.message().to_string() }
     };
-    let source = Source {
-        file,
-        text: &text,
-        table: DeTable::parse(&text).map_err(syntax)?,
-    };
+    let source = Source { file, text: &text, table: DeTable::parse(&text).map_err(syntax)? };
     let table: Table = toml::from_str(&text).map_err(syntax)?;
     if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(source.error(&[key], format!("unknown key `{key}`, expected one of {}", KEYS.join(", "))));
@@ -149,25 +126,15 @@ pub(super) fn read(file: &Path) -> Result<Story, StoryError> {
         Some(Value::Array(steps)) if !steps.is_empty() => steps,
         _ => return Err(source.error(&["step"], "a scenario has at least one [[step]]")),
     };
-    let steps = steps
-        .iter()
-        .enumerate()
-        .map(|(index, step)| step::read(step, index, &rules, &source))
-        .collect::<Result<Vec<_>, _>>()?;
+    let steps =
+        steps.iter().enumerate().map(|(index, step)| step::read(step, index, &rules, &source)).collect::<Result<Vec<_>, _>>()?;
     let asks = |step: &&Step| matches!(&step.what, What::Fact(fact) if fact.is_request);
     if let Some(step) = steps.iter().find(asks).filter(|_| order_independent) {
         let detail = "order_independent is for facts only: what a request is answered depends on what is known then";
         return Err(source.error(&["step", &(step.number - 1).to_string()], detail));
     }
     let name = word("name")?.unwrap_or_else(|| file.display().to_string());
-    Ok(Story {
-        file: file.to_path_buf(),
-        name,
-        section: word("section")?.unwrap_or_default(),
-        order_independent,
-        rules,
-        steps,
-    })
+    Ok(Story { file: file.to_path_buf(), name, section: word("section")?.unwrap_or_default(), order_independent, rules, steps })
 }
 
 #[cfg(test)]
@@ -194,24 +161,12 @@ mod tests {
         check("[[step]]\nmember_left = {}\n", 6, "`at` is missing");
         check(&format!("{step}membre = \"m2\"\nmember_left = {{}}\n"), 8, "`membre`");
         check(step, 6, "one body");
-        check(
-            &format!("{step}member_left = {{}}\norder_fulfilled = {{ order_id = \"A\" }}\n"),
-            6,
-            "one body",
-        );
+        check(&format!("{step}member_left = {{}}\norder_fulfilled = {{ order_id = \"A\" }}\n"), 6, "one body");
         check(&format!("{step}order_fulfilled = {{ order = \"A\" }}\n"), 8, "order");
-        check(
-            &format!("{step}member_left = {{}}\ndecision = \"accepted\"\n"),
-            9,
-            "no request",
-        );
+        check(&format!("{step}member_left = {{}}\ndecision = \"accepted\"\n"), 9, "no request");
         check(&format!("{step}member_left = {{}}\noutcome = \"dropped\"\n"), 9, "outcome");
         check(&format!("{step}expect.balance.main = {{ activ = 1 }}\n"), 8, "`activ`");
-        check(
-            &format!("{step}expect.balance.mian = {{ active = 1 }}\n"),
-            8,
-            "no ledger \"mian\"",
-        );
+        check(&format!("{step}expect.balance.mian = {{ active = 1 }}\n"), 8, "no ledger \"mian\"");
         check(&format!("{step}expect.parkt = 1\n"), 8, "`parkt`");
         check(&format!("{step}expect.parked = 0\nas_known_after = 2\n"), 9, "as_known_after");
         check(&format!("{step}expect.parked = 0\nid = \"x\"\n"), 9, "`id`");

@@ -45,17 +45,9 @@ pub(super) fn in_other_orders(story: &Story, desk: &mut Desk) -> Result<Vec<Diff
         }
         for member in story.members() {
             let member = other_member(member, number);
-            for broken in desk
-                .reader()?
-                .broken_invariants(&story.rules.program, &member, Instant(i64::MAX - 1))?
-            {
+            for broken in desk.reader()?.broken_invariants(&story.rules.program, &member, Instant(i64::MAX - 1))? {
                 let (what, expected) = ("invariants".to_string(), "all hold".to_string());
-                differences.push(Difference {
-                    step: 0,
-                    what,
-                    expected,
-                    found: broken,
-                });
+                differences.push(Difference { step: 0, what, expected, found: broken });
             }
         }
         if !differences.is_empty() {
@@ -123,10 +115,7 @@ mod tests {
         let nine = orders(9);
         assert_eq!(nine.len(), SHUFFLES);
         assert!(nine.iter().collect::<BTreeSet<_>>().len() > SHUFFLES - 5);
-        assert!(
-            nine.iter()
-                .all(|order| order.iter().copied().collect::<BTreeSet<_>>().len() == 9)
-        );
+        assert!(nine.iter().all(|order| order.iter().copied().collect::<BTreeSet<_>>().len() == 9));
         assert_eq!((orders(0), orders(1)), (vec![vec![]], vec![vec![0]]));
     }
 }

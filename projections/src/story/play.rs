@@ -56,39 +56,22 @@ pub(super) fn play(story: &Story, scratch: &Path) -> Result<StoryReport, StoryEr
         }
     };
     let desk = Desk::open(&scratch.join("store"), LedgerOptions::default())?;
-    let mut play = Play {
-        story,
-        desk,
-        known_after: Vec::new(),
-        differences: Vec::new(),
-    };
+    let mut play = Play { story, desk, known_after: Vec::new(), differences: Vec::new() };
     let beginning = Instant::parse(BEGINNING).unwrap_or(Instant(0));
     if let Delivered::Refused { code, detail } = play.desk.activate(&story.rules.program, ruleset, beginning)? {
-        return Err(StoryError::File {
-            file: story.file.clone(),
-            line: 1,
-            detail: format!("the ruleset: {code}: {detail}"),
-        });
+        return Err(StoryError::File { file: story.file.clone(), line: 1, detail: format!("the ruleset: {code}: {detail}") });
     }
     for step in &story.steps {
         play.step(step)?;
     }
-    let told = if play.differences.is_empty() {
-        Vec::new()
-    } else {
-        play.sentences()?
-    };
+    let told = if play.differences.is_empty() { Vec::new() } else { play.sentences()? };
     if story.order_independent {
         let in_other_orders = in_other_orders(story, &mut play.desk)?;
         play.differences.extend(in_other_orders);
     }
     play.derive_again(&scratch.join("again"))?;
     play.remember()?;
-    report.story = if play.differences.is_empty() || !told.is_empty() {
-        told
-    } else {
-        play.sentences()?
-    };
+    report.story = if play.differences.is_empty() || !told.is_empty() { told } else { play.sentences()? };
     report.passed = play.differences.is_empty();
     report.differences = play.differences;
     Ok(report)
@@ -97,12 +80,7 @@ pub(super) fn play(story: &Story, scratch: &Path) -> Result<StoryReport, StoryEr
 impl Play<'_> {
     fn differ(&mut self, step: usize, what: &str, expected: impl ToString, found: impl ToString) {
         let (what, expected, found) = (what.to_string(), expected.to_string(), found.to_string());
-        self.differences.push(Difference {
-            step,
-            what,
-            expected,
-            found,
-        });
+        self.differences.push(Difference { step, what, expected, found });
     }
 
     fn step(&mut self, step: &Step) -> Result<(), StoryError> {
@@ -111,8 +89,7 @@ impl Play<'_> {
             What::Expect(expect) => {
                 let known = expect.as_known_after.map(|after| self.known_after[after - 1]);
                 let program = &self.story.rules.program;
-                self.differences
-                    .extend(ask(&self.desk, program, &step.member, step.number, step.at, expect, known)?);
+                self.differences.extend(ask(&self.desk, program, &step.member, step.number, step.at, expect, known)?);
             }
         }
         self.known_after.push(Position(self.desk.next_position().0 - 1));
@@ -169,13 +146,7 @@ impl Play<'_> {
                 self.differ(0, what, &live, found);
             }
         }
-        let report = verify(
-            self.desk.store(),
-            &self.desk.reader()?,
-            LedgerOptions::default(),
-            scratch,
-            |_| (),
-        )?;
+        let report = verify(self.desk.store(), &self.desk.reader()?, LedgerOptions::default(), scratch, |_| ())?;
         for broken in report.broken {
             self.differ(0, "verification", "all holds", broken);
         }
@@ -188,15 +159,7 @@ impl Play<'_> {
             let What::Expect(expect) = &step.what else { continue };
             let before = self.differences.iter().any(|difference| difference.step == step.number);
             let known = expect.as_known_after.map_or(*known, |after| self.known_after[after - 1]);
-            let found = ask(
-                &self.desk,
-                &self.story.rules.program,
-                &step.member,
-                step.number,
-                step.at,
-                expect,
-                Some(known),
-            )?;
+            let found = ask(&self.desk, &self.story.rules.program, &step.member, step.number, step.at, expect, Some(known))?;
             let asked_again = found.into_iter().filter(|_| !before).map(|difference| {
                 let what = format!("{} (asked at the end, as known at position {known})", difference.what);
                 Difference { what, ..difference }
@@ -212,11 +175,7 @@ impl Play<'_> {
         let mut told = Vec::new();
         for member in &members {
             let entries = reader.entries(&self.story.rules.program, member, AsOf::default(), now)?;
-            let whose = if members.len() > 1 {
-                format!("{member}: ")
-            } else {
-                String::new()
-            };
+            let whose = if members.len() > 1 { format!("{member}: ") } else { String::new() };
             told.extend(entries.into_iter().flatten().map(|entry| {
                 let (kind, points) = (entry.kind, entry.points);
                 format!(
@@ -240,10 +199,7 @@ pub(super) fn ask(
     known: Option<Position>,
 ) -> Result<Vec<Difference>, StoryError> {
     let reader = desk.reader()?;
-    let asked = AsOf {
-        as_of: Some(at),
-        known: known.map_or(AsKnown::Now, AsKnown::Position),
-    };
+    let asked = AsOf { as_of: Some(at), known: known.map_or(AsKnown::Now, AsKnown::Position) };
     let found = reader.member(program, member, asked, at)?;
     let entries = match &expect.entries {
         Some(_) => reader.entries(program, member, asked, at)?.unwrap_or_default(),

@@ -33,11 +33,7 @@ pub(super) fn read(base: Option<(PathBuf, String)>, over: Option<&Table>, source
         table = toml::from_str(&text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start).min(text.len());
             let line = text[..start].matches('\n').count() + 1;
-            StoryError::File {
-                file: path.clone(),
-                line,
-                detail: error.message().to_string(),
-            }
+            StoryError::File { file: path.clone(), line, detail: error.message().to_string() }
         })?;
         own_text = over.is_none().then_some((path, text));
     }
@@ -45,21 +41,14 @@ pub(super) fn read(base: Option<(PathBuf, String)>, over: Option<&Table>, source
         lay_over(&mut table, over);
     }
     let word = |key: &str| table.get(key).and_then(Value::as_str).unwrap_or_default().to_string();
-    let ledgers = table
-        .get("ledgers")
-        .and_then(Value::as_table)
-        .map(|ledgers| ledgers.keys().cloned().collect());
+    let ledgers = table.get("ledgers").and_then(Value::as_table).map(|ledgers| ledgers.keys().cloned().collect());
     let (program, currency, ledgers) = (word("program"), word("currency"), ledgers.unwrap_or_default());
     let text = match own_text {
         // Its own text, so that errors name its own lines.
         Some((file, text)) => match Ruleset::parse(&text) {
             Ok(_) => Ok(text),
             Err(error) => {
-                let failed = StoryError::File {
-                    file,
-                    line: error.line,
-                    detail: error.message,
-                };
+                let failed = StoryError::File { file, line: error.line, detail: error.message };
                 Err(for_tiers_alone(&table).ok_or(failed)?)
             }
         },
@@ -74,12 +63,7 @@ pub(super) fn read(base: Option<(PathBuf, String)>, over: Option<&Table>, source
             }
         }
     };
-    Ok(Rules {
-        program,
-        currency,
-        ledgers,
-        text,
-    })
+    Ok(Rules { program, currency, ledgers, text })
 }
 
 /// Why a ruleset that can't be read can't be played, if tiers are all that is in the way.
@@ -88,12 +72,7 @@ fn for_tiers_alone(table: &Table) -> Option<String> {
     let found: Vec<&str> = TIERS.into_iter().filter(|key| rest.remove(*key).is_some()).collect();
     let text = toml::to_string(&rest).ok()?;
     let readable = !found.is_empty() && Ruleset::parse(&text).is_ok();
-    readable.then(|| {
-        format!(
-            "this version has no rules for tiers (`{}` in the ruleset)",
-            found.join("`, `")
-        )
-    })
+    readable.then(|| format!("this version has no rules for tiers (`{}` in the ruleset)", found.join("`, `")))
 }
 
 /// Tables are merged; lists of tables with `id` are matched by it; everything else is replaced.
@@ -133,12 +112,9 @@ mod tests {
 
     #[test]
     fn tables_are_merged_and_lists_matched_by_id() {
-        let mut under: Table = "a = 1\n[t]\nx = 1\ny = { p = 1 }\n[[e]]\nid = \"1\"\nv = 1\nw = 1\n[[e]]\nid = \"2\"\n"
-            .parse()
-            .expect("toml");
-        let over: Table = "[t]\ny = { q = 2 }\n[[e]]\nid = \"3\"\n[[e]]\nid = \"1\"\nv = 2\n"
-            .parse()
-            .expect("toml");
+        let mut under: Table =
+            "a = 1\n[t]\nx = 1\ny = { p = 1 }\n[[e]]\nid = \"1\"\nv = 1\nw = 1\n[[e]]\nid = \"2\"\n".parse().expect("toml");
+        let over: Table = "[t]\ny = { q = 2 }\n[[e]]\nid = \"3\"\n[[e]]\nid = \"1\"\nv = 2\n".parse().expect("toml");
         lay_over(&mut under, &over);
         let wanted: Table =
             "a = 1\n[t]\nx = 1\ny = { p = 1, q = 2 }\n[[e]]\nid = \"1\"\nv = 2\nw = 1\n[[e]]\nid = \"2\"\n[[e]]\nid = \"3\"\n"
@@ -150,9 +126,7 @@ mod tests {
     #[test]
     fn only_tiers_excuse() {
         let with = |more: &str| {
-            format!("program = \"p\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n{more}")
-                .parse::<Table>()
-                .expect("toml")
+            format!("program = \"p\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n{more}").parse::<Table>().expect("toml")
         };
         assert!(for_tiers_alone(&with("[tiers]\nmetric = \"spend\"\n")).is_some());
         assert!(for_tiers_alone(&with("[tiers]\nmetric = \"spend\"\n[pendin]\n")).is_none());

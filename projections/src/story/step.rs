@@ -70,11 +70,7 @@ pub(super) fn read(step: &Value, index: usize, rules: &Rules, source: &Source<'_
     let Some(table) = step.as_table() else {
         return Err(source.error(&["step"], "a step is a table"));
     };
-    let reading = Reading {
-        step: table,
-        index: index.to_string(),
-        source,
-    };
+    let reading = Reading { step: table, index: index.to_string(), source };
     let at = match table.get("at") {
         Some(at) => {
             instant(at).ok_or_else(|| reading.error(&["at"], "`at` is an instant with its offset: 2024-01-01T00:00:00Z"))?
@@ -87,12 +83,7 @@ pub(super) fn read(step: &Value, index: usize, rules: &Rules, source: &Source<'_
         Some(expect) => What::Expect(Box::new(expectation(&reading, expect, number, rules)?)),
         None => What::Fact(Box::new(fact_step(&reading, number, at, &member, rules)?)),
     };
-    Ok(Step {
-        number,
-        at,
-        member,
-        what,
-    })
+    Ok(Step { number, at, member, what })
 }
 
 fn instant(value: &Value) -> Option<Instant> {
@@ -103,19 +94,13 @@ fn instant(value: &Value) -> Option<Instant> {
 fn expectation(reading: &Reading<'_>, expect: &Value, number: usize, rules: &Rules) -> Result<Expectation, StoryError> {
     let known = ["at", "member", "expect", "as_known_after"];
     if let Some(key) = reading.step.keys().find(|key| !known.contains(&key.as_str())) {
-        return Err(reading.error(
-            &[key],
-            format!("unknown key `{key}` beside `expect`, expected one of {}", known.join(", ")),
-        ));
+        return Err(reading.error(&[key], format!("unknown key `{key}` beside `expect`, expected one of {}", known.join(", "))));
     }
     let as_known_after = match reading.step.get("as_known_after") {
         None => None,
         Some(Value::Integer(after)) if (1..number as i64).contains(after) => Some(*after as usize),
         Some(_) => {
-            return Err(reading.error(
-                &["as_known_after"],
-                "`as_known_after` is the number of a step before this one",
-            ));
+            return Err(reading.error(&["as_known_after"], "`as_known_after` is the number of a step before this one"));
         }
     };
     let Some(table) = expect.as_table() else {
@@ -131,23 +116,15 @@ fn fact_step(reading: &Reading<'_>, number: usize, at: Instant, member: &str, ru
     let beside = |key: &&String| !ENVELOPE.contains(&key.as_str()) && !["decision", "outcome"].contains(&key.as_str());
     let bodies: Vec<&String> = reading.step.keys().filter(beside).collect();
     if let Some(key) = bodies.iter().find(|key| Kind::from_name(key).is_none()) {
-        let detail = format!(
-            "`{key}` is neither a body of facts.md, nor `expect`, nor one of {}, decision, outcome",
-            ENVELOPE.join(", ")
-        );
+        let detail =
+            format!("`{key}` is neither a body of facts.md, nor `expect`, nor one of {}, decision, outcome", ENVELOPE.join(", "));
         return Err(reading.error(&[key], detail));
     }
     let [body] = bodies[..] else {
-        return Err(reading.error(
-            &[],
-            format!("a step has one body or `expect`, this one has {} bodies", bodies.len()),
-        ));
+        return Err(reading.error(&[], format!("a step has one body or `expect`, this one has {} bodies", bodies.len())));
     };
     let is_request = Kind::from_name(body).is_some_and(Kind::is_request);
-    let (decision, outcome) = (
-        reading.word("decision")?.map(str::to_string),
-        reading.word("outcome")?.map(str::to_string),
-    );
+    let (decision, outcome) = (reading.word("decision")?.map(str::to_string), reading.word("outcome")?.map(str::to_string));
     if let Some(said) = &decision {
         if !is_request {
             return Err(reading.error(&["decision"], format!("{body} is no request: nothing is decided")));
@@ -162,27 +139,14 @@ fn fact_step(reading: &Reading<'_>, number: usize, at: Instant, member: &str, ru
         }
     }
     let dead = outcome.as_ref().is_some_and(|said| said.starts_with("dead_letter: "));
-    if let Some(said) = outcome
-        .as_ref()
-        .filter(|said| !dead && !["duplicate", "conflict", "parked"].contains(&said.as_str()))
-    {
+    if let Some(said) = outcome.as_ref().filter(|said| !dead && !["duplicate", "conflict", "parked"].contains(&said.as_str())) {
         return Err(reading.error(&["outcome"], format!("outcome \"{said}\" is not {OUTCOMES}")));
     }
     let envelope = envelope(reading, body, number, at, member, rules)?;
-    let fact = accrue_proto::toml::fact_from_toml(
-        &envelope,
-        &Defaults {
-            currency: Some(&rules.currency),
-        },
-    );
+    let fact = accrue_proto::toml::fact_from_toml(&envelope, &Defaults { currency: Some(&rules.currency) });
     match fact {
         Err(error) if !dead => Err(reading.error(&[body], error.to_string())),
-        fact => Ok(FactStep {
-            fact,
-            is_request,
-            decision,
-            outcome,
-        }),
+        fact => Ok(FactStep { fact, is_request, decision, outcome }),
     }
 }
 
@@ -219,12 +183,8 @@ fn envelope(
             return Err(reading.error(&[body, "total"], "an order has `lines` or, for short, `total`"));
         }
         let mut line = Table::new();
-        for (key, value) in [
-            ("line_id", Value::from("1")),
-            ("sku", "item".into()),
-            ("quantity", 1.into()),
-            ("unit_price", total),
-        ] {
+        for (key, value) in [("line_id", Value::from("1")), ("sku", "item".into()), ("quantity", 1.into()), ("unit_price", total)]
+        {
             line.insert(key.to_string(), value);
         }
         order.insert("lines".to_string(), Value::Array(vec![Value::Table(line)]));

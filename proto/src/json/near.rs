@@ -3,10 +3,7 @@
 /// The known name closest to a mistyped one, if any is close enough to be meant.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.map(|candidate| (distance(name, candidate), candidate));
-    scored
-        .min()
-        .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3)
-        .map(|(_, candidate)| candidate)
+    scored.min().filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3).map(|(_, candidate)| candidate)
 }
 
 /// Edits (insert, delete, replace) from one to the other.

@@ -59,10 +59,7 @@ impl<'de> Visitor<'de> for OnceVisitor {
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             if object.contains_key(&key) {
-                return Err(A::Error::custom(format_args!(
-                    "the key {} is given twice",
-                    crate::check::shown(&key)
-                )));
+                return Err(A::Error::custom(format_args!("the key {} is given twice", crate::check::shown(&key))));
             }
             let Once(value) = map.next_value()?;
             object.insert(key, value);
@@ -81,21 +78,8 @@ mod tests {
             parse(br#"{"a": [1, -1, 1.5, "x", null, true, {"b": {}}]}"#).map(|value| value.to_string()),
             Ok(r#"{"a":[1,-1,1.5,"x",null,true,{"b":{}}]}"#.into())
         );
-        for bad in [
-            &br#"{"a": 1, "a": 1}"#[..],
-            br#"[{"a": {"b": 1, "b": 2}}]"#,
-            b"{",
-            b"",
-            b"{} x",
-            b"\xff",
-            b"{\"a\": NaN}",
-        ] {
-            assert_eq!(
-                parse(bad).map_err(|error| error.code),
-                Err("undecodable"),
-                "{}",
-                String::from_utf8_lossy(bad)
-            );
+        for bad in [&br#"{"a": 1, "a": 1}"#[..], br#"[{"a": {"b": 1, "b": 2}}]"#, b"{", b"", b"{} x", b"\xff", b"{\"a\": NaN}"] {
+            assert_eq!(parse(bad).map_err(|error| error.code), Err("undecodable"), "{}", String::from_utf8_lossy(bad));
         }
         let deep = "[".repeat(10_000);
         assert!(parse(deep.as_bytes()).is_err(), "no stack is deep enough for everybody");

@@ -16,10 +16,7 @@ pub(crate) fn fact_bytes(value: &Value, defaults: &Defaults<'_>) -> Result<Vec<u
     let mut walk = Walk::new(defaults);
     let object = walk.object(value)?;
     let bodies = FACT.fields.iter().filter(|field| field.oneof.is_some());
-    if !bodies
-        .into_iter()
-        .any(|field| object.get(&field.name).is_some_and(|body| !body.is_null()))
-    {
+    if !bodies.into_iter().any(|field| object.get(&field.name).is_some_and(|body| !body.is_null())) {
         return Err(no_body(object));
     }
     let mut out = Vec::new();
@@ -29,16 +26,8 @@ pub(crate) fn fact_bytes(value: &Value, defaults: &Defaults<'_>) -> Result<Vec<u
 
 /// Bytes of a body alone.
 pub(crate) fn body_bytes(kind: Kind, value: &Value, defaults: &Defaults<'_>) -> Result<Vec<u8>, Malformed> {
-    let Some(Field {
-        name,
-        shape: Shape::Body(body),
-        ..
-    }) = FACT.by_number(u32::from(kind as u8))
-    else {
-        return Err(Malformed::new(
-            "unknown_body",
-            format!("{} is no body this version knows", kind.name()),
-        ));
+    let Some(Field { name, shape: Shape::Body(body), .. }) = FACT.by_number(u32::from(kind as u8)) else {
+        return Err(Malformed::new("unknown_body", format!("{} is no body this version knows", kind.name())));
     };
     let mut walk = Walk::new(defaults);
     walk.path.push_str(name);
@@ -48,18 +37,13 @@ pub(crate) fn body_bytes(kind: Kind, value: &Value, defaults: &Defaults<'_>) -> 
 /// A body of a later version looks like a key with an object that nobody knows.
 fn no_body(object: &Map<String, Value>) -> Malformed {
     let known = || FACT.fields.iter().map(|field| field.name.as_str());
-    let unknown = object
-        .iter()
-        .find(|(name, value)| value.is_object() && FACT.by_name(name).is_none());
+    let unknown = object.iter().find(|(name, value)| value.is_object() && FACT.by_name(name).is_none());
     match unknown {
         Some((name, _)) => {
             let hint = nearest(name, known()).map_or_else(String::new, |near| format!("; did you mean {near}?"));
             Malformed::new("unknown_body", format!("{} is no body this version knows{hint}", shown(name)))
         }
-        None => Malformed::new(
-            "unknown_body",
-            "no body: one key named after it, like order_placed, is needed",
-        ),
+        None => Malformed::new("unknown_body", "no body: one key named after it, like order_placed, is needed"),
     }
 }
 
@@ -81,11 +65,7 @@ enum Currency {
 
 impl<'a> Walk<'a> {
     fn new(defaults: &Defaults<'a>) -> Self {
-        Walk {
-            path: String::new(),
-            default_currency: defaults.currency,
-            currency: Currency::None,
-        }
+        Walk { path: String::new(), default_currency: defaults.currency, currency: Currency::None }
     }
 
     #[cold]
@@ -138,10 +118,7 @@ impl<'a> Walk<'a> {
             }
             if let Some(oneof) = field.oneof {
                 if let Some((_, other)) = chosen.iter().find(|(taken, _)| *taken == oneof) {
-                    return Err(self.error(
-                        "unexpected_field",
-                        &format!("{other} and {name} given: one of the two is enough"),
-                    ));
+                    return Err(self.error("unexpected_field", &format!("{other} and {name} given: one of the two is enough")));
                 }
                 chosen.push((oneof, name));
             }
@@ -179,13 +156,7 @@ impl<'a> Walk<'a> {
             Shape::Whole => put_int(field.number, self.whole(value)?, out),
             Shape::Small => {
                 let small = u32::try_from(self.whole(value)?);
-                put_int(
-                    field.number,
-                    small
-                        .map_err(|_| self.wrong_type(value, "a whole number from 0 to 2^32-1"))?
-                        .into(),
-                    out,
-                );
+                put_int(field.number, small.map_err(|_| self.wrong_type(value, "a whole number from 0 to 2^32-1"))?.into(), out);
             }
             Shape::Bool => {
                 let said = value.as_bool().ok_or_else(|| self.wrong_type(value, "true or false"))?;
@@ -213,10 +184,7 @@ impl<'a> Walk<'a> {
         self.currency = match said {
             Some(said) => {
                 let code = self.at("currency", |walk| walk.text(said))?;
-                Currency::Known {
-                    exponent: self.at("currency", |walk| walk.exponent(code))?,
-                    used: false,
-                }
+                Currency::Known { exponent: self.at("currency", |walk| walk.exponent(code))?, used: false }
             }
             None => Currency::None,
         };
@@ -231,12 +199,7 @@ impl<'a> Walk<'a> {
     }
 
     fn exponent(&self, code: &str) -> Result<u8, Malformed> {
-        let unknown = || {
-            self.error(
-                "unknown_currency",
-                &format!("{} is no currency (iso 4217, upper case)", shown(code)),
-            )
-        };
+        let unknown = || self.error("unknown_currency", &format!("{} is no currency (iso 4217, upper case)", shown(code)));
         money::exponent(code).ok_or_else(unknown)
     }
 
@@ -293,12 +256,7 @@ impl<'a> Walk<'a> {
 
     fn instant(&self, value: &Value) -> Result<prost_types::Timestamp, Malformed> {
         let text = self.text(value)?;
-        let what = || {
-            format!(
-                "{} is no instant; \"2024-03-01T10:00:00Z\" is the form (rfc 3339)",
-                shown(text)
-            )
-        };
+        let what = || format!("{} is no instant; \"2024-03-01T10:00:00Z\" is the form (rfc 3339)", shown(text));
         time::parse(text).ok_or_else(|| self.error("invalid_instant", &what()))
     }
 
@@ -308,10 +266,7 @@ impl<'a> Walk<'a> {
             Some((_, number)) => Ok(*number),
             None => {
                 let known: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
-                Err(self.error(
-                    "unknown_value",
-                    &format!("{} found, known are {}", shown(text), known.join(", ")),
-                ))
+                Err(self.error("unknown_value", &format!("{} found, known are {}", shown(text), known.join(", "))))
             }
         }
     }

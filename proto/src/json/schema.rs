@@ -106,15 +106,8 @@ fn message(full_name: &str, types: &Types<'_>) -> Message {
     let Some(descriptor) = types.messages.get(full_name) else {
         return Message::default();
     };
-    let fields = descriptor
-        .field
-        .iter()
-        .map(|one| field(descriptor.name(), one, types))
-        .collect();
-    Message {
-        name: descriptor.name().to_owned(),
-        fields,
-    }
+    let fields = descriptor.field.iter().map(|one| field(descriptor.name(), one, types)).collect();
+    Message { name: descriptor.name().to_owned(), fields }
 }
 
 fn field(message_name: &str, one: &FieldDescriptorProto, types: &Types<'_>) -> Field {
@@ -141,13 +134,7 @@ fn field(message_name: &str, one: &FieldDescriptorProto, types: &Types<'_>) -> F
     };
     let repeated = one.label() == Label::Repeated && !matches!(shape, Shape::Map(_));
     let oneof = one.oneof_index.filter(|_| !one.proto3_optional());
-    Field {
-        name: one.name().to_owned(),
-        number: one.number().unsigned_abs(),
-        shape,
-        repeated,
-        oneof,
-    }
+    Field { name: one.name().to_owned(), number: one.number().unsigned_abs(), shape, repeated, oneof }
 }
 
 /// `CARD_STATUS_ACTIVE` of `CardStatus` is `active`; number 0 has no name.
@@ -173,20 +160,12 @@ mod tests {
     /// The contract between `fact.proto` and the rules: names and numbers of all bodies.
     #[test]
     fn bodies_are_the_kinds_of_the_ledger() {
-        let bodies: Vec<(&str, u32)> = FACT
-            .fields
-            .iter()
-            .filter(|field| field.oneof.is_some())
-            .map(|field| (field.name.as_str(), field.number))
-            .collect();
+        let bodies: Vec<(&str, u32)> =
+            FACT.fields.iter().filter(|field| field.oneof.is_some()).map(|field| (field.name.as_str(), field.number)).collect();
         let kinds: Vec<(&str, u32)> = Kind::ALL.iter().map(|kind| (kind.name(), u32::from(*kind as u8))).collect();
         assert_eq!(bodies, kinds);
-        let envelope: Vec<&str> = FACT
-            .fields
-            .iter()
-            .filter(|field| field.oneof.is_none())
-            .map(|field| field.name.as_str())
-            .collect();
+        let envelope: Vec<&str> =
+            FACT.fields.iter().filter(|field| field.oneof.is_none()).map(|field| field.name.as_str()).collect();
         assert_eq!(envelope, ["id", "source", "program", "member", "occurred_at", "actor"]);
     }
 
@@ -226,19 +205,8 @@ mod tests {
 
     #[test]
     fn enum_names() {
-        let Some(Shape::Body(card)) = FACT.by_name("card_status_changed").map(|field| &field.shape) else {
-            panic!("a message")
-        };
-        let Some(Shape::Enum(names)) = card.by_name("status").map(|field| &field.shape) else {
-            panic!("an enum")
-        };
-        assert_eq!(
-            names,
-            &[
-                ("active".to_owned(), 1),
-                ("inactive".to_owned(), 2),
-                ("blocked".to_owned(), 3)
-            ]
-        );
+        let Some(Shape::Body(card)) = FACT.by_name("card_status_changed").map(|field| &field.shape) else { panic!("a message") };
+        let Some(Shape::Enum(names)) = card.by_name("status").map(|field| &field.shape) else { panic!("an enum") };
+        assert_eq!(names, &[("active".to_owned(), 1), ("inactive".to_owned(), 2), ("blocked".to_owned(), 3)]);
     }
 }

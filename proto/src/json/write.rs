@@ -104,10 +104,7 @@ fn value(field: &Field, reader: &mut Reader<'_>, key: Key, exponent: Option<u8>)
         Shape::Instant => {
             let mut stamp = Stamp::default();
             stamp.merge(reader, key, "").ok()?;
-            let at = Timestamp {
-                seconds: stamp.seconds,
-                nanos: stamp.nanos,
-            };
+            let at = Timestamp { seconds: stamp.seconds, nanos: stamp.nanos };
             json!(time::show(&at).unwrap_or_else(|| format!("{} s {} ns", at.seconds, at.nanos)))
         }
         Shape::Enum(names) => {
@@ -117,10 +114,7 @@ fn value(field: &Field, reader: &mut Reader<'_>, key: Key, exponent: Option<u8>)
         }
         // A word and a time from the decision stand for themselves, an instant is told apart by its key.
         Shape::When(schema) => match message(schema, reader.bytes(key, "").ok()?, exponent) {
-            Value::Object(mut when) => when
-                .remove("named")
-                .or_else(|| when.remove("after"))
-                .unwrap_or(Value::Object(when)),
+            Value::Object(mut when) => when.remove("named").or_else(|| when.remove("after")).unwrap_or(Value::Object(when)),
             other => other,
         },
         Shape::Map(_) => return None,

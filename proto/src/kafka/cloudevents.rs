@@ -55,15 +55,10 @@ pub(super) fn structured(event: &Value, recorded: Option<Timestamp>, currency_of
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => Err(Malformed::new(
-            "wrong_type",
-            format!("the cloudevents attribute {name} is no text"),
-        )),
+        Some(_) => Err(Malformed::new("wrong_type", format!("the cloudevents attribute {name} is no text"))),
     };
     let specversion = text("specversion")?;
-    version(Some(
-        specversion.ok_or_else(|| check::missing("the cloudevents attribute specversion"))?,
-    ))?;
+    version(Some(specversion.ok_or_else(|| check::missing("the cloudevents attribute specversion"))?))?;
     let attributes = Attributes {
         id: text("id")?,
         source: text("source")?,
@@ -77,10 +72,7 @@ pub(super) fn structured(event: &Value, recorded: Option<Timestamp>, currency_of
     let content = Content::of(text("datacontenttype")?);
     let body = match (event.get("data"), text("data_base64")?) {
         (Some(_), Some(_)) => {
-            return Err(Malformed::new(
-                "unexpected_field",
-                "the cloudevent has data and data_base64: give one of the two",
-            ));
+            return Err(Malformed::new("unexpected_field", "the cloudevent has data and data_base64: give one of the two"));
         }
         (None, Some(encoded)) => {
             let data = base64::decode(encoded).ok_or_else(|| Malformed::new("undecodable", "data_base64 is not base 64"))?;
@@ -89,13 +81,7 @@ pub(super) fn structured(event: &Value, recorded: Option<Timestamp>, currency_of
         (None, None) => Vec::new(),
         (Some(data), None) => {
             let currency = attributes.program.and_then(currency_of);
-            json::body_bytes(
-                kind,
-                data,
-                &Defaults {
-                    currency: currency.as_deref(),
-                },
-            )?
+            json::body_bytes(kind, data, &Defaults { currency: currency.as_deref() })?
         }
     };
     envelope(&attributes, kind, &body, recorded)
@@ -115,10 +101,7 @@ fn kind(event_type: Option<&str>) -> Result<Kind, Malformed> {
     let event_type = event_type.ok_or_else(|| check::missing("the cloudevents attribute type"))?;
     let name = event_type.strip_prefix("accrue.").and_then(|rest| rest.strip_suffix(".v1"));
     name.and_then(Kind::from_name).ok_or_else(|| {
-        let detail = format!(
-            "the cloudevents type is {}: accrue.<body>.v1 is needed",
-            check::shown(event_type)
-        );
+        let detail = format!("the cloudevents type is {}: accrue.<body>.v1 is needed", check::shown(event_type));
         Malformed::new("unknown_body", detail)
     })
 }
@@ -134,24 +117,13 @@ fn body_bytes(
         return Ok(data.to_vec());
     }
     let currency = program.and_then(currency_of);
-    json::body_bytes(
-        kind,
-        &json::parse(data)?,
-        &Defaults {
-            currency: currency.as_deref(),
-        },
-    )
+    json::body_bytes(kind, &json::parse(data)?, &Defaults { currency: currency.as_deref() })
 }
 
 fn envelope(attributes: &Attributes<'_>, kind: Kind, body: &[u8], recorded: Option<Timestamp>) -> Result<Vec<u8>, Malformed> {
     let mut fact = Vec::with_capacity(body.len() + 128);
-    let texts = [
-        (1, attributes.id),
-        (2, attributes.source),
-        (3, attributes.program),
-        (4, attributes.subject),
-        (6, attributes.actor),
-    ];
+    let texts =
+        [(1, attributes.id), (2, attributes.source), (3, attributes.program), (4, attributes.subject), (6, attributes.actor)];
     for (number, said) in texts {
         if let Some(said) = said {
             put_bytes(number, said.as_bytes(), &mut fact);

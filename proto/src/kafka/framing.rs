@@ -22,21 +22,14 @@ pub(super) fn strip(value: &[u8]) -> Result<&[u8], Malformed> {
         return Ok(rest);
     }
     let (count, mut rest) = zigzag(rest)?;
-    for _ in 0..u64::try_from(count)
-        .ok()
-        .filter(|count| *count <= INDEXES_MAX)
-        .ok_or_else(cut)?
-    {
+    for _ in 0..u64::try_from(count).ok().filter(|count| *count <= INDEXES_MAX).ok_or_else(cut)? {
         rest = zigzag(rest)?.1;
     }
     Ok(rest)
 }
 
 fn cut() -> Malformed {
-    Malformed::new(
-        "undecodable",
-        "schema registry framing (magic byte 0 or 1) is cut short or not what it should be",
-    )
+    Malformed::new("undecodable", "schema registry framing (magic byte 0 or 1) is cut short or not what it should be")
 }
 
 fn zigzag(bytes: &[u8]) -> Result<(i64, &[u8]), Malformed> {

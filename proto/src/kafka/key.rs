@@ -66,44 +66,21 @@ mod tests {
             assert_eq!(murmur2(key.as_bytes()).cast_signed(), hash, "{key}");
         }
         assert_eq!(murmur2_partition(b"abc", 6), 479_470_107 % 6);
-        assert_eq!(
-            murmur2_partition(b"21", 6),
-            ((-973_932_308_i32).cast_unsigned() & 0x7fff_ffff) % 6
-        );
+        assert_eq!(murmur2_partition(b"21", 6), ((-973_932_308_i32).cast_unsigned() & 0x7fff_ffff) % 6);
         assert_eq!(murmur2_partition(b"21", 0), 0);
     }
 
     fn fact(member: &str, kind: Kind) -> Fact<'_> {
         let occurred_at = Instant(0);
-        Fact {
-            id: "1",
-            source: "s",
-            program: "acme",
-            member,
-            occurred_at,
-            actor: None,
-            kind,
-            body: Body::Noted,
-        }
+        Fact { id: "1", source: "s", program: "acme", member, occurred_at, actor: None, kind, body: Body::Noted }
     }
 
     #[test]
     fn keys() {
         let of_member = fact("m/1", Kind::MemberLeft);
         assert_eq!(check_key(Some(b"acme/m/1"), &of_member), Ok(()));
-        for wrong in [
-            None,
-            Some(&b""[..]),
-            Some(b"acme/m"),
-            Some(b"acme/m/12"),
-            Some(b"acmem/1"),
-            Some(b"\xff"),
-        ] {
-            assert_eq!(
-                check_key(wrong, &of_member).map_err(|error| error.code),
-                Err("wrong_key"),
-                "{wrong:?}"
-            );
+        for wrong in [None, Some(&b""[..]), Some(b"acme/m"), Some(b"acme/m/12"), Some(b"acmem/1"), Some(b"\xff")] {
+            assert_eq!(check_key(wrong, &of_member).map_err(|error| error.code), Err("wrong_key"), "{wrong:?}");
         }
         assert_eq!(check_key(Some(b"acme/"), &fact("", Kind::RulesetActivated)), Ok(()));
     }

@@ -55,9 +55,7 @@ pub(super) fn reserved<'a>(parts: &Parts<'a>) -> Result<Body<'a>, Fault> {
         5 => time::merge(&mut until, reader, key, "coupon_reserved.until"),
         _ => reader.skip(key),
     })?;
-    let until = until
-        .ok_or_else(|| missing("coupon_reserved.until"))?
-        .instant("coupon_reserved.until")?;
+    let until = until.ok_or_else(|| missing("coupon_reserved.until"))?.instant("coupon_reserved.until")?;
     Ok(Body::CouponReserved { coupon, order_id, until })
 }
 
@@ -72,9 +70,5 @@ pub(super) fn revoked<'a>(parts: &Parts<'a>) -> Result<Body<'a>, Fault> {
         }
         Ok(())
     })?;
-    Ok(Body::CouponRevoked {
-        coupon: checked(coupon)?,
-        restore_points,
-        cause: cause(by, "coupon_revoked.cause")?,
-    })
+    Ok(Body::CouponRevoked { coupon: checked(coupon)?, restore_points, cause: cause(by, "coupon_revoked.cause")? })
 }

@@ -55,31 +55,16 @@ pub(super) fn excluded(parts: &Parts<'_>) -> Result<Exclusion, Fault> {
     if !earn && !redeem {
         return Err(missing("member_excluded: one of earn and redeem"));
     }
-    let (from, until) = (
-        time::instant(from, "member_excluded.from")?,
-        time::instant(until, "member_excluded.until")?,
-    );
-    Ok(Exclusion {
-        from,
-        until,
-        earn,
-        redeem,
-    })
+    let (from, until) = (time::instant(from, "member_excluded.from")?, time::instant(until, "member_excluded.until")?);
+    Ok(Exclusion { from, until, earn, redeem })
 }
 
 /// An exclusion ends after it starts; where it starts only the envelope may know.
 pub(super) fn exclusion_after_start(fact: &Fact<'_>) -> Result<(), Fault> {
-    if let Body::MemberExcluded(Exclusion {
-        from,
-        until: Some(until),
-        ..
-    }) = fact.body
+    if let Body::MemberExcluded(Exclusion { from, until: Some(until), .. }) = fact.body
         && until <= from.unwrap_or(fact.occurred_at)
     {
-        let detail = format!(
-            "member_excluded.until is {until}: not after its start, {}",
-            from.unwrap_or(fact.occurred_at)
-        );
+        let detail = format!("member_excluded.until is {until}: not after its start, {}", from.unwrap_or(fact.occurred_at));
         return Err(fault("out_of_range", detail));
     }
     Ok(())
@@ -101,19 +86,12 @@ pub(super) fn ruleset<'a>(parts: &Parts<'a>) -> Result<Body<'a>, Fault> {
     if ruleset.is_empty() {
         return Err(missing("ruleset_activated.ruleset"));
     }
-    if !required(hash, "ruleset_activated.hash")?
-        .bytes()
-        .all(|byte| byte.is_ascii_hexdigit())
-    {
+    if !required(hash, "ruleset_activated.hash")?.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let detail = format!("ruleset_activated.hash is {}: hex digits are needed", check::shown(hash));
         return Err(fault("invalid_id", detail));
     }
     let effective_from = time::instant(effective_from, "ruleset_activated.effective_from")?
         .ok_or_else(|| missing("ruleset_activated.effective_from"))?;
     let ruleset = check::text(ruleset, RULESET_BYTES_MAX, "ruleset_activated.ruleset")?;
-    Ok(Body::RulesetActivated {
-        ruleset,
-        hash,
-        effective_from,
-    })
+    Ok(Body::RulesetActivated { ruleset, hash, effective_from })
 }

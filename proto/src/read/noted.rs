@@ -27,19 +27,15 @@ fn noted(body: &pb::fact::Body) -> Result<(), Fault> {
                 return Err(missing("tags_changed: one of add and remove"));
             }
             let labels = add.iter().enumerate().chain(remove.iter().enumerate());
-            labels
-                .into_iter()
-                .try_for_each(|(index, tag)| check::label(tag, index, "tags_changed").map(drop))
+            labels.into_iter().try_for_each(|(index, tag)| check::label(tag, index, "tags_changed").map(drop))
         }
         B::CardIssued(pb::CardIssued { code }) => required(code, "card_issued.code").map(drop),
         B::CardStatusChanged(card) => {
             required(&card.code, "card_status_changed.code")?;
             match card.status() {
-                pb::CardStatus::Unspecified => Err(named(
-                    card.status,
-                    "card_status_changed.status",
-                    "active, inactive or blocked",
-                )),
+                pb::CardStatus::Unspecified => {
+                    Err(named(card.status, "card_status_changed.status", "active, inactive or blocked"))
+                }
                 pb::CardStatus::Active | pb::CardStatus::Inactive | pb::CardStatus::Blocked => Ok(()),
             }
         }
@@ -96,11 +92,7 @@ fn profile_changed(profile: &pb::MemberProfileChanged) -> Result<(), Fault> {
         let detail = "member_profile_changed.birthday is no date: \"1990-02-28\" is the form";
         return Err(fault("unknown_value", detail));
     }
-    let names = profile
-        .attributes
-        .keys()
-        .enumerate()
-        .chain(profile.consents.keys().enumerate());
+    let names = profile.attributes.keys().enumerate().chain(profile.consents.keys().enumerate());
     for (index, name) in names {
         check::label(name, index, "member_profile_changed: attributes or consents: a name")?;
     }
@@ -123,9 +115,5 @@ fn tier_overridden(tier: &pb::TierOverridden) -> Result<(), Fault> {
 }
 
 fn named(number: i32, field: &str, names: &str) -> Fault {
-    if number == 0 {
-        missing(field)
-    } else {
-        fault("unknown_value", format!("{field} is {number}: {names} is needed"))
-    }
+    if number == 0 { missing(field) } else { fault("unknown_value", format!("{field} is {number}: {names} is needed")) }
 }

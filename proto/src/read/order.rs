@@ -68,11 +68,7 @@ fn read_line<'a>(reader: &mut Reader<'a>, key: Key, line: &mut Line<'a>) -> Resu
             3 => line.quantity = reader.int(key, "quantity")?,
             4 => line.unit_price = reader.int(key, "unit_price")?,
             5 => line.discount = reader.int(key, "discount")?,
-            6 => line.collections.push(label(
-                reader.text(key, "collections")?,
-                line.collections.len(),
-                "collections",
-            )?),
+            6 => line.collections.push(label(reader.text(key, "collections")?, line.collections.len(), "collections")?),
             7 => line.tags.push(label(reader.text(key, "tags")?, line.tags.len(), "tags")?),
             _ => reader.skip(key)?,
         }
@@ -82,15 +78,9 @@ fn read_line<'a>(reader: &mut Reader<'a>, key: Key, line: &mut Line<'a>) -> Resu
     check::id(line.sku, "sku")?;
     quantity(line.quantity, "quantity")?;
     amount(line.unit_price, "unit_price")?;
-    let value = line
-        .quantity
-        .checked_mul(line.unit_price)
-        .filter(|value| *value <= AMOUNT_MAX);
+    let value = line.quantity.checked_mul(line.unit_price).filter(|value| *value <= AMOUNT_MAX);
     let Some(value) = value else {
-        return Err(check::overflow(
-            "quantity × unit_price",
-            &format!("{} × {}", line.quantity, line.unit_price),
-        ));
+        return Err(check::overflow("quantity × unit_price", &format!("{} × {}", line.quantity, line.unit_price)));
     };
     if amount(line.discount, "discount")? > value {
         let detail = format!("discount is {}: more than the line's value of {value}", line.discount);
@@ -102,11 +92,7 @@ fn read_line<'a>(reader: &mut Reader<'a>, key: Key, line: &mut Line<'a>) -> Resu
 fn distinct(lines: &[Line<'_>]) -> Result<(), Fault> {
     let repeated = if lines.len() <= COMPARED_LINES_MAX {
         let before = |(index, line): (usize, &Line<'_>)| lines[..index].iter().any(|other| other.line_id == line.line_id);
-        lines
-            .iter()
-            .enumerate()
-            .find(|(index, line)| before((*index, line)))
-            .map(|(_, line)| line.line_id)
+        lines.iter().enumerate().find(|(index, line)| before((*index, line))).map(|(_, line)| line.line_id)
     } else {
         let mut ids: SmallVec<[&str; 64]> = lines.iter().map(|line| line.line_id).collect();
         ids.sort_unstable();

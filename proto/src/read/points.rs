@@ -36,14 +36,12 @@ pub(super) fn imported<'a>(parts: &Parts<'a>) -> Result<PointsImported<'a>, Faul
 
 fn lot(reader: &mut Reader<'_>, key: Key) -> Result<ImportedLot, Fault> {
     let (mut points, mut earned_at, mut starts_at, mut expires_at) = (0, None, None, None);
-    each_field(&[reader.bytes(key, "points_imported.lots")?], |reader, key| {
-        match key.number() {
-            1 => reader.int(key, "points").map(|value| points = value),
-            2 => time::merge(&mut earned_at, reader, key, "earned_at"),
-            3 => time::merge(&mut starts_at, reader, key, "starts_at"),
-            4 => time::merge(&mut expires_at, reader, key, "expires_at"),
-            _ => reader.skip(key),
-        }
+    each_field(&[reader.bytes(key, "points_imported.lots")?], |reader, key| match key.number() {
+        1 => reader.int(key, "points").map(|value| points = value),
+        2 => time::merge(&mut earned_at, reader, key, "earned_at"),
+        3 => time::merge(&mut starts_at, reader, key, "starts_at"),
+        4 => time::merge(&mut expires_at, reader, key, "expires_at"),
+        _ => reader.skip(key),
     })?;
     Ok(ImportedLot {
         points: check::positive(points, "points")?,
@@ -104,11 +102,7 @@ fn merge<'a>(said: &mut Said<'a>, reader: &mut Reader<'a>, key: Key, field: &str
             }
             2 => *said = Said::Named(reader.int(key, field)?),
             3 => {
-                let (mut after, mut to) = if let Said::After(after, to) = *said {
-                    (after, to)
-                } else {
-                    ("", "")
-                };
+                let (mut after, mut to) = if let Said::After(after, to) = *said { (after, to) } else { ("", "") };
                 each_field(&[reader.bytes(key, field)?], |reader, key| {
                     match key.number() {
                         1 => after = reader.text(key, field)?,
@@ -148,9 +142,6 @@ fn when<'a>(said: Said<'a>, field: &str) -> Result<When<'a>, Fault> {
             Ok(When::After { after, to })
         }
         Said::Nothing => Err(check::missing(field)),
-        Said::Named(number) => Err(fault(
-            "unknown_value",
-            format!("{field} is {number}: never (1) or immediate (2) is needed"),
-        )),
+        Said::Named(number) => Err(fault("unknown_value", format!("{field} is {number}: never (1) or immediate (2) is needed"))),
     }
 }

@@ -56,9 +56,7 @@ pub(super) fn reversed<'a>(parts: &Parts<'a>) -> Result<Body<'a>, Fault> {
     })?;
     Ok(Body::RedemptionReversed {
         redemption_id: required(redemption_id, "redemption_reversed.redemption_id")?,
-        points: points
-            .map(|points| positive(points, "redemption_reversed.points"))
-            .transpose()?,
+        points: points.map(|points| positive(points, "redemption_reversed.points")).transpose()?,
         cause: cause(by, "redemption_reversed.cause")?,
     })
 }

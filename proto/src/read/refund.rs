@@ -33,10 +33,7 @@ pub(super) fn recorded<'a>(parts: &Parts<'a>) -> Result<RefundRecorded<'a>, Faul
     match (refund.lines.is_empty(), refund.amount) {
         (true, None) => return Err(check::missing("refund_recorded: one of lines and amount")),
         (false, Some(_)) => {
-            return Err(fault(
-                "unexpected_field",
-                "refund_recorded has lines and an amount: give one of the two",
-            ));
+            return Err(fault("unexpected_field", "refund_recorded has lines and an amount: give one of the two"));
         }
         (true, Some(amount)) => {
             positive(amount, "refund_recorded.amount")?;

@@ -49,11 +49,7 @@ impl Dice {
     }
 
     fn text(&mut self) -> String {
-        if self.flip() {
-            format!("{}\nand more\t", self.id())
-        } else {
-            String::new()
-        }
+        if self.flip() { format!("{}\nand more\t", self.id()) } else { String::new() }
     }
 
     fn ids(&mut self) -> Vec<String> {
@@ -62,10 +58,7 @@ impl Dice {
 
     fn at(&mut self) -> Timestamp {
         let seconds = [0, -1, 1_700_000_000, 253_402_207_200, -62_135_596_800][self.below(5) as usize];
-        Timestamp {
-            seconds,
-            nanos: [0, 1, 999, 1_000, 123_456_789, 999_999_999][self.below(6) as usize],
-        }
+        Timestamp { seconds, nanos: [0, 1, 999, 1_000, 123_456_789, 999_999_999][self.below(6) as usize] }
     }
 
     fn maybe<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
@@ -83,11 +76,7 @@ pub fn fact(dice: &mut Dice) -> pb::Fact {
         id: dice.id(),
         source: dice.id(),
         program: "acme".into(),
-        member: if kind == Kind::RulesetActivated {
-            String::new()
-        } else {
-            dice.id()
-        },
+        member: if kind == Kind::RulesetActivated { String::new() } else { dice.id() },
         occurred_at: Some(dice.at()),
         actor: dice.maybe_id(),
         body: Some(body(kind, dice)),
@@ -143,21 +132,10 @@ fn body(kind: Kind, dice: &mut Dice) -> Body {
 }
 
 fn excluded(dice: &mut Dice) -> pb::MemberExcluded {
-    let from = dice.maybe(|_| Timestamp {
-        seconds: -62_135_596_800,
-        nanos: 0,
-    });
+    let from = dice.maybe(|_| Timestamp { seconds: -62_135_596_800, nanos: 0 });
     // Without a start of its own it starts at the envelope's instant, which may be the last there is.
-    let until = from.filter(|_| dice.flip()).map(|_| Timestamp {
-        seconds: 253_402_207_200,
-        nanos: 999_999_999,
-    });
-    pb::MemberExcluded {
-        from,
-        until,
-        earn: true,
-        redeem: dice.flip(),
-    }
+    let until = from.filter(|_| dice.flip()).map(|_| Timestamp { seconds: 253_402_207_200, nanos: 999_999_999 });
+    pb::MemberExcluded { from, until, earn: true, redeem: dice.flip() }
 }
 
 fn order(dice: &mut Dice) -> pb::OrderPlaced {
@@ -181,30 +159,14 @@ fn order(dice: &mut Dice) -> pb::OrderPlaced {
 fn line(index: u64, dice: &mut Dice) -> pb::Line {
     let quantity = dice.below(1_000) as i64;
     let unit_price = dice.amount(0) / 1_000;
-    let discount = if quantity * unit_price == 0 {
-        0
-    } else {
-        dice.amount(0) % (quantity * unit_price + 1)
-    };
+    let discount = if quantity * unit_price == 0 { 0 } else { dice.amount(0) % (quantity * unit_price + 1) };
     let (collections, tags) = (dice.ids(), dice.ids());
-    pb::Line {
-        line_id: index.to_string(),
-        sku: dice.maybe_id(),
-        quantity,
-        unit_price,
-        discount,
-        collections,
-        tags,
-    }
+    pb::Line { line_id: index.to_string(), sku: dice.maybe_id(), quantity, unit_price, discount, collections, tags }
 }
 
 fn refund(dice: &mut Dice) -> pb::RefundRecorded {
     let lines: Vec<_> = (0..dice.below(3))
-        .map(|_| pb::RefundLine {
-            line_id: dice.id(),
-            quantity: dice.amount(0),
-            amount: dice.maybe(|dice| dice.amount(0)),
-        })
+        .map(|_| pb::RefundLine { line_id: dice.id(), quantity: dice.amount(0), amount: dice.maybe(|dice| dice.amount(0)) })
         .collect();
     pb::RefundRecorded {
         refund_id: dice.id(),
@@ -253,11 +215,9 @@ fn request(kind: Kind, dice: &mut Dice) -> Body {
             points: dice.maybe(|dice| dice.amount(1)),
             cause: 1 + dice.below(2) as i32,
         }),
-        Kind::RewardGranted => Body::RewardGranted(pb::RewardGranted {
-            grant_id: dice.id(),
-            reward: dice.id(),
-            reason: dice.text(),
-        }),
+        Kind::RewardGranted => {
+            Body::RewardGranted(pb::RewardGranted { grant_id: dice.id(), reward: dice.id(), reason: dice.text() })
+        }
         Kind::CouponReserved => Body::CouponReserved(pb::CouponReserved {
             coupon: Some(pb::coupon_reserved::Coupon::Code(dice.id())),
             order_id: dice.id(),
@@ -310,29 +270,22 @@ fn noted(kind: Kind, dice: &mut Dice) -> Body {
         Kind::MemberIncluded => Body::MemberIncluded(pb::MemberIncluded {}),
         Kind::MembersMerged => Body::MembersMerged(pb::MembersMerged { loser: dice.id() }),
         Kind::MembersUnmerged => Body::MembersUnmerged(pb::MembersUnmerged { loser: dice.id() }),
-        Kind::NoteAdded => Body::NoteAdded(pb::NoteAdded {
-            text: format!("{}!", dice.text()),
-        }),
+        Kind::NoteAdded => Body::NoteAdded(pb::NoteAdded { text: format!("{}!", dice.text()) }),
         Kind::TagsChanged => {
             let mut add = dice.ids();
             add.push(dice.id());
             Body::TagsChanged(pb::TagsChanged { add, remove: dice.ids() })
         }
         Kind::CardIssued => Body::CardIssued(pb::CardIssued { code: dice.id() }),
-        Kind::CardStatusChanged => Body::CardStatusChanged(pb::CardStatusChanged {
-            code: dice.id(),
-            status: 1 + dice.below(3) as i32,
-        }),
-        Kind::CardReplaced => Body::CardReplaced(pb::CardReplaced {
-            old: dice.id(),
-            new: dice.id(),
-        }),
+        Kind::CardStatusChanged => {
+            Body::CardStatusChanged(pb::CardStatusChanged { code: dice.id(), status: 1 + dice.below(3) as i32 })
+        }
+        Kind::CardReplaced => Body::CardReplaced(pb::CardReplaced { old: dice.id(), new: dice.id() }),
         Kind::ReferralVisited => Body::ReferralVisited(pb::ReferralVisited { code: dice.id() }),
         Kind::ReferralJoined => Body::ReferralJoined(pb::ReferralJoined { code: dice.id() }),
-        Kind::TierCreditAdjusted => Body::TierCreditAdjusted(pb::TierCreditAdjusted {
-            amount: -dice.amount(1),
-            reason: dice.text(),
-        }),
+        Kind::TierCreditAdjusted => {
+            Body::TierCreditAdjusted(pb::TierCreditAdjusted { amount: -dice.amount(1), reason: dice.text() })
+        }
         Kind::TierCreditRecalculated => Body::TierCreditRecalculated(pb::TierCreditRecalculated {}),
         _ => Body::MemberErased(pb::MemberErased {}),
     }

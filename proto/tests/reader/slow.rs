@@ -51,12 +51,8 @@ fn kind(owned: &Owned) -> Kind {
 fn body(owned: &Owned) -> Body<'_> {
     match owned {
         Owned::OrderPlaced(order) => Body::OrderPlaced(self::order(order)),
-        Owned::OrderFulfilled(order) => Body::OrderFulfilled {
-            order_id: &order.order_id,
-        },
-        Owned::OrderCancelled(order) => Body::OrderCancelled {
-            order_id: &order.order_id,
-        },
+        Owned::OrderFulfilled(order) => Body::OrderFulfilled { order_id: &order.order_id },
+        Owned::OrderCancelled(order) => Body::OrderCancelled { order_id: &order.order_id },
         Owned::RefundRecorded(refund) => Body::RefundRecorded(self::refund(refund)),
         Owned::RedemptionRecorded(recorded) => Body::Redemption(ledger::Redemption {
             redemption_id: &recorded.redemption_id,
@@ -74,10 +70,9 @@ fn body(owned: &Owned) -> Body<'_> {
             coupon_code: None,
             order_id: text(&requested.order_id),
         }),
-        Owned::ActivityRecorded(activity) => Body::ActivityRecorded {
-            activity_id: &activity.activity_id,
-            activity: &activity.activity,
-        },
+        Owned::ActivityRecorded(activity) => {
+            Body::ActivityRecorded { activity_id: &activity.activity_id, activity: &activity.activity }
+        }
         Owned::PointsImported(imported) => Body::PointsImported(ledger::PointsImported {
             import_id: &imported.import_id,
             ledger: text(&imported.ledger),
@@ -101,11 +96,9 @@ fn body(owned: &Owned) -> Body<'_> {
             points: reversed.points,
             cause: cause(reversed.cause()),
         },
-        Owned::RewardGranted(granted) => Body::RewardGranted {
-            grant_id: &granted.grant_id,
-            reward: &granted.reward,
-            reason: &granted.reason,
-        },
+        Owned::RewardGranted(granted) => {
+            Body::RewardGranted { grant_id: &granted.grant_id, reward: &granted.reward, reason: &granted.reason }
+        }
         Owned::PointsAdjusted(adjusted) => Body::PointsAdjusted(self::adjusted(adjusted)),
         Owned::CouponUsed(_) | Owned::CouponReleased(_) | Owned::CouponReserved(_) | Owned::CouponRevoked(_) => coupon(owned),
         _ => Body::Noted,
@@ -148,11 +141,7 @@ fn refund(refund: &pb::RefundRecorded) -> ledger::RefundRecorded<'_> {
         lines: refund
             .lines
             .iter()
-            .map(|line| ledger::RefundLine {
-                line_id: &line.line_id,
-                quantity: line.quantity,
-                amount: line.amount,
-            })
+            .map(|line| ledger::RefundLine { line_id: &line.line_id, quantity: line.quantity, amount: line.amount })
             .collect(),
         amount: refund.amount,
         currency: text(&refund.currency),
@@ -205,14 +194,12 @@ fn coupon(owned: &Owned) -> Body<'_> {
         };
     }
     match owned {
-        Owned::CouponUsed(pb::CouponUsed { coupon, order_id }) => Body::CouponUsed {
-            coupon: named!(coupon, coupon_used),
-            order_id,
-        },
-        Owned::CouponReleased(pb::CouponReleased { coupon, order_id }) => Body::CouponReleased {
-            coupon: named!(coupon, coupon_released),
-            order_id,
-        },
+        Owned::CouponUsed(pb::CouponUsed { coupon, order_id }) => {
+            Body::CouponUsed { coupon: named!(coupon, coupon_used), order_id }
+        }
+        Owned::CouponReleased(pb::CouponReleased { coupon, order_id }) => {
+            Body::CouponReleased { coupon: named!(coupon, coupon_released), order_id }
+        }
         Owned::CouponReserved(pb::CouponReserved { coupon, order_id, until }) => Body::CouponReserved {
             coupon: named!(coupon, coupon_reserved),
             order_id,

@@ -43,10 +43,7 @@ pub(super) fn one(readers: &Readers, shard: u32, seq: u64) -> Result<Value, Prob
     let message = original(&letter.letter);
     let mut row = letter_row(shard, &letter);
     row.insert("sent_at_ms".into(), json!(message.timestamp_ms));
-    let headers = message
-        .headers
-        .iter()
-        .map(|(name, value)| json!({ "name": name, "value": value.map(shown) }));
+    let headers = message.headers.iter().map(|(name, value)| json!({ "name": name, "value": value.map(shown) }));
     row.insert("headers".into(), Value::Array(headers.collect()));
     row.insert("value".into(), json!(message.value.map(shown)));
     Ok(Value::Object(row))
@@ -65,10 +62,7 @@ pub fn letter_row(shard: u32, row: &DeadRow) -> Map<String, Value> {
     object.insert("topic".into(), json!(letter.topic));
     object.insert("partition".into(), json!(letter.partition));
     object.insert("offset".into(), json!(letter.offset));
-    object.insert(
-        "first_position".into(),
-        json!(letter.first_position.map(|position| position.0)),
-    );
+    object.insert("first_position".into(), json!(letter.first_position.map(|position| position.0)));
     object
 }
 

@@ -32,10 +32,7 @@ pub(super) fn page(readers: &Readers, program: &str, after: &str, limit: usize, 
 /// The members with the largest numbers: looks at all of them.
 pub(super) fn top(readers: &Readers, program: &str, sort: &str, limit: usize, now: Instant) -> Result<Value, Problem> {
     if !SORTS.contains(&sort) {
-        return Err(Problem::new(
-            "bad_request",
-            format!("sort is {sort:?}, it has to be one of {}", SORTS.join(", ")),
-        ));
+        return Err(Problem::new("bad_request", format!("sort is {sort:?}, it has to be one of {}", SORTS.join(", "))));
     }
     let mut best: Vec<MemberRow> = Vec::new();
     for open in readers.ready()? {

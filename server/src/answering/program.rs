@@ -28,10 +28,7 @@ pub(super) fn totals(readers: &Readers, program: &str, by: Option<&str>, at: Ins
         None => status(readers, program, at),
         Some("day") => rows(readers, program, at, 10),
         Some("month") => rows(readers, program, at, 7),
-        Some(other) => Err(Problem::new(
-            "bad_request",
-            format!("by is {other:?}, it has to be day or month"),
-        )),
+        Some(other) => Err(Problem::new("bad_request", format!("by is {other:?}, it has to be day or month"))),
     }
 }
 
@@ -50,12 +47,7 @@ fn status(readers: &Readers, program: &str, at: Instant) -> Result<Value, Proble
 }
 
 fn told(sum: &Sums) -> Value {
-    Value::Object(
-        numbers(sum)
-            .into_iter()
-            .map(|(name, points)| (name.to_owned(), json!(points)))
-            .collect(),
-    )
+    Value::Object(numbers(sum).into_iter().map(|(name, points)| (name.to_owned(), json!(points))).collect())
 }
 
 fn numbers(sum: &Sums) -> [(&'static str, i64); 10] {
@@ -91,9 +83,7 @@ fn rows(readers: &Readers, program: &str, at: Instant, cut: usize) -> Result<Val
                 points: BTreeMap::new(),
                 entries: 0,
             });
-            row.points
-                .iter()
-                .for_each(|(kind, points)| *sum.points.entry(kind).or_default() += points);
+            row.points.iter().for_each(|(kind, points)| *sum.points.entry(kind).or_default() += points);
             sum.entries += row.entries;
         }
     }

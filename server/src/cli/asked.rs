@@ -38,28 +38,13 @@ impl MemberArgs {
     /// Who is meant. The program's id has no slash, a member's may.
     pub fn who(&self) -> Who {
         match (self.who.as_slice(), &self.program) {
-            ([program, member], _) => Who {
-                program: Some(program.clone()),
-                member: member.clone(),
-            },
-            ([member], Some(program)) => Who {
-                program: Some(program.clone()),
-                member: member.clone(),
-            },
+            ([program, member], _) => Who { program: Some(program.clone()), member: member.clone() },
+            ([member], Some(program)) => Who { program: Some(program.clone()), member: member.clone() },
             ([one], None) => match one.split_once('/') {
-                Some((program, member)) => Who {
-                    program: Some(program.to_owned()),
-                    member: member.to_owned(),
-                },
-                None => Who {
-                    program: None,
-                    member: one.clone(),
-                },
+                Some((program, member)) => Who { program: Some(program.to_owned()), member: member.to_owned() },
+                None => Who { program: None, member: one.clone() },
             },
-            _ => Who {
-                program: None,
-                member: String::new(),
-            },
+            _ => Who { program: None, member: String::new() },
         }
     }
 
@@ -70,10 +55,7 @@ impl MemberArgs {
             (None, Some(position)) => AsKnown::Position(Position(position)),
             (None, None) => AsKnown::Now,
         };
-        AsOf {
-            as_of: self.as_of,
-            known,
-        }
+        AsOf { as_of: self.as_of, known }
     }
 }
 
@@ -82,11 +64,7 @@ impl MemberArgs {
 /// # Errors
 /// It is neither.
 pub fn instant(text: &str) -> Result<Instant, String> {
-    let day = || {
-        text.parse::<jiff::civil::Date>()
-            .ok()
-            .and_then(|_| Instant::parse(&format!("{text}T00:00:00Z")))
-    };
+    let day = || text.parse::<jiff::civil::Date>().ok().and_then(|_| Instant::parse(&format!("{text}T00:00:00Z")));
     Instant::parse(text)
         .or_else(day)
         .ok_or_else(|| "write it as 2024-10-12T07:20:50Z or 2024-10-12 (its beginning, UTC)".to_owned())
@@ -94,9 +72,7 @@ pub fn instant(text: &str) -> Result<Instant, String> {
 
 /// `SHARD/NUMBER`
 pub(super) fn letter(text: &str) -> Result<(u32, u64), String> {
-    let parsed = text
-        .split_once('/')
-        .and_then(|(shard, seq)| Some((shard.parse().ok()?, seq.parse().ok()?)));
+    let parsed = text.split_once('/').and_then(|(shard, seq)| Some((shard.parse().ok()?, seq.parse().ok()?)));
     parsed.ok_or_else(|| "write it as SHARD/NUMBER, as `accrue dlq list` does".to_owned())
 }
 
@@ -112,18 +88,12 @@ mod tests {
     }
 
     fn who(line: &str) -> Who {
-        Line::try_parse_from(["x"].into_iter().chain(line.split(' ')))
-            .unwrap_or_else(|error| panic!("{error}"))
-            .asked
-            .who()
+        Line::try_parse_from(["x"].into_iter().chain(line.split(' '))).unwrap_or_else(|error| panic!("{error}")).asked.who()
     }
 
     #[test]
     fn four_ways_to_name_a_member() {
-        let is = |program: Option<&str>, member: &str| Who {
-            program: program.map(str::to_owned),
-            member: member.to_owned(),
-        };
+        let is = |program: Option<&str>, member: &str| Who { program: program.map(str::to_owned), member: member.to_owned() };
         assert_eq!(who("acme/m1"), is(Some("acme"), "m1"));
         assert_eq!(who("acme m1"), is(Some("acme"), "m1"));
         assert_eq!(who("acme/a/b"), is(Some("acme"), "a/b"));
@@ -133,10 +103,7 @@ mod tests {
 
     #[test]
     fn days_and_instants() {
-        assert_eq!(
-            instant("2024-10-12").map(|at| at.to_string()).as_deref(),
-            Ok("2024-10-12T00:00:00Z")
-        );
+        assert_eq!(instant("2024-10-12").map(|at| at.to_string()).as_deref(), Ok("2024-10-12T00:00:00Z"));
         assert_eq!(instant("2024-10-12T02:00:00+02:00"), instant("2024-10-12"));
         assert!(instant("2024-13-12").is_err() && instant("now").is_err());
         assert_eq!(letter("2/17"), Ok((2, 17)));

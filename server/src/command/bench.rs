@@ -47,11 +47,7 @@ impl Chunk {
         let starts = [0].into_iter().chain(self.ends.iter().copied());
         let member_starts = [0].into_iter().chain(self.member_ends.iter().copied());
         let facts = starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end]);
-        facts.zip(
-            member_starts
-                .zip(&self.member_ends)
-                .map(|(start, end)| &self.members[start..*end]),
-        )
+        facts.zip(member_starts.zip(&self.member_ends).map(|(start, end)| &self.members[start..*end]))
     }
 }
 
@@ -71,12 +67,7 @@ pub(super) fn run(ctx: &Ctx, bench: &Bench) -> Result<()> {
         .prefix("bench-")
         .tempdir_in(&ctx.config.data_dir)
         .context("can't make a folder to measure in")?;
-    let options = WorkloadOptions {
-        facts: bench.facts,
-        members: bench.members,
-        seed: bench.seed,
-        ..WorkloadOptions::default()
-    };
+    let options = WorkloadOptions { facts: bench.facts, members: bench.members, seed: bench.seed, ..WorkloadOptions::default() };
     let mut readings = Vec::new();
     let mut measure = |phase: Box<dyn Phase>| -> Result<()> {
         let name = phase.name();
@@ -87,10 +78,7 @@ pub(super) fn run(ctx: &Ctx, bench: &Bench) -> Result<()> {
     measure(Box::new(phases::Nothing))?;
     measure(Box::new(phases::DecodeAlone))?;
     measure(Box::new(phases::FoldAlone::new(bench.members)?))?;
-    measure(Box::new(phases::AppendOnly::open(
-        &ctx.config,
-        &scratch.path().join("floor"),
-    )?))?;
+    measure(Box::new(phases::AppendOnly::open(&ctx.config, &scratch.path().join("floor"))?))?;
     measure(Box::new(phases::Ingest::open(&ctx.config, &scratch.path().join("store"))?))?;
     show(ctx, bench, &readings)
 }
@@ -121,24 +109,18 @@ fn one(mut phase: Box<dyn Phase>, options: WorkloadOptions) -> Result<Reading> {
 }
 
 fn show(ctx: &Ctx, bench: &Bench, readings: &[Reading]) -> Result<()> {
-    let floor = readings
-        .iter()
-        .find(|reading| reading.name == phases::FLOOR)
-        .map(Reading::cpu_micros);
-    let rows = readings
-        .iter()
-        .filter(|reading| reading.name != phases::NOTHING)
-        .map(|reading| {
-            json!({
-                "what": reading.name,
-                "facts": reading.facts,
-                "seconds": format!("{:.2}", reading.seconds),
-                "facts_per_second": reading.rate(),
-                "cpu_micros_per_fact": format!("{:.2}", reading.cpu_micros()),
-            "cpu_to_floor": to_floor(reading, floor),
-                "peak_mib": reading.peak_bytes / (1024 * 1024),
-            })
-        });
+    let floor = readings.iter().find(|reading| reading.name == phases::FLOOR).map(Reading::cpu_micros);
+    let rows = readings.iter().filter(|reading| reading.name != phases::NOTHING).map(|reading| {
+        json!({
+            "what": reading.name,
+            "facts": reading.facts,
+            "seconds": format!("{:.2}", reading.seconds),
+            "facts_per_second": reading.rate(),
+            "cpu_micros_per_fact": format!("{:.2}", reading.cpu_micros()),
+        "cpu_to_floor": to_floor(reading, floor),
+            "peak_mib": reading.peak_bytes / (1024 * 1024),
+        })
+    });
     let rows: Vec<Value> = rows.collect();
     let whole = json!({
         "facts": bench.facts,
@@ -155,9 +137,7 @@ fn show(ctx: &Ctx, bench: &Bench, readings: &[Reading]) -> Result<()> {
 /// Only what keeps its facts can be compared with what keeps them and does nothing else.
 fn to_floor(reading: &Reading, floor: Option<f64>) -> Option<String> {
     let keeps = ![phases::FOLD, phases::DECODE].contains(&reading.name.as_str());
-    floor
-        .filter(|_| keeps)
-        .map(|floor| format!("{:.2}", reading.cpu_micros() / floor.max(0.001)))
+    floor.filter(|_| keeps).map(|floor| format!("{:.2}", reading.cpu_micros() / floor.max(0.001)))
 }
 
 #[cfg(test)]
@@ -169,12 +149,7 @@ mod tests {
     fn every_phase_takes_the_same_facts() {
         let dir = tempfile::tempdir().expect("a folder");
         let config = Config::of(Layers::default()).expect("defaults");
-        let options = WorkloadOptions {
-            facts: 2_500,
-            members: 40,
-            seed: 3,
-            ..WorkloadOptions::default()
-        };
+        let options = WorkloadOptions { facts: 2_500, members: 40, seed: 3, ..WorkloadOptions::default() };
         let phases: [Box<dyn Phase>; 5] = [
             Box::new(phases::Nothing),
             Box::new(phases::DecodeAlone),

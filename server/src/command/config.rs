@@ -23,9 +23,8 @@ pub(super) fn run(ctx: &Ctx, command: &ConfigCommand) -> Result<()> {
         }
         ConfigCommand::Show { effective } => {
             let rows = shown.iter().filter(|row| *effective || chosen(row));
-            let rows: Vec<Value> = rows
-                .map(|row| json!({ "key": row.key, "value": row.value, "from": row.origin.to_string() }))
-                .collect();
+            let rows: Vec<Value> =
+                rows.map(|row| json!({ "key": row.key, "value": row.value, "from": row.origin.to_string() })).collect();
             ctx.printer.rows(&json!({ "keys": rows }), &rows, &ROWS)
         }
     }

@@ -81,11 +81,7 @@ fn start(straight: &Straight, now: Instant, days: i64) -> Instant {
 fn activate(straight: &Straight, start: Instant, now: Instant) -> Result<()> {
     let rules = Ruleset::parse(RULESET).context("the ruleset of the demo")?;
     let (fact, key) = rules::activation(&rules, start, now);
-    let message = Message {
-        value: Some(&fact),
-        key: Some(key.as_bytes()),
-        ..Message::default()
-    };
+    let message = Message { value: Some(&fact), key: Some(key.as_bytes()), ..Message::default() };
     match straight.embedded().publish(&message)?.outcome {
         Outcome::Booked { .. } | Outcome::Duplicate { .. } => Ok(()),
         Outcome::Conflict { detail, .. } | Outcome::Refused { detail, .. } => {
@@ -104,11 +100,7 @@ fn take_in(straight: &Straight, demo: &Demo, start: Instant, days: i64) -> Resul
         bytes.clear();
         write_fact(&fact, &mut bytes);
         let key = format!("{}/{}", fact.program, fact.member);
-        publisher.push(&Message {
-            value: Some(&bytes),
-            key: Some(key.as_bytes()),
-            ..Message::default()
-        })?;
+        publisher.push(&Message { value: Some(&bytes), key: Some(key.as_bytes()), ..Message::default() })?;
         kinds.push_back(accrue_proto::read_fact(&bytes).map_or("unreadable", |fact| fact.kind.name()));
         while let Some((_, receipt)) = publisher.receipt() {
             count(&mut counts, kinds.pop_front(), &receipt);
@@ -127,10 +119,7 @@ fn count(counts: &mut Counts, kind: Option<&'static str>, receipt: &Receipt) {
     let outcome = match &receipt.outcome {
         Outcome::Booked { parked: true, .. } => "parked",
         Outcome::Booked { decision: None, .. } => "applied",
-        Outcome::Booked {
-            decision: Some(decision),
-            ..
-        } => match decision.outcome {
+        Outcome::Booked { decision: Some(decision), .. } => match decision.outcome {
             Answer::Accepted(_) => "accepted",
             Answer::Rejected(_) => "rejected",
         },
@@ -138,11 +127,7 @@ fn count(counts: &mut Counts, kind: Option<&'static str>, receipt: &Receipt) {
         Outcome::Conflict { .. } => "conflict",
         Outcome::Refused { .. } => "refused",
     };
-    *counts
-        .entry(kind.unwrap_or("unreadable"))
-        .or_default()
-        .entry(outcome)
-        .or_default() += 1;
+    *counts.entry(kind.unwrap_or("unreadable")).or_default().entry(outcome).or_default() += 1;
 }
 
 fn summary(ctx: &Ctx, demo: &Demo, straight: &Straight, counts: &Counts, seconds: f64) -> Result<()> {
@@ -150,21 +135,9 @@ fn summary(ctx: &Ctx, demo: &Demo, straight: &Straight, counts: &Counts, seconds
     let program = || PROGRAM.to_owned();
     let ask = |question: &Question| answer(&straight.readers, question, now).map_err(anyhow::Error::from);
     let kinds: Vec<Value> = counts.iter().map(|(kind, outcomes)| with_kind(kind, outcomes)).collect();
-    let totals = ask(&Question::Totals {
-        program: program(),
-        by: None,
-        at: None,
-    })?;
-    let top = ask(&Question::Top {
-        program: program(),
-        sort: "active".to_owned(),
-        limit: TOP,
-    })?;
-    let months = ask(&Question::Totals {
-        program: program(),
-        by: Some("month".to_owned()),
-        at: None,
-    })?;
+    let totals = ask(&Question::Totals { program: program(), by: None, at: None })?;
+    let top = ask(&Question::Top { program: program(), sort: "active".to_owned(), limit: TOP })?;
+    let months = ask(&Question::Totals { program: program(), by: Some("month".to_owned()), at: None })?;
     let facts: u64 = counts.values().flat_map(BTreeMap::values).sum();
     let seen: u64 = counts.values().filter_map(|outcomes| outcomes.get("duplicate")).sum();
     let rate = (facts as f64 / seconds.max(0.001)) as u64;
@@ -234,39 +207,18 @@ fn status(printer: &Printer, totals: &Value) -> String {
 
 fn examples(ctx: &Ctx, member: &str) -> String {
     let dir = ctx.config.data_dir.display();
-    let earlier: String = Instant(Clock::system().now().0 - DAYS / 4 * DAY)
-        .to_string()
-        .chars()
-        .take(10)
-        .collect();
+    let earlier: String = Instant(Clock::system().now().0 - DAYS / 4 * DAY).to_string().chars().take(10).collect();
     let lines = [
-        (
-            "a member on one page",
-            format!("accrue member show --dir {dir} {PROGRAM} {member}"),
-        ),
-        (
-            "as it was, half a year ago",
-            format!("accrue member show --dir {dir} {PROGRAM} {member} --as-of {earlier}"),
-        ),
-        (
-            "what each number is made of",
-            format!("accrue explain --dir {dir} {PROGRAM} {member}"),
-        ),
-        (
-            "everything that changed it",
-            format!("accrue entries --dir {dir} {PROGRAM} {member}"),
-        ),
-        (
-            "who spent most",
-            format!("accrue member list --dir {dir} --sort spend --top 10"),
-        ),
+        ("a member on one page", format!("accrue member show --dir {dir} {PROGRAM} {member}")),
+        ("as it was, half a year ago", format!("accrue member show --dir {dir} {PROGRAM} {member} --as-of {earlier}")),
+        ("what each number is made of", format!("accrue explain --dir {dir} {PROGRAM} {member}")),
+        ("everything that changed it", format!("accrue entries --dir {dir} {PROGRAM} {member}")),
+        ("who spent most", format!("accrue member list --dir {dir} --sort spend --top 10")),
         ("the program by month", format!("accrue totals --dir {dir} --by month")),
         ("derive all of it again, and compare", format!("accrue verify --dir {dir}")),
     ];
     let width = lines.iter().map(|(_, command)| command.chars().count()).max().unwrap_or(0);
     let style = ctx.printer.style;
-    let lines = lines
-        .iter()
-        .map(|(what, command)| format!("  {command:<width$}   {}\n", style.dim(what)));
+    let lines = lines.iter().map(|(what, command)| format!("  {command:<width$}   {}\n", style.dim(what)));
     format!("\n{}\n{}\n", style.bold("Try"), lines.collect::<String>())
 }

@@ -46,9 +46,7 @@ fn letters(answers: &Answers, all: bool, limit: usize) -> Result<(Vec<Value>, bo
 }
 
 fn parse(letter: &str) -> Result<(u32, u64)> {
-    let parsed = letter
-        .split_once('/')
-        .and_then(|(shard, seq)| Some((shard.parse().ok()?, seq.parse().ok()?)));
+    let parsed = letter.split_once('/').and_then(|(shard, seq)| Some((shard.parse().ok()?, seq.parse().ok()?)));
     parsed.ok_or_else(|| anyhow!("{letter:?} names no dead letter"))
 }
 
@@ -85,10 +83,7 @@ fn requeue(ctx: &Ctx, mut named: Vec<(u32, u64)>, code: Option<&str>, all: bool)
         let answers = ctx.answers()?;
         let (rows, _) = letters(&answers, false, usize::MAX)?;
         let wanted = rows.iter().filter(|row| code.is_none_or(|code| row["code"] == code));
-        named = wanted
-            .filter_map(|row| row["letter"].as_str())
-            .map(parse)
-            .collect::<Result<_>>()?;
+        named = wanted.filter_map(|row| row["letter"].as_str()).map(parse).collect::<Result<_>>()?;
     }
     let hand = match (&ctx.url, &ctx.config.kafka) {
         (None, Some(_)) => Hand::for_letters(&ctx.config)?,
@@ -108,11 +103,7 @@ fn requeue(ctx: &Ctx, mut named: Vec<(u32, u64)>, code: Option<&str>, all: bool)
         text("code", "/receipt/code"),
         text("detail", "/receipt/detail"),
     ];
-    ctx.printer.rows(
-        &json!({ "requeued": rows, "outcomes": summary.json()["outcomes"] }),
-        &rows,
-        &columns,
-    )
+    ctx.printer.rows(&json!({ "requeued": rows, "outcomes": summary.json()["outcomes"] }), &rows, &columns)
 }
 
 fn must_exist_or_url(ctx: &Ctx) -> Result<()> {

@@ -36,15 +36,10 @@ pub(super) fn run(ctx: &Ctx, explain: &Explain) -> Result<()> {
     let answers = ctx.answers()?;
     let of = of_member(&answers, &explain.asked)?;
     if let Some(order) = &explain.order {
-        let answer = answers.ask(&Question::Order {
-            of,
-            order: order.clone(),
-        })?;
+        let answer = answers.ask(&Question::Order { of, order: order.clone() })?;
         return match ctx.printer.output() {
             Output::Json => ctx.printer.json(&answer),
-            Output::Csv => ctx
-                .printer
-                .rows(&answer, answer["entries"].as_array().map_or(&[], Vec::as_slice), &ROWS),
+            Output::Csv => ctx.printer.rows(&answer, answer["entries"].as_array().map_or(&[], Vec::as_slice), &ROWS),
             Output::Table => ctx.printer.text(&page::order(&answer, &ctx.printer)),
         };
     }
@@ -65,8 +60,6 @@ pub(super) fn run(ctx: &Ctx, explain: &Explain) -> Result<()> {
     let answer = answers.ask(&Question::Member(of))?;
     match ctx.printer.output() {
         Output::Table => ctx.printer.text(&page::balance(&answer, &entries, &ctx.printer)),
-        _ => ctx
-            .printer
-            .rows(&json!({ "member": answer, "entries": entries }), &entries, &ROWS),
+        _ => ctx.printer.rows(&json!({ "member": answer, "entries": entries }), &entries, &ROWS),
     }
 }

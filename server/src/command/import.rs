@@ -21,10 +21,7 @@ pub(super) fn run(ctx: &Ctx, args: &Args) -> Result<()> {
     let text = std::fs::read_to_string(&args.mapping).map_err(|error| Failure::usage(format!("can't read {path}: {error}")))?;
     let mapping = Mapping::parse(&text).map_err(|error| Failure::usage(format!("{path} {error}")))?;
     let mut file = Import::open(&args.file, &mapping)?;
-    let bar = progress::bytes(
-        "importing",
-        std::fs::metadata(&args.file).map_or(0, |metadata| metadata.len()),
-    );
+    let bar = progress::bytes("importing", std::fs::metadata(&args.file).map_or(0, |metadata| metadata.len()));
     let outcome = if args.dry_run {
         let mut bytes = Vec::new();
         let all = std::iter::from_fn(|| next(&mut file, &bar, &mut bytes)).try_for_each(|fact| fact.map(|_| ()));
@@ -88,31 +85,16 @@ fn show(ctx: &Ctx, report: &Report, summary: Option<&Summary>, dry_run: bool) ->
     if let Some(summary) = summary.filter(|_| !dry_run) {
         whole["handed_in"] = summary.json();
     }
-    let rows: Vec<Value> = report
-        .facts()
-        .iter()
-        .map(|(kind, facts)| json!({ "outcome": kind, "facts": facts }))
-        .collect();
-    let counted = summary
-        .into_iter()
-        .flat_map(Summary::rows)
-        .map(|(outcome, facts)| json!({ "outcome": outcome.trim(), "facts": facts }));
+    let rows: Vec<Value> = report.facts().iter().map(|(kind, facts)| json!({ "outcome": kind, "facts": facts })).collect();
+    let counted =
+        summary.into_iter().flat_map(Summary::rows).map(|(outcome, facts)| json!({ "outcome": outcome.trim(), "facts": facts }));
     let rows: Vec<Value> = rows.into_iter().chain(counted).collect();
-    ctx.printer.rows(
-        &whole,
-        &rows,
-        &[
-            crate::print::text("outcome", "/outcome"),
-            crate::print::right("facts", "/facts"),
-        ],
-    )
+    ctx.printer.rows(&whole, &rows, &[crate::print::text("outcome", "/outcome"), crate::print::right("facts", "/facts")])
 }
 
 fn report_json(report: &Report) -> Value {
-    let skipped = report
-        .skipped
-        .iter()
-        .map(|skipped| json!({ "reason": skipped.reason, "rows": skipped.rows, "lines": skipped.lines }));
+    let skipped =
+        report.skipped.iter().map(|skipped| json!({ "reason": skipped.reason, "rows": skipped.rows, "lines": skipped.lines }));
     json!({
         "rows": report.rows,
         "rows_used": report.rows_used,

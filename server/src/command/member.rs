@@ -56,27 +56,16 @@ pub(super) fn show(ctx: &Ctx, show: &MemberShow) -> Result<()> {
 
 /// The program's zone, by the ruleset in force.
 fn zone(answers: &Answers, program: &str) -> Result<String> {
-    let answer = answers.ask(&Question::Rulesets {
-        program: program.to_owned(),
-    })?;
+    let answer = answers.ask(&Question::Rulesets { program: program.to_owned() })?;
     let rulesets = answer["rulesets"].as_array().map_or(&[][..], Vec::as_slice);
-    let in_force = rulesets
-        .iter()
-        .find(|ruleset| ruleset["in_force"] == true)
-        .or(rulesets.last());
-    Ok(in_force
-        .and_then(|ruleset| ruleset["time_zone"].as_str())
-        .unwrap_or("UTC")
-        .to_owned())
+    let in_force = rulesets.iter().find(|ruleset| ruleset["in_force"] == true).or(rulesets.last());
+    Ok(in_force.and_then(|ruleset| ruleset["time_zone"].as_str()).unwrap_or("UTC").to_owned())
 }
 
 /// The entries of a page are those of its numbers, also if a fact comes in between.
 fn pinned(of: OfMember, answer: &Value) -> OfMember {
     let as_of = answer["as_of"].as_str().and_then(accrue_ledger::Instant::parse);
-    OfMember {
-        as_of: accrue_projections::AsOf { as_of, ..of.as_of },
-        ..of
-    }
+    OfMember { as_of: accrue_projections::AsOf { as_of, ..of.as_of }, ..of }
 }
 
 fn lots(answer: &Value) -> Vec<Value> {
@@ -102,11 +91,7 @@ pub(super) fn list(ctx: &Ctx, list: &MemberList) -> Result<()> {
     let first = list.after.clone().unwrap_or_default();
     let page = |limit: usize, after: &str| {
         let after = if after.is_empty() { first.clone() } else { after.to_owned() };
-        answers.ask(&Question::Members {
-            program: program.clone(),
-            after,
-            limit,
-        })
+        answers.ask(&Question::Members { program: program.clone(), after, limit })
     };
     let (rows, more) = pages("members", answers.page_rows(), list.limit as usize, page)?;
     let whole = json!({ "program": program, "members": rows });
@@ -118,10 +103,7 @@ pub(super) fn list(ctx: &Ctx, list: &MemberList) -> Result<()> {
 }
 
 fn top(ctx: &Ctx, answers: &Answers, program: String, list: &MemberList) -> Result<()> {
-    let sort = list
-        .sort
-        .and_then(|sort| sort.to_possible_value())
-        .map_or("active".to_owned(), |sort| sort.get_name().to_owned());
+    let sort = list.sort.and_then(|sort| sort.to_possible_value()).map_or("active".to_owned(), |sort| sort.get_name().to_owned());
     let limit = list.top.unwrap_or(list.limit) as usize;
     let answer = answers.ask(&Question::Top { program, sort, limit })?;
     let rows = answer["members"].as_array().cloned().unwrap_or_default();

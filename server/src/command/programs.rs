@@ -54,10 +54,7 @@ const PERIODS: [Column; 12] = [
 pub(super) fn coupon(ctx: &Ctx, coupon: &Coupon) -> Result<()> {
     let answers = ctx.answers()?;
     let program = answers.program(coupon.program.as_deref())?;
-    let answer = answers.ask(&Question::Coupon {
-        program,
-        code: coupon.code.clone(),
-    })?;
+    let answer = answers.ask(&Question::Coupon { program, code: coupon.code.clone() })?;
     ctx.printer.rows(&answer, std::slice::from_ref(&answer), &COUPON)
 }
 
@@ -68,29 +65,17 @@ pub(super) fn totals(ctx: &Ctx, totals: &Totals) -> Result<()> {
         By::Day => "day".to_owned(),
         By::Month => "month".to_owned(),
     });
-    let answer = answers.ask(&Question::Totals {
-        program,
-        by: by.clone(),
-        at: totals.at,
-    })?;
+    let answer = answers.ask(&Question::Totals { program, by: by.clone(), at: totals.at })?;
     if by.is_none() {
-        let rows: Vec<Value> = answer["ledgers"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(ledger, sums)| with_ledger(ledger, sums))
-            .collect();
+        let rows: Vec<Value> =
+            answer["ledgers"].as_object().into_iter().flatten().map(|(ledger, sums)| with_ledger(ledger, sums)).collect();
         return ctx.printer.rows(&answer, &rows, &STATUS);
     }
     let rows = answer["rows"].as_array().cloned().unwrap_or_default();
     ctx.printer.rows(&answer, &rows, &PERIODS)?;
     if ctx.printer.output() == Output::Table {
         let earned: Vec<Bar> = earned_by_period(&rows);
-        ctx.printer.text(&format!(
-            "\n{}\n{}",
-            ctx.printer.style.bold("Points earned"),
-            bars(&earned, ctx.printer.style)
-        ))?;
+        ctx.printer.text(&format!("\n{}\n{}", ctx.printer.style.bold("Points earned"), bars(&earned, ctx.printer.style)))?;
         eprintln!("as of {} UTC", minute(answer["at"].as_str().unwrap_or_default()));
     }
     Ok(())
@@ -109,12 +94,7 @@ pub(super) fn earned_by_period(rows: &[Value]) -> Vec<Bar> {
         let earned = row["points"]["earned"].as_i64().unwrap_or(0);
         *sums.entry(row["period"].as_str().unwrap_or_default()).or_default() += earned;
     }
-    sums.into_iter()
-        .map(|(period, value)| Bar {
-            name: period.to_owned(),
-            value,
-        })
-        .collect()
+    sums.into_iter().map(|(period, value)| Bar { name: period.to_owned(), value }).collect()
 }
 
 pub(super) fn digest(ctx: &Ctx, of: &OfProgram) -> Result<()> {
@@ -122,13 +102,7 @@ pub(super) fn digest(ctx: &Ctx, of: &OfProgram) -> Result<()> {
     let program = answers.program(of.named())?;
     let answer = answers.ask(&Question::Digest { program })?;
     match ctx.printer.output() {
-        Output::Table => ctx
-            .printer
-            .text(&format!("{}\n", answer["digest"].as_str().unwrap_or_default())),
-        _ => ctx.printer.rows(
-            &answer,
-            std::slice::from_ref(&answer),
-            &[text("program", "/program"), text("digest", "/digest")],
-        ),
+        Output::Table => ctx.printer.text(&format!("{}\n", answer["digest"].as_str().unwrap_or_default())),
+        _ => ctx.printer.rows(&answer, std::slice::from_ref(&answer), &[text("program", "/program"), text("digest", "/digest")]),
     }
 }

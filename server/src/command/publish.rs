@@ -35,16 +35,8 @@ pub(super) fn run(ctx: &Ctx, publish: &Publish) -> Result<()> {
 
 fn one(hand: &Hand, path: &Path, summary: &mut Summary) -> Result<()> {
     let stdin = path == Path::new("-");
-    let mut file = if stdin {
-        FactsFile::read("standard input", std::io::stdin())?
-    } else {
-        FactsFile::open(path)?
-    };
-    let name = if stdin {
-        "standard input".to_owned()
-    } else {
-        path.display().to_string()
-    };
+    let mut file = if stdin { FactsFile::read("standard input", std::io::stdin())? } else { FactsFile::open(path)? };
+    let name = if stdin { "standard input".to_owned() } else { path.display().to_string() };
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let bar = progress::bytes("publishing", size);
     let mut read = 0;
@@ -73,11 +65,8 @@ pub(super) fn show(printer: &Printer, summary: &Summary) -> Result<()> {
     for trouble in summary.troubles() {
         eprintln!("{trouble}");
     }
-    let rows: Vec<Value> = summary
-        .rows()
-        .into_iter()
-        .map(|(outcome, facts)| json!({ "outcome": outcome, "facts": facts }))
-        .collect();
+    let rows: Vec<Value> =
+        summary.rows().into_iter().map(|(outcome, facts)| json!({ "outcome": outcome, "facts": facts })).collect();
     printer.rows(&summary.json(), &rows, &ROWS)
 }
 
@@ -85,9 +74,6 @@ pub(super) fn show(printer: &Printer, summary: &Summary) -> Result<()> {
 pub(super) fn end(summary: &Summary) -> Result<()> {
     match summary.count("refused") + summary.count("conflict") + summary.count("failed") {
         0 => Ok(()),
-        count => Err(anyhow!(
-            "{count} of {} could not be booked; `accrue dlq list` has them",
-            summary.total()
-        )),
+        count => Err(anyhow!("{count} of {} could not be booked; `accrue dlq list` has them", summary.total())),
     }
 }

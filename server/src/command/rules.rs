@@ -36,19 +36,10 @@ const SHOWN: [Column; 7] = [
     text("rewards", "/rewards"),
 ];
 
-const TESTED: [Column; 5] = [
-    text("file", "/file"),
-    text("result", "/result"),
-    text("section", "/section"),
-    text("story", "/name"),
-    text("why", "/why"),
-];
-const DIFFERENCES: [Column; 4] = [
-    right("step", "/step"),
-    text("what", "/what"),
-    text("expected", "/expected"),
-    text("found", "/found"),
-];
+const TESTED: [Column; 5] =
+    [text("file", "/file"), text("result", "/result"), text("section", "/section"), text("story", "/name"), text("why", "/why")];
+const DIFFERENCES: [Column; 4] =
+    [right("step", "/step"), text("what", "/what"), text("expected", "/expected"), text("found", "/found")];
 
 pub(super) fn run(ctx: &Ctx, rules: Rules) -> Result<()> {
     match rules {
@@ -91,15 +82,7 @@ fn check(ctx: &Ctx, files: &[PathBuf]) -> Result<()> {
             row["wrong"].as_str().unwrap_or_default()
         );
     }
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::broken(format!(
-            "{} of {} rulesets are wrong",
-            wrong.len(),
-            rows.len()
-        )))
-    }
+    if wrong.is_empty() { Ok(()) } else { Err(Failure::broken(format!("{} of {} rulesets are wrong", wrong.len(), rows.len()))) }
 }
 
 fn test(ctx: &Ctx, paths: &[PathBuf]) -> Result<()> {
@@ -118,10 +101,7 @@ fn test(ctx: &Ctx, paths: &[PathBuf]) -> Result<()> {
     };
     let rows: Vec<Value> = reports.iter().map(row).collect();
     ctx.printer.rows(&json!({ "stories": reports }), &rows, &TESTED)?;
-    let failed: Vec<_> = reports
-        .iter()
-        .filter(|report| !report.passed && report.skipped.is_none())
-        .collect();
+    let failed: Vec<_> = reports.iter().filter(|report| !report.passed && report.skipped.is_none()).collect();
     if ctx.printer.output() == Output::Table {
         for report in &failed {
             let style = ctx.printer.style;
@@ -136,20 +116,8 @@ fn test(ctx: &Ctx, paths: &[PathBuf]) -> Result<()> {
         }
     }
     let skipped = reports.iter().filter(|report| report.skipped.is_some()).count();
-    eprintln!(
-        "{} passed, {} failed, {skipped} skipped",
-        reports.len() - failed.len() - skipped,
-        failed.len()
-    );
-    if failed.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::broken(format!(
-            "{} of {} stories differ",
-            failed.len(),
-            reports.len()
-        )))
-    }
+    eprintln!("{} passed, {} failed, {skipped} skipped", reports.len() - failed.len() - skipped, failed.len());
+    if failed.is_empty() { Ok(()) } else { Err(Failure::broken(format!("{} of {} stories differ", failed.len(), reports.len()))) }
 }
 
 /// The control fact that brings a ruleset into force.
@@ -168,19 +136,12 @@ pub(super) fn activation(rules: &Ruleset, from: Instant, now: Instant) -> (Vec<u
 
 fn bring_into_force(ctx: &Ctx, activate: &Activate) -> Result<()> {
     let path = activate.file.display();
-    let rules = Ruleset::parse(&read(&activate.file)?).map_err(|error| {
-        Failure::broken(format!(
-            "{path} line {}, column {}: {}",
-            error.line, error.column, error.message
-        ))
-    })?;
+    let rules = Ruleset::parse(&read(&activate.file)?)
+        .map_err(|error| Failure::broken(format!("{path} line {}, column {}: {}", error.line, error.column, error.message)))?;
     let now = Clock::system().now();
     let (program, hash) = (rules.program.as_str(), rules.hash_hex());
     if let Some(since) = in_force(ctx, program, &hash, activate.from)? {
-        eprintln!(
-            "ruleset {hash} of program {program} is in force since {} UTC already: nothing to do",
-            minute(&since)
-        );
+        eprintln!("ruleset {hash} of program {program} is in force since {} UTC already: nothing to do", minute(&since));
         return Ok(());
     }
     let from = activate.from.unwrap_or(now);
@@ -198,11 +159,7 @@ fn bring_into_force(ctx: &Ctx, activate: &Activate) -> Result<()> {
     }
     let whole =
         json!({ "program": program, "hash": hash, "effective_from": from.to_string(), "outcomes": summary.json()["outcomes"] });
-    let columns = [
-        text("program", "/program"),
-        text("hash", "/hash"),
-        text("from", "/effective_from").instant(),
-    ];
+    let columns = [text("program", "/program"), text("hash", "/hash"), text("from", "/effective_from").instant()];
     ctx.printer.rows(&whole, std::slice::from_ref(&whole), &columns)
 }
 
@@ -213,25 +170,18 @@ fn in_force(ctx: &Ctx, program: &str, hash: &str, from: Option<Instant>) -> Resu
     }
     let answers = Answers::open(&ctx.config, ctx.url.as_deref())?;
     let programs = answers.ask(&Question::Programs)?;
-    let known = programs["programs"]
-        .as_array()
-        .is_some_and(|programs| programs.iter().any(|known| known == program));
+    let known = programs["programs"].as_array().is_some_and(|programs| programs.iter().any(|known| known == program));
     if !known {
         return Ok(None);
     }
-    let answer = answers.ask(&Question::Rulesets {
-        program: program.to_owned(),
-    })?;
+    let answer = answers.ask(&Question::Rulesets { program: program.to_owned() })?;
     let same = |row: &&Value| match from {
         Some(from) => row["hash"] == hash && row["effective_from"] == from.to_string(),
         None => row["hash"] == hash && row["in_force"] == true,
     };
     let found = answer["rulesets"].as_array().into_iter().flatten().find(same);
     let whole = answer["same_in_all_shards"] == true;
-    Ok(found
-        .filter(|_| whole)
-        .and_then(|row| row["effective_from"].as_str())
-        .map(str::to_owned))
+    Ok(found.filter(|_| whole).and_then(|row| row["effective_from"].as_str()).map(str::to_owned))
 }
 
 fn show(ctx: &Ctx, of: &OfProgram) -> Result<()> {
@@ -258,21 +208,10 @@ mod tests {
         let (from, now) = (Instant(2_000_000), Instant(1_000_000));
         let (json, key) = activation(&rules, from, now);
         let mut bytes = Vec::new();
-        write_fact(
-            &fact_from_json(&json, &Defaults::default()).expect("has the form"),
-            &mut bytes,
-        );
+        write_fact(&fact_from_json(&json, &Defaults::default()).expect("has the form"), &mut bytes);
         let fact = read_fact(&bytes).expect("is valid");
-        assert_eq!(
-            (fact.program, fact.member, fact.occurred_at, key.as_str()),
-            ("demo", "", now, "demo/")
-        );
-        let accrue_ledger::Body::RulesetActivated {
-            hash, effective_from, ..
-        } = fact.body
-        else {
-            panic!("another body")
-        };
+        assert_eq!((fact.program, fact.member, fact.occurred_at, key.as_str()), ("demo", "", now, "demo/"));
+        let accrue_ledger::Body::RulesetActivated { hash, effective_from, .. } = fact.body else { panic!("another body") };
         assert_eq!((hash, effective_from), (rules.hash_hex().as_str(), from));
     }
 }

@@ -27,12 +27,7 @@ pub(super) fn run(ctx: &Ctx) -> Result<()> {
     listener.context("can't start the thread that listens to signals")?;
     let serving = serve::start(&ctx.config)?;
     let style = Style::of_stderr();
-    eprintln!(
-        "{} http://{}   health and metrics http://{}   ctrl-c ends it",
-        style.green("serving"),
-        serving.api,
-        serving.admin
-    );
+    eprintln!("{} http://{}   health and metrics http://{}   ctrl-c ends it", style.green("serving"), serving.api, serving.admin);
     // An error: the thread is gone, and nobody can tell any more.
     let _ = stop.recv();
     serving.stop()?;

@@ -35,11 +35,7 @@ pub(super) fn run(ctx: &Ctx, topics: &Topics) -> Result<()> {
     let plan = plan.with_context(brokers)?;
     let rows: Vec<Value> = plan.topics.iter().map(row).collect();
     ctx.printer.rows(&json!({ "topics": rows }), &rows, &ROWS)?;
-    let differing = plan
-        .topics
-        .iter()
-        .filter(|topic| matches!(topic.state, TopicState::Differs(_)))
-        .count();
+    let differing = plan.topics.iter().filter(|topic| matches!(topic.state, TopicState::Differs(_))).count();
     if differing > 0 {
         return Err(Failure::broken(format!(
             "{differing} topics are not as they should be; they are left alone: mend them, or the configuration"
@@ -53,13 +49,9 @@ fn row(topic: &PlannedTopic) -> Value {
         TopicState::Right => ("right", Vec::new()),
         TopicState::Missing => ("missing", Vec::new()),
         TopicState::Made => ("made", Vec::new()),
-        TopicState::Differs(differences) => (
-            "differs",
-            differences
-                .iter()
-                .map(|of| format!("{} is {}, should be {}", of.what, of.found, of.wanted))
-                .collect(),
-        ),
+        TopicState::Differs(differences) => {
+            ("differs", differences.iter().map(|of| format!("{} is {}, should be {}", of.what, of.found, of.wanted)).collect())
+        }
     };
     let settings: Vec<String> = topic.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
     json!({

@@ -39,9 +39,8 @@ pub(super) fn run(ctx: &Ctx) -> Result<()> {
             .prefix("verify-")
             .tempdir_in(&ctx.config.data_dir)
             .context("can't make a folder for the second derivation")?;
-        let report = verify(&local.store, &open.reader, ctx.config.ledger, scratch.path(), |position| {
-            bar.set_position(position.0)
-        });
+        let report =
+            verify(&local.store, &open.reader, ctx.config.ledger, scratch.path(), |position| bar.set_position(position.0));
         bar.finish_and_clear();
         reports.push(report.with_context(|| format!("shard {shard}"))?);
     }
@@ -56,9 +55,8 @@ fn show(ctx: &Ctx, reports: &[Report]) -> Result<()> {
         .collect();
     let whole = json!({ "holds": broken.is_empty(), "shards": reports });
     ctx.printer.rows(&whole, &rows, &ROWS)?;
-    let (members, consumed) = reports.iter().fold((0, 0), |(members, consumed), report| {
-        (members + report.members, consumed + report.consumed)
-    });
+    let (members, consumed) =
+        reports.iter().fold((0, 0), |(members, consumed), report| (members + report.members, consumed + report.consumed));
     if broken.is_empty() {
         if ctx.printer.output() == Output::Table {
             let told = format!(

@@ -44,12 +44,7 @@ const GIB: u64 = 1024 * MIB;
 pub const PROPERTIES: &str = "kafka.properties.";
 
 const fn key(name: &'static str, form: Form, default: Option<&'static str>, about: &'static str) -> Key {
-    Key {
-        name,
-        form,
-        default,
-        about,
-    }
+    Key { name, form, default, about }
 }
 
 /// All keys, in the order they are shown in.
@@ -62,30 +57,10 @@ pub const KEYS: &[Key] = &[
         "embedded log: shards of a store that is made now; later its own number holds",
     ),
     key("listen", Form::Address, Some("127.0.0.1:8080"), "HTTP: the API"),
-    key(
-        "admin_listen",
-        Form::Address,
-        Some("127.0.0.1:8081"),
-        "HTTP: /metrics, /livez, /readyz; apart, for who runs it",
-    ),
-    key(
-        "log.format",
-        Form::Choice(&["auto", "human", "json"]),
-        Some("auto"),
-        "auto: human on a terminal, else json",
-    ),
-    key(
-        "log.level",
-        Form::Text,
-        Some("info"),
-        "a level, or directives like `warn,accrue_ingest=debug`",
-    ),
-    key(
-        "kafka.brokers",
-        Form::Text,
-        None,
-        "bootstrap servers; set: facts come from Kafka, not set: the embedded log",
-    ),
+    key("admin_listen", Form::Address, Some("127.0.0.1:8081"), "HTTP: /metrics, /livez, /readyz; apart, for who runs it"),
+    key("log.format", Form::Choice(&["auto", "human", "json"]), Some("auto"), "auto: human on a terminal, else json"),
+    key("log.level", Form::Text, Some("info"), "a level, or directives like `warn,accrue_ingest=debug`"),
+    key("kafka.brokers", Form::Text, None, "bootstrap servers; set: facts come from Kafka, not set: the embedded log"),
     key(
         "kafka.topic",
         Form::Text,
@@ -93,19 +68,9 @@ pub const KEYS: &[Key] = &[
         "the topic of facts; dead letters go to the one with `-dlt` behind it",
     ),
     key("kafka.group", Form::Text, Some("accrue"), "the consumer group"),
-    key(
-        "kafka.group_instance_id",
-        Form::Text,
-        None,
-        "static membership: a name of this instance that survives restarts",
-    ),
+    key("kafka.group_instance_id", Form::Text, None, "static membership: a name of this instance that survives restarts"),
     key("kafka.partitions", Form::Numbers, None, "these partitions, without a group"),
-    key(
-        "kafka.topic_partitions",
-        Form::Whole(1, 10_000),
-        Some("6"),
-        "partitions of a topic that `topics apply` makes",
-    ),
+    key("kafka.topic_partitions", Form::Whole(1, 10_000), Some("6"), "partitions of a topic that `topics apply` makes"),
     key(
         "kafka.topic_replication",
         Form::Whole(1, 15),
@@ -118,30 +83,10 @@ pub const KEYS: &[Key] = &[
         Some("-1"),
         "how long facts stay in a topic that `topics apply` makes, ms; -1: for ever",
     ),
-    key(
-        "store.block_cache_bytes",
-        Form::Bytes(MIB, 1024 * GIB),
-        Some("256MiB"),
-        "blocks of all databases kept in memory",
-    ),
-    key(
-        "store.write_buffer_bytes",
-        Form::Bytes(MIB, 64 * GIB),
-        Some("128MiB"),
-        "rows of all logs not yet in files",
-    ),
-    key(
-        "store.sync",
-        Form::Flag,
-        Some("true"),
-        "false loses acknowledged facts with the power: for measuring only",
-    ),
-    key(
-        "store.background_jobs",
-        Form::Whole(1, 64),
-        Some("2"),
-        "threads that flush and compact, all databases together",
-    ),
+    key("store.block_cache_bytes", Form::Bytes(MIB, 1024 * GIB), Some("256MiB"), "blocks of all databases kept in memory"),
+    key("store.write_buffer_bytes", Form::Bytes(MIB, 64 * GIB), Some("128MiB"), "rows of all logs not yet in files"),
+    key("store.sync", Form::Flag, Some("true"), "false loses acknowledged facts with the power: for measuring only"),
+    key("store.background_jobs", Form::Whole(1, 64), Some("2"), "threads that flush and compact, all databases together"),
     key(
         "ledger.checkpoint_facts",
         Form::Whole(1, 1_000_000_000),
@@ -154,42 +99,12 @@ pub const KEYS: &[Key] = &[
         Some("384MiB"),
         "memory of a shard between checkpoints; twice as much while one is written",
     ),
-    key(
-        "ingest.group_facts_max",
-        Form::Whole(1, 1_000_000),
-        Some("1000"),
-        "facts made durable by one sync, at most",
-    ),
-    key(
-        "ingest.group_wait_ms",
-        Form::Whole(0, 10_000),
-        Some("1"),
-        "how long a group waits for more, ms",
-    ),
-    key(
-        "http.body_bytes_max",
-        Form::Bytes(KIB, GIB),
-        Some("4MiB"),
-        "a request's body, at most",
-    ),
-    key(
-        "http.facts_max",
-        Form::Whole(1, 100_000),
-        Some("1000"),
-        "facts in one request, at most",
-    ),
-    key(
-        "http.page_size_max",
-        Form::Whole(1, 100_000),
-        Some("1000"),
-        "rows of a page, at most",
-    ),
-    key(
-        "http.timeout_ms",
-        Form::Whole(1, 3_600_000),
-        Some("30000"),
-        "an answer takes at most so long, ms",
-    ),
+    key("ingest.group_facts_max", Form::Whole(1, 1_000_000), Some("1000"), "facts made durable by one sync, at most"),
+    key("ingest.group_wait_ms", Form::Whole(0, 10_000), Some("1"), "how long a group waits for more, ms"),
+    key("http.body_bytes_max", Form::Bytes(KIB, GIB), Some("4MiB"), "a request's body, at most"),
+    key("http.facts_max", Form::Whole(1, 100_000), Some("1000"), "facts in one request, at most"),
+    key("http.page_size_max", Form::Whole(1, 100_000), Some("1000"), "rows of a page, at most"),
+    key("http.timeout_ms", Form::Whole(1, 3_600_000), Some("30000"), "an answer takes at most so long, ms"),
 ];
 
 /// The key of that name.
@@ -266,10 +181,7 @@ mod tests {
             let row = format!("| `{}` | {default} | {} |", key.name, key.about);
             assert!(page.contains(&row), "docs/configuration.md has no row\n{row}");
         }
-        let rows = page
-            .lines()
-            .filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 2)
-            .count();
+        let rows = page.lines().filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 2).count();
         assert_eq!(rows, KEYS.len(), "docs/configuration.md has a row of no key");
     }
 }

@@ -63,9 +63,7 @@ impl Layers {
 
     /// Kafka's own settings.
     pub fn properties(&self) -> impl Iterator<Item = (&str, &Said)> {
-        self.said
-            .iter()
-            .filter_map(|(name, said)| Some((name.strip_prefix(PROPERTIES)?, said)))
+        self.said.iter().filter_map(|(name, said)| Some((name.strip_prefix(PROPERTIES)?, said)))
     }
 
     /// Says something, over what was said before.
@@ -103,9 +101,7 @@ impl Layers {
         let mut found = Vec::new();
         flatten("", table.get_ref(), &mut found)
             .map_err(|(at, what)| Failure::usage(format!("{} line {}: {what}", path.display(), line_of(at))))?;
-        found
-            .into_iter()
-            .try_for_each(|(name, text, at)| self.say(&name, text, Origin::File(path.to_owned(), line_of(at))))
+        found.into_iter().try_for_each(|(name, text, at)| self.say(&name, text, Origin::File(path.to_owned(), line_of(at))))
     }
 
     /// Takes in variables; those of others are none of ours.
@@ -124,11 +120,7 @@ impl Layers {
                     let path = PathBuf::from(&value);
                     let text = std::fs::read_to_string(&path)
                         .map_err(|error| Failure::usage(format!("{variable}: can't read {value}: {error}")))?;
-                    self.say(
-                        &name,
-                        text.trim_end_matches(['\r', '\n']).to_owned(),
-                        Origin::EnvFile(variable, path),
-                    )?;
+                    self.say(&name, text.trim_end_matches(['\r', '\n']).to_owned(), Origin::EnvFile(variable, path))?;
                 }
             }
         }
@@ -150,9 +142,7 @@ impl Layers {
 /// Whether the value is not to be shown.
 pub fn is_secret(name: &str) -> bool {
     let property = name.strip_prefix(PROPERTIES).unwrap_or_default();
-    ["password", "secret", "token", "jaas", ".key.pem", "key.password"]
-        .iter()
-        .any(|word| property.contains(word))
+    ["password", "secret", "token", "jaas", ".key.pem", "key.password"].iter().any(|word| property.contains(word))
 }
 
 /// `KAFKA__BROKERS` as `kafka.brokers`; the names of Kafka's own settings have dots where a variable can have none.
@@ -194,11 +184,7 @@ fn words(value: &DeValue<'_>) -> Result<String, String> {
         DeValue::Float(float) => Ok(float.as_str().to_owned()),
         DeValue::Boolean(said) => Ok(said.to_string()),
         DeValue::Datetime(at) => Ok(at.to_string()),
-        DeValue::Array(items) => Ok(items
-            .iter()
-            .map(|item| words(item.get_ref()))
-            .collect::<Result<Vec<_>, _>>()?
-            .join(",")),
+        DeValue::Array(items) => Ok(items.iter().map(|item| words(item.get_ref())).collect::<Result<Vec<_>, _>>()?.join(",")),
         // Of a section that there is not; `say` has the hint.
         DeValue::Table(_) => Ok(String::new()),
     }
@@ -216,11 +202,7 @@ mod tests {
     }
 
     fn env(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
-        pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect::<Vec<_>>()
-            .into_iter()
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>().into_iter()
     }
 
     fn text<'a>(layers: &'a Layers, name: &str) -> &'a str {
@@ -237,29 +219,16 @@ mod tests {
         assert_eq!((text(&layers, "shards"), text(&layers, "kafka.partitions")), ("3", "0,2"));
         assert_eq!(layers.get("kafka.brokers").expect("said").origin, Origin::File(path, 4));
         assert_eq!(
-            layers
-                .properties()
-                .map(|(name, said)| (name, said.text.as_str()))
-                .collect::<Vec<_>>(),
+            layers.properties().map(|(name, said)| (name, said.text.as_str())).collect::<Vec<_>>(),
             [("a.b", "5"), ("ssl.ca", "x")]
         );
         layers
-            .environment(env(&[
-                ("ACCRUE__KAFKA__BROKERS", "b:2"),
-                ("PATH", "x"),
-                ("ACCRUE__KAFKA__PROPERTIES__SSL_CA", "y"),
-            ]))
+            .environment(env(&[("ACCRUE__KAFKA__BROKERS", "b:2"), ("PATH", "x"), ("ACCRUE__KAFKA__PROPERTIES__SSL_CA", "y")]))
             .expect("fine");
-        assert_eq!(
-            (text(&layers, "kafka.brokers"), text(&layers, "kafka.properties.ssl.ca")),
-            ("b:2", "y")
-        );
+        assert_eq!((text(&layers, "kafka.brokers"), text(&layers, "kafka.properties.ssl.ca")), ("b:2", "y"));
         layers.set("kafka.brokers=c:3").expect("fine");
         assert_eq!(text(&layers, "kafka.brokers"), "c:3");
-        assert_eq!(
-            layers.get("kafka.brokers").expect("said").origin.to_string(),
-            "--set kafka.brokers"
-        );
+        assert_eq!(layers.get("kafka.brokers").expect("said").origin.to_string(), "--set kafka.brokers");
     }
 
     #[test]
@@ -267,19 +236,11 @@ mod tests {
         let (_dir, path) = file("hunter2\n");
         let path = path.display().to_string();
         let mut layers = Layers::default();
-        layers
-            .environment(env(&[("ACCRUE__KAFKA__PROPERTIES__SASL_PASSWORD_FILE", &path)]))
-            .expect("fine");
+        layers.environment(env(&[("ACCRUE__KAFKA__PROPERTIES__SASL_PASSWORD_FILE", &path)])).expect("fine");
         assert_eq!(text(&layers, "kafka.properties.sasl.password"), "hunter2");
-        let error = layers
-            .set("kafka.properties.sasl.password=x")
-            .expect_err("seen by all")
-            .to_string();
+        let error = layers.set("kafka.properties.sasl.password=x").expect_err("seen by all").to_string();
         assert!(error.contains("ACCRUE__KAFKA__PROPERTIES__SASL__PASSWORD_FILE"), "{error}");
-        let error = layers
-            .environment(env(&[("ACCRUE__KAFKA__TOPIC_FILE", "/no/such")]))
-            .expect_err("no file")
-            .to_string();
+        let error = layers.environment(env(&[("ACCRUE__KAFKA__TOPIC_FILE", "/no/such")])).expect_err("no file").to_string();
         assert!(error.starts_with("ACCRUE__KAFKA__TOPIC_FILE: can't read"), "{error}");
     }
 
@@ -290,20 +251,11 @@ mod tests {
             let error = Layers::default().file(&path).expect_err("unknown").to_string();
             error.replace(&path.display().to_string(), "FILE")
         };
-        assert_eq!(
-            said("[kafka]\nbroker = \"x\"\n"),
-            "FILE line 2: there is no key kafka.broker; did you mean kafka.brokers?"
-        );
-        assert_eq!(
-            said("\n[kafak]\nx = 1\n"),
-            "FILE line 2: there is no key kafak; see docs/configuration.md"
-        );
+        assert_eq!(said("[kafka]\nbroker = \"x\"\n"), "FILE line 2: there is no key kafka.broker; did you mean kafka.brokers?");
+        assert_eq!(said("\n[kafak]\nx = 1\n"), "FILE line 2: there is no key kafak; see docs/configuration.md");
         assert_eq!(said("a = [\n"), "FILE line 1: unclosed array, expected `]`");
         assert_eq!(said("shards = { a = 1 }\n"), "FILE line 1: shards is one value, not a table");
-        let error = Layers::default()
-            .environment(env(&[("ACCRUE__SHARD", "1")]))
-            .expect_err("unknown")
-            .to_string();
+        let error = Layers::default().environment(env(&[("ACCRUE__SHARD", "1")])).expect_err("unknown").to_string();
         assert_eq!(error, "ACCRUE__SHARD: there is no key shard; did you mean shards?");
         assert!(Layers::default().set("shards").is_err());
     }

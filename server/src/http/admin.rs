@@ -81,19 +81,11 @@ pub fn admin_router(health: Health) -> Router {
 
 async fn readyz(State(health): State<Health>, Query(query): Query<BTreeMap<String, String>>) -> Response {
     let reasons = health.not_ready();
-    let code = if reasons.is_empty() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let code = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if query.contains_key("verbose") {
         return (code, Json(report(&health, &reasons))).into_response();
     }
-    let text = if reasons.is_empty() {
-        "ok\n".to_owned()
-    } else {
-        reasons.join("\n") + "\n"
-    };
+    let text = if reasons.is_empty() { "ok\n".to_owned() } else { reasons.join("\n") + "\n" };
     (code, text).into_response()
 }
 
@@ -133,10 +125,7 @@ fn report(health: &Health, reasons: &[String]) -> Value {
 async fn metrics(State(health): State<Health>) -> Response {
     let rendered = tokio::task::spawn_blocking(move || {
         let status = health.status();
-        let (store, status) = (
-            status.as_ref().map(|(store, _)| store),
-            status.as_ref().map(|(_, status)| &**status),
-        );
+        let (store, status) = (status.as_ref().map(|(store, _)| store), status.as_ref().map(|(_, status)| &**status));
         look(&health.0.readers, store, status);
         health.0.metrics.run_upkeep();
         health.0.metrics.render()

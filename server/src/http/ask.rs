@@ -28,10 +28,9 @@ impl Service {
         match asked {
             None => Ok(PAGE_SIZE.min(max)),
             Some(0) => Err(Problem::new("bad_request", "page_size is 0, it has to be 1 or more")),
-            Some(asked) if asked > max => Err(Problem::new(
-                "page_too_large",
-                format!("page_size is {asked}, it has to be at most {max}"),
-            )),
+            Some(asked) if asked > max => {
+                Err(Problem::new("page_too_large", format!("page_size is {asked}, it has to be at most {max}")))
+            }
             Some(asked) => Ok(asked),
         }
     }
@@ -43,25 +42,17 @@ type Words<T> = Result<Path<T>, PathRejection>;
 type Asked<T> = Result<Query<T>, QueryRejection>;
 
 fn words<T>(words: Words<T>) -> Result<T, Problem> {
-    words
-        .map(|Path(words)| words)
-        .map_err(|error| Problem::new("bad_request", error.body_text()))
+    words.map(|Path(words)| words).map_err(|error| Problem::new("bad_request", error.body_text()))
 }
 
 fn asked<T: DeserializeOwned>(asked: Asked<T>) -> Result<T, Problem> {
-    asked
-        .map(|Query(asked)| asked)
-        .map_err(|error| Problem::new("bad_request", error.body_text()))
+    asked.map(|Query(asked)| asked).map_err(|error| Problem::new("bad_request", error.body_text()))
 }
 
 fn instant(name: &str, text: Option<&str>) -> Result<Option<Instant>, Problem> {
     let read = |text: &str| {
-        Instant::parse(text).ok_or_else(|| {
-            Problem::new(
-                "bad_request",
-                format!("{name} is {text:?}, it has to be like 2024-10-12T07:20:50Z"),
-            )
-        })
+        Instant::parse(text)
+            .ok_or_else(|| Problem::new("bad_request", format!("{name} is {text:?}, it has to be like 2024-10-12T07:20:50Z")))
     };
     text.map(read).transpose()
 }
@@ -91,26 +82,15 @@ impl Past {
             (None, Some(position)) => AsKnown::Position(Position(position)),
             (None, None) => AsKnown::Now,
         };
-        let as_of = AsOf {
-            as_of: instant("as_of", self.as_of.as_deref())?,
-            known,
-        };
-        Ok(OfMember {
-            program,
-            member,
-            as_of,
-            min_position: self.min_position.map(Position),
-        })
+        let as_of = AsOf { as_of: instant("as_of", self.as_of.as_deref())?, known };
+        Ok(OfMember { program, member, as_of, min_position: self.min_position.map(Position) })
     }
 
     /// Only lists have pages.
     fn no_page(&self) -> Result<(), Problem> {
         match (self.page_size, &self.page_token) {
             (None, None) => Ok(()),
-            _ => Err(Problem::new(
-                "bad_request",
-                "this answer has no pages: leave page_size and page_token out",
-            )),
+            _ => Err(Problem::new("bad_request", "this answer has no pages: leave page_size and page_token out")),
         }
     }
 }
@@ -132,9 +112,7 @@ pub(super) async fn entries(State(service): State<Service>, path: Words<(String,
     let token = past.page_token.as_deref().unwrap_or_default();
     let after = match token_text(token)?.as_str() {
         "" => 0,
-        number => number
-            .parse()
-            .map_err(|_| Problem::new("bad_request", "page_token is that of another list"))?,
+        number => number.parse().map_err(|_| Problem::new("bad_request", "page_token is that of another list"))?,
     };
     let of = past.of(program, member)?;
     service.ask(Question::Entries { of, after, limit }).await
@@ -162,25 +140,14 @@ pub(super) async fn members(State(service): State<Service>, path: Words<String>,
     let question = match (which.sort, which.top) {
         (None, None) => {
             let limit = service.page_size(which.page_size)?;
-            Question::Members {
-                program,
-                after: token_text(which.page_token.as_deref().unwrap_or_default())?,
-                limit,
-            }
+            Question::Members { program, after: token_text(which.page_token.as_deref().unwrap_or_default())?, limit }
         }
         _ if which.page_size.is_some() || which.page_token.is_some() => {
-            return Err(Problem::new(
-                "bad_request",
-                "the largest are one page: leave page_size and page_token out",
-            ));
+            return Err(Problem::new("bad_request", "the largest are one page: leave page_size and page_token out"));
         }
         (sort, top) => {
             let limit = service.page_size(top)?;
-            Question::Top {
-                program,
-                sort: sort.unwrap_or_else(|| "active".to_owned()),
-                limit,
-            }
+            Question::Top { program, sort: sort.unwrap_or_else(|| "active".to_owned()), limit }
         }
     };
     service.ask(question).await
@@ -202,13 +169,7 @@ pub(super) struct WhichTotals {
 pub(super) async fn totals(State(service): State<Service>, path: Words<String>, query: Asked<WhichTotals>) -> Answer {
     let (program, which) = (words(path)?, asked(query)?);
     let at = instant("at", which.at.as_deref())?;
-    service
-        .ask(Question::Totals {
-            program,
-            by: which.by,
-            at,
-        })
-        .await
+    service.ask(Question::Totals { program, by: which.by, at }).await
 }
 
 pub(super) async fn rulesets(State(service): State<Service>, path: Words<String>) -> Answer {
@@ -241,13 +202,7 @@ pub(super) async fn dead_letters(State(service): State<Service>, query: Asked<Wh
         Some((shard, seq)) => shard.parse().ok().zip(seq.parse().ok()),
     };
     let after = after.ok_or_else(|| Problem::new("bad_request", "page_token is that of another list"))?;
-    service
-        .ask(Question::DeadLetters {
-            after,
-            limit,
-            all: which.all,
-        })
-        .await
+    service.ask(Question::DeadLetters { after, limit, all: which.all }).await
 }
 
 pub(super) async fn dead_letter(State(service): State<Service>, path: Words<(u32, u64)>) -> Answer {

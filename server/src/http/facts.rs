@@ -16,10 +16,7 @@ type Body = Result<Bytes, BytesRejection>;
 /// One fact, or an array of them; answered when all are durable.
 pub(super) async fn facts(State(service): State<Service>, body: Body) -> Result<Json<Value>, Problem> {
     let body = body.map_err(|error| match error.status().as_u16() {
-        413 => Problem::new(
-            "body_too_large",
-            format!("a body has at most {} bytes", service.0.limits.body_bytes_max),
-        ),
+        413 => Problem::new("body_too_large", format!("a body has at most {} bytes", service.0.limits.body_bytes_max)),
         _ => Problem::new("bad_request", error.body_text()),
     })?;
     let answered = service.work(move |service| {
@@ -28,12 +25,7 @@ pub(super) async fn facts(State(service): State<Service>, body: Body) -> Result<
         let mut publisher = embedded.publisher().with_receipts();
         let stopped = Problem::from;
         for fact in &facts {
-            publisher
-                .push(&Message {
-                    value: Some(fact),
-                    ..Message::default()
-                })
-                .map_err(stopped)?;
+            publisher.push(&Message { value: Some(fact), ..Message::default() }).map_err(stopped)?;
         }
         publisher.flush().map_err(stopped)?;
         let mut receipts: Vec<Value> = Vec::with_capacity(facts.len());
@@ -64,17 +56,11 @@ fn split(body: &[u8], facts_max: usize) -> Result<(Vec<&[u8]>, bool), Problem> {
             serde_json::from_slice::<IgnoredAny>(bare).map_err(invalid)?;
             let facts = entries(bare);
             if facts.len() > facts_max {
-                return Err(Problem::new(
-                    "too_many_facts",
-                    format!("{} facts, a request has at most {facts_max}", facts.len()),
-                ));
+                return Err(Problem::new("too_many_facts", format!("{} facts, a request has at most {facts_max}", facts.len())));
             }
             Ok((facts, false))
         }
-        None => Err(Problem::new(
-            "bad_request",
-            "the body is empty: send one fact as a json object, or an array of them",
-        )),
+        None => Err(Problem::new("bad_request", "the body is empty: send one fact as a json object, or an array of them")),
         Some(_) => Err(Problem::new(
             "unsupported_encoding",
             "send one fact as a json object, or an array of them; docs/http.md has examples",
@@ -91,11 +77,7 @@ fn entries(array: &[u8]) -> Vec<&[u8]> {
         let Some(Ok(_)) = values.next() else { break };
         let end = at + values.byte_offset();
         found.push(array[at..end].trim_ascii());
-        at = end
-            + array[end..]
-                .iter()
-                .position(|byte| *byte == b',')
-                .map_or(array.len(), |comma| comma + 1);
+        at = end + array[end..].iter().position(|byte| *byte == b',').map_or(array.len(), |comma| comma + 1);
     }
     found
 }
@@ -121,10 +103,7 @@ mod tests {
 
     fn facts(body: &str, max: usize) -> Result<(Vec<String>, bool), Problem> {
         let (facts, one) = split(body.as_bytes(), max)?;
-        Ok((
-            facts.iter().map(|fact| String::from_utf8_lossy(fact).into_owned()).collect(),
-            one,
-        ))
+        Ok((facts.iter().map(|fact| String::from_utf8_lossy(fact).into_owned()).collect(), one))
     }
 
     #[test]

@@ -25,17 +25,9 @@ pub struct Running {
 /// # Errors
 /// Threads can't be started.
 pub fn start() -> Result<Running> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
-        .thread_name("http")
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).thread_name("http").enable_all().build();
     let (stop, _) = watch::channel(false);
-    Ok(Running {
-        runtime: runtime.context("can't start the threads of http")?,
-        stop,
-        tasks: Vec::new(),
-    })
+    Ok(Running { runtime: runtime.context("can't start the threads of http")?, stop, tasks: Vec::new() })
 }
 
 /// A socket, before anything else is begun.

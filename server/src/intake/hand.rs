@@ -59,18 +59,12 @@ impl Straight {
     pub fn open(config: &Config, store: Store) -> Result<Straight> {
         if store.embedded_shards().is_none() {
             let path = config.data_dir.display();
-            return Err(Failure::usage(format!(
-                "the store {path} is filled from Kafka: publish to its topic (--kafka)"
-            )));
+            return Err(Failure::usage(format!("the store {path} is filled from Kafka: publish to its topic (--kafka)")));
         }
         let readers = Readers::default();
         readers.set_spread(store.embedded_shards());
         let embedded = Embedded::open(&store, readers.make_inline(config.ledger), options(config, &readers))?;
-        Ok(Straight {
-            readers,
-            embedded,
-            _store: store,
-        })
+        Ok(Straight { readers, embedded, _store: store })
     }
 
     /// The log.
@@ -89,11 +83,7 @@ impl Straight {
 
 /// How an embedded log works under a configuration.
 pub fn options(config: &Config, readers: &Readers) -> EmbeddedOptions {
-    EmbeddedOptions {
-        writer: writer(config, readers),
-        on_shard: readers.on_shard(),
-        ..EmbeddedOptions::default()
-    }
+    EmbeddedOptions { writer: writer(config, readers), on_shard: readers.on_shard(), ..EmbeddedOptions::default() }
 }
 
 /// How writers work under a configuration.
@@ -156,15 +146,7 @@ impl Hand {
             bytes.clear();
             let Some(fact) = next(&mut bytes) else { break };
             let (form, key, place) = fact?;
-            way.push(
-                &Handed {
-                    bytes: &bytes,
-                    form,
-                    key: key.as_deref().map(str::as_bytes),
-                },
-                place,
-                &mut summary,
-            )?;
+            way.push(&Handed { bytes: &bytes, form, key: key.as_deref().map(str::as_bytes) }, place, &mut summary)?;
             progress(&summary);
         }
         way.finish(&mut summary)?;
@@ -184,12 +166,7 @@ impl Hand {
                 let missing = || Failure::not_found(format!("there is no dead letter {shard}/{seq}"));
                 let log = straight.embedded.writer(shard).map_err(|_| missing())?.log().clone();
                 let letter = log.dead_letter(seq)?.ok_or_else(missing)?;
-                Ok(receipt_json(&requeue_embedded(
-                    &straight.embedded,
-                    &log,
-                    seq,
-                    rekey(&letter.letter),
-                )?))
+                Ok(receipt_json(&requeue_embedded(&straight.embedded, &log, seq, rekey(&letter.letter))?))
             }
         }
     }
@@ -208,15 +185,8 @@ impl Hand {
 
 /// Facts on their way.
 enum Way<'a> {
-    Straight {
-        publisher: Box<accrue_ingest::Publisher<'a>>,
-        places: VecDeque<String>,
-    },
-    Service {
-        client: &'a Client,
-        array: Vec<u8>,
-        places: VecDeque<String>,
-    },
+    Straight { publisher: Box<accrue_ingest::Publisher<'a>>, places: VecDeque<String> },
+    Service { client: &'a Client, array: Vec<u8>, places: VecDeque<String> },
     Kafka(&'a Produce),
 }
 
@@ -225,16 +195,9 @@ impl<'a> Way<'a> {
         match hand {
             Hand::Embedded(straight) => {
                 let publisher = straight.embedded.publisher().with_receipts();
-                Way::Straight {
-                    publisher: Box::new(publisher),
-                    places: VecDeque::new(),
-                }
+                Way::Straight { publisher: Box::new(publisher), places: VecDeque::new() }
             }
-            Hand::Service(client) => Way::Service {
-                client,
-                array: Vec::new(),
-                places: VecDeque::new(),
-            },
+            Hand::Service(client) => Way::Service { client, array: Vec::new(), places: VecDeque::new() },
             Hand::Kafka(produce) => Way::Kafka(produce),
         }
     }
@@ -242,11 +205,7 @@ impl<'a> Way<'a> {
     fn push(&mut self, fact: &Handed<'_>, place: String, summary: &mut Summary) -> Result<()> {
         match self {
             Way::Straight { publisher, places } => {
-                let message = Message {
-                    value: Some(fact.bytes),
-                    key: fact.key,
-                    ..Message::default()
-                };
+                let message = Message { value: Some(fact.bytes), key: fact.key, ..Message::default() };
                 places.push_back(place);
                 publisher.push(&message)?;
                 take_receipts(publisher, places, summary);
@@ -291,17 +250,9 @@ impl<'a> Way<'a> {
         let receipts = client.facts(array)?;
         array.clear();
         if receipts.len() != places.len() {
-            return Err(anyhow!(
-                "{} gave {} receipts for {} facts",
-                client.base(),
-                receipts.len(),
-                places.len()
-            ));
+            return Err(anyhow!("{} gave {} receipts for {} facts", client.base(), receipts.len(), places.len()));
         }
-        receipts
-            .iter()
-            .zip(places.drain(..))
-            .for_each(|(receipt, place)| summary.add(receipt, || place));
+        receipts.iter().zip(places.drain(..)).for_each(|(receipt, place)| summary.add(receipt, || place));
         Ok(())
     }
 }

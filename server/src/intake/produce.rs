@@ -31,11 +31,7 @@ impl Produce {
         let kafka = config.kafka()?;
         let publisher = KafkaPublisher::connect(&kafka.connection(), &kafka.topic, None)
             .with_context(|| format!("brokers {}", kafka.brokers))?;
-        Ok(Produce {
-            publisher,
-            topic: kafka.topic.clone(),
-            store: None,
-        })
+        Ok(Produce { publisher, topic: kafka.topic.clone(), store: None })
     }
 
     /// With the store whose dead letters are to be sent again.
@@ -47,15 +43,9 @@ impl Produce {
     /// Sends a fact; waits while too much is on its way.
     pub(super) fn push(&self, fact: &Handed<'_>, key: Option<&[u8]>, summary: &mut Summary) -> Result<()> {
         let headers: &[(&str, Option<&[u8]>)] = &[("content-type", Some(fact.form.content_type().as_bytes()))];
-        let message = Message {
-            value: Some(fact.bytes),
-            key,
-            headers,
-            ..Message::default()
-        };
+        let message = Message { value: Some(fact.bytes), key, headers, ..Message::default() };
         // The tag is the number of the fact, for the failure that is told first.
-        self.publisher
-            .publish(&message, usize::try_from(summary.total()).unwrap_or(usize::MAX))?;
+        self.publisher.publish(&message, usize::try_from(summary.total()).unwrap_or(usize::MAX))?;
         summary.sent();
         Ok(())
     }
@@ -64,10 +54,7 @@ impl Produce {
     pub(super) fn flush(&self, summary: &mut Summary) -> Result<()> {
         let delivered = self.publisher.flush(FLUSH_WAIT)?;
         summary.not_sent(delivered.failed, || {
-            let first = delivered
-                .failures
-                .first()
-                .map(|failure| format!("fact {}: {}", failure.tag + 1, failure.error));
+            let first = delivered.failures.first().map(|failure| format!("fact {}: {}", failure.tag + 1, failure.error));
             first.unwrap_or_else(|| "kafka took not all of it".to_owned())
         });
         Ok(())
@@ -76,11 +63,7 @@ impl Produce {
     /// Sends a dead letter again.
     pub(super) fn requeue(&self, shard: u32, seq: u64) -> Result<Value> {
         let missing = || Failure::not_found(format!("there is no dead letter {shard}/{seq}"));
-        let log = self
-            .store
-            .as_ref()
-            .and_then(|store| store.shard(shard).ok())
-            .ok_or_else(missing)?;
+        let log = self.store.as_ref().and_then(|store| store.shard(shard).ok()).ok_or_else(missing)?;
         let letter = log.dead_letter(seq)?.ok_or_else(missing)?;
         requeue_kafka(&self.publisher, &log, seq, rekey(&letter.letter), REQUEUE_WAIT)?;
         Ok(sent_json(shard, &self.topic))
@@ -115,21 +98,11 @@ mod tests {
     #[test]
     fn keys() {
         let key = |json: &str| {
-            let key = key_of(&Handed {
-                bytes: json.as_bytes(),
-                form: Form::Json,
-                key: None,
-            });
+            let key = key_of(&Handed { bytes: json.as_bytes(), form: Form::Json, key: None });
             key.map(|key| String::from_utf8(key).expect("text"))
         };
-        assert_eq!(
-            key(r#"{"program": "a", "member": "m/1", "order_placed": {}}"#).as_deref(),
-            Some("a/m/1")
-        );
+        assert_eq!(key(r#"{"program": "a", "member": "m/1", "order_placed": {}}"#).as_deref(), Some("a/m/1"));
         assert_eq!(key(r#"{"program": "a", "ruleset_activated": {}}"#).as_deref(), Some("a/"));
-        assert_eq!(
-            (key(r#"{"program": "a"}"#), key("rubbish"), key(r#"{"member": "m"}"#)),
-            (None, None, None)
-        );
+        assert_eq!((key(r#"{"program": "a"}"#), key("rubbish"), key(r#"{"member": "m"}"#)), (None, None, None));
     }
 }

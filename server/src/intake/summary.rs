@@ -16,15 +16,7 @@ pub struct Summary {
     troubles: Vec<String>,
 }
 
-const OUTCOMES: [&str; 7] = [
-    "applied",
-    "accepted",
-    "rejected",
-    "parked",
-    "duplicate",
-    "conflict",
-    "refused",
-];
+const OUTCOMES: [&str; 7] = ["applied", "accepted", "rejected", "parked", "duplicate", "conflict", "refused"];
 
 impl Summary {
     /// Counts a receipt of a service; `place`: where its fact was.
@@ -54,27 +46,16 @@ impl Summary {
         match &receipt.outcome {
             Outcome::Booked { parked: true, .. } => self.count_one("parked"),
             Outcome::Booked { decision: None, .. } => self.count_one("applied"),
-            Outcome::Booked {
-                decision: Some(decision),
-                ..
-            } => match &decision.outcome {
+            Outcome::Booked { decision: Some(decision), .. } => match &decision.outcome {
                 Answer::Accepted(_) => self.count_one("accepted"),
                 Answer::Rejected(reason) => self.rejected(reason.name()),
             },
             Outcome::Duplicate { .. } => self.count_one("duplicate"),
             Outcome::Conflict { detail, dead_letter, .. } => {
-                self.trouble("conflict", "conflict", || {
-                    format!("{}: {detail} (dead letter {shard}/{dead_letter})", place())
-                });
+                self.trouble("conflict", "conflict", || format!("{}: {detail} (dead letter {shard}/{dead_letter})", place()));
             }
-            Outcome::Refused {
-                code,
-                detail,
-                dead_letter,
-            } => {
-                self.trouble("refused", code, || {
-                    format!("{}: {detail} (dead letter {shard}/{dead_letter})", place())
-                });
+            Outcome::Refused { code, detail, dead_letter } => {
+                self.trouble("refused", code, || format!("{}: {detail} (dead letter {shard}/{dead_letter})", place()));
             }
         }
     }
@@ -112,12 +93,8 @@ impl Summary {
 
     /// Adds another's.
     pub fn merge(&mut self, more: Summary) {
-        more.counts
-            .into_iter()
-            .for_each(|(outcome, count)| *self.counts.entry(outcome).or_default() += count);
-        more.codes
-            .into_iter()
-            .for_each(|(code, count)| *self.codes.entry(code).or_default() += count);
+        more.counts.into_iter().for_each(|(outcome, count)| *self.counts.entry(outcome).or_default() += count);
+        more.codes.into_iter().for_each(|(code, count)| *self.codes.entry(code).or_default() += count);
         let room = TROUBLES_TOLD_MAX.saturating_sub(self.troubles.len());
         self.troubles.extend(more.troubles.into_iter().take(room));
     }
@@ -143,9 +120,7 @@ impl Summary {
             .into_iter()
             .chain(["sent", "failed"])
             .filter_map(|outcome| Some((outcome.to_owned(), *self.counts.get(outcome)?)));
-        outcomes
-            .chain(self.codes.iter().map(|(code, count)| (format!("  {code}"), *count)))
-            .collect()
+        outcomes.chain(self.codes.iter().map(|(code, count)| (format!("  {code}"), *count))).collect()
     }
 
     /// For programs.
@@ -163,41 +138,16 @@ mod tests {
         use crate::intake::receipt_json;
         use accrue_ledger::{Decision, Instant, Promise, Rejection};
         use accrue_store::Position;
-        let decided = |outcome| {
-            Some(Decision {
-                at: Instant(0),
-                outcome,
-                ruleset: 1,
-                balance_before: 0,
-                saw_position: 0,
-            })
-        };
-        let booked = |decision, parked| Outcome::Booked {
-            position: Position(1),
-            decision,
-            late: false,
-            parked,
-        };
+        let decided = |outcome| Some(Decision { at: Instant(0), outcome, ruleset: 1, balance_before: 0, saw_position: 0 });
+        let booked = |decision, parked| Outcome::Booked { position: Position(1), decision, late: false, parked };
         let outcomes = [
             booked(None, false),
             booked(None, true),
             booked(decided(Answer::Accepted(Promise::default())), false),
             booked(decided(Answer::Rejected(Rejection::LimitReached)), false),
-            Outcome::Duplicate {
-                first: Position(1),
-                decision: None,
-                parked: false,
-            },
-            Outcome::Conflict {
-                first: Position(1),
-                detail: "a".into(),
-                dead_letter: 1,
-            },
-            Outcome::Refused {
-                code: "wrong_key",
-                detail: "b".into(),
-                dead_letter: 2,
-            },
+            Outcome::Duplicate { first: Position(1), decision: None, parked: false },
+            Outcome::Conflict { first: Position(1), detail: "a".into(), dead_letter: 1 },
+            Outcome::Refused { code: "wrong_key", detail: "b".into(), dead_letter: 2 },
         ];
         let (mut here, mut there) = (Summary::default(), Summary::default());
         for outcome in outcomes {
@@ -220,16 +170,10 @@ mod tests {
             json!({"outcome": "duplicate", "decision": {"outcome": "accepted"}}),
             json!({"outcome": "refused", "code": "wrong_key", "detail": "x", "dead_letter": "0/1"}),
         ];
-        receipts
-            .iter()
-            .for_each(|receipt| summary.add(receipt, || "f line 3".to_owned()));
+        receipts.iter().for_each(|receipt| summary.add(receipt, || "f line 3".to_owned()));
         assert_eq!(summary.total(), 6);
         assert_eq!(summary.troubles(), ["f line 3: x (dead letter 0/1)"]);
-        let rows: Vec<String> = summary
-            .rows()
-            .into_iter()
-            .map(|(name, count)| format!("{name} {count}"))
-            .collect();
+        let rows: Vec<String> = summary.rows().into_iter().map(|(name, count)| format!("{name} {count}")).collect();
         let expected = [
             "applied 1",
             "accepted 1",

@@ -28,15 +28,8 @@ pub fn bars(rows: &[Bar], style: Style) -> String {
         if rest > 0 {
             drawn.push(EIGHTHS[rest]);
         }
-        let drawn = if row.value < 0 {
-            style.red(&drawn)
-        } else {
-            style.green(&drawn)
-        };
-        format!(
-            "  {}  {number:>digits$}  {drawn}\n",
-            style.dim(&format!("{:<names$}", row.name))
-        )
+        let drawn = if row.value < 0 { style.red(&drawn) } else { style.green(&drawn) };
+        format!("  {}  {number:>digits$}  {drawn}\n", style.dim(&format!("{:<names$}", row.name)))
     };
     rows.iter().zip(&numbers).map(line).collect()
 }
@@ -48,24 +41,12 @@ mod tests {
     #[test]
     fn the_largest_is_the_longest() {
         let rows = [
-            Bar {
-                name: "2024-01".into(),
-                value: 3600,
-            },
-            Bar {
-                name: "2".into(),
-                value: -50,
-            },
-            Bar {
-                name: "3".into(),
-                value: 0,
-            },
+            Bar { name: "2024-01".into(), value: 3600 },
+            Bar { name: "2".into(), value: -50 },
+            Bar { name: "3".into(), value: 0 },
         ];
         let lines = bars(&rows, Style::plain());
-        let expected = format!(
-            "  2024-01  3,600  {}\n  2          -50  ▌\n  3            0  \n",
-            "█".repeat(36)
-        );
+        let expected = format!("  2024-01  3,600  {}\n  2          -50  ▌\n  3            0  \n", "█".repeat(36));
         assert_eq!(lines, expected);
     }
 }

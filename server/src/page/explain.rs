@@ -13,11 +13,7 @@ const ENTRIES: [Column; 7] = [
     right("active", "/active_after"),
     text("why", "/why"),
 ];
-const LOTS: [Column; 3] = [
-    right("lot", "/lot"),
-    right("points", "/points"),
-    text("ends", "/expires_at").instant(),
-];
+const LOTS: [Column; 3] = [right("lot", "/lot"), right("points", "/points"), text("ends", "/expires_at").instant()];
 
 fn of<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
@@ -38,11 +34,7 @@ pub fn order(answer: &Value, printer: &Printer) -> String {
     if of(answer, "occurred_at").is_empty() {
         return page + "has not come yet: what is known of it waits for it\n";
     }
-    page += &format!(
-        "placed {} UTC; {} of it is eligible now\n",
-        minute(of(answer, "occurred_at")),
-        of(answer, "eligible")
-    );
+    page += &format!("placed {} UTC; {} of it is eligible now\n", minute(of(answer, "occurred_at")), of(answer, "eligible"));
     page += &style.dim(&format!(
         "judged by ruleset {} in {}\n",
         of(answer, "ruleset").chars().take(16).collect::<String>(),
@@ -51,16 +43,8 @@ pub fn order(answer: &Value, printer: &Printer) -> String {
     for refund in list(answer, "refunds").iter().filter_map(Value::as_str) {
         page += &format!("given back: {refund}\n");
     }
-    page += &format!(
-        "\n{}\n{}\n",
-        style.bold("Rules"),
-        printer.table(list(answer, "rules"), &RULES)
-    );
-    page + &format!(
-        "\n{}\n{}\n",
-        style.bold("Entries"),
-        printer.table(list(answer, "entries"), &ENTRIES)
-    )
+    page += &format!("\n{}\n{}\n", style.bold("Rules"), printer.table(list(answer, "rules"), &RULES));
+    page + &format!("\n{}\n{}\n", style.bold("Entries"), printer.table(list(answer, "entries"), &ENTRIES))
 }
 
 /// An entry and what it did to lots.
@@ -69,12 +53,7 @@ pub fn entry(answer: &Value, printer: &Printer) -> String {
     let number = points(answer["points"].as_i64().unwrap_or_default());
     let mut page = format!(
         "{}\n",
-        style.bold(&format!(
-            "entry {}: {} {number} {}",
-            answer["entry"],
-            of(answer, "kind"),
-            of(answer, "ledger")
-        ))
+        style.bold(&format!("entry {}: {} {number} {}", answer["entry"], of(answer, "kind"), of(answer, "ledger")))
     );
     page += &format!(
         "{} UTC; {} spendable afterwards\n{}\n",
@@ -82,11 +61,7 @@ pub fn entry(answer: &Value, printer: &Printer) -> String {
         points(answer["active_after"].as_i64().unwrap_or_default()),
         of(answer, "why")
     );
-    let rule = if of(answer, "rule").is_empty() {
-        String::new()
-    } else {
-        format!("rule {}, ", of(answer, "rule"))
-    };
+    let rule = if of(answer, "rule").is_empty() { String::new() } else { format!("rule {}, ", of(answer, "rule")) };
     page += &style.dim(&format!(
         "{rule}ruleset {}, from {} {}\n",
         of(answer, "ruleset"),
@@ -129,45 +104,22 @@ struct Number {
 
 /// Of numbers without kinds only the value is shown.
 const NUMBERS: [Number; 6] = [
-    Number {
-        name: "earned",
-        kinds: &[("earned", 1), ("imported", 1)],
-    },
-    Number {
-        name: "spent",
-        kinds: &[("spent", -1), ("restored", -1)],
-    },
-    Number {
-        name: "expired",
-        kinds: &[("expired", -1)],
-    },
-    Number {
-        name: "cancelled",
-        kinds: &[("cancelled", -1)],
-    },
-    Number {
-        name: "clawed_back",
-        kinds: &[("clawed_back", -1)],
-    },
-    Number {
-        name: "debt",
-        kinds: &[("debt_opened", 1), ("debt_repaid", 1)],
-    },
+    Number { name: "earned", kinds: &[("earned", 1), ("imported", 1)] },
+    Number { name: "spent", kinds: &[("spent", -1), ("restored", -1)] },
+    Number { name: "expired", kinds: &[("expired", -1)] },
+    Number { name: "cancelled", kinds: &[("cancelled", -1)] },
+    Number { name: "clawed_back", kinds: &[("clawed_back", -1)] },
+    Number { name: "debt", kinds: &[("debt_opened", 1), ("debt_repaid", 1)] },
 ];
 
 fn made_of(number: Number, balance: &Value, entries: &[&Value]) -> String {
     let value = balance[number.name].as_i64().unwrap_or_default();
     let mut line = format!("  {:<12} {:>12}", number.name.replace('_', " "), points(value));
     let mut parts = Vec::new();
-    let positive = entries
-        .iter()
-        .filter(|entry| entry["kind"] == "adjusted" && entry["points"].as_i64() > Some(0));
+    let positive = entries.iter().filter(|entry| entry["kind"] == "adjusted" && entry["points"].as_i64() > Some(0));
     let kinds = number.kinds.iter().map(|(kind, sign)| {
-        let of_kind: Vec<i64> = entries
-            .iter()
-            .filter(|entry| entry["kind"] == **kind)
-            .filter_map(|entry| entry["points"].as_i64())
-            .collect();
+        let of_kind: Vec<i64> =
+            entries.iter().filter(|entry| entry["kind"] == **kind).filter_map(|entry| entry["points"].as_i64()).collect();
         (*kind, of_kind.len(), sign * of_kind.iter().sum::<i64>())
     });
     let adjusted: Vec<i64> = positive.filter_map(|entry| entry["points"].as_i64()).collect();

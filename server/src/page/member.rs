@@ -168,35 +168,17 @@ fn section(title: &str, body: &str, style: Style) -> String {
 }
 
 fn more(of: usize, shown: usize, what: &str, style: Style) -> String {
-    if of > shown {
-        style.dim(&format!("… and {} more {what}: --output json has all\n", of - shown))
-    } else {
-        String::new()
-    }
+    if of > shown { style.dim(&format!("… and {} more {what}: --output json has all\n", of - shown)) } else { String::new() }
 }
 
 /// The numbers that people ask for first.
 fn strip(ledger: &str, balance: &Balance, when: &When, style: Style) -> String {
-    let debt = if balance.debt > 0 {
-        style.red(&points(balance.debt))
-    } else {
-        points(0)
-    };
-    let waiting = if balance.pending > 0 {
-        style.yellow(&points(balance.pending))
-    } else {
-        points(0)
-    };
-    let mut line = format!(
-        "{ledger}:  active {}   pending {waiting}   debt {debt}",
-        style.bold(&style.green(&points(balance.active)))
-    );
-    let next = |parts: &'_ [Part]| {
-        parts
-            .first()
-            .filter(|part| part.at != "never")
-            .map(|part| (points(part.points), part.at.clone()))
-    };
+    let debt = if balance.debt > 0 { style.red(&points(balance.debt)) } else { points(0) };
+    let waiting = if balance.pending > 0 { style.yellow(&points(balance.pending)) } else { points(0) };
+    let mut line =
+        format!("{ledger}:  active {}   pending {waiting}   debt {debt}", style.bold(&style.green(&points(balance.active))));
+    let next =
+        |parts: &'_ [Part]| parts.first().filter(|part| part.at != "never").map(|part| (points(part.points), part.at.clone()));
     if let Some((points, at)) = next(&balance.expiring) {
         line += &format!("   next to end {points} with {}", when.end(&at));
     }
@@ -242,12 +224,7 @@ fn facts(answer: &Answer, when: &When, style: Style) -> String {
             (true, false) => "does not earn",
             _ => "does not spend",
         };
-        line += &format!(
-            "{} from {} to {}\n",
-            style.red(what),
-            when.at(&excluded.from),
-            when.end(&excluded.until)
-        );
+        line += &format!("{} from {} to {}\n", style.red(what), when.at(&excluded.from), when.end(&excluded.until));
     }
     line
 }
@@ -265,11 +242,7 @@ fn lots(ledger: &str, balance: &Balance, now: Instant, when: &When, printer: &Pr
             TableCell::new(points(lot.amount)),
             TableCell::new(&lot.rule),
             TableCell::new(format!("{} {}", lot.source_kind, lot.source)),
-            TableCell::new(if instant(&lot.starts_at) == Instant::MAX {
-                "waits".to_owned()
-            } else {
-                when.at(&lot.starts_at)
-            }),
+            TableCell::new(if instant(&lot.starts_at) == Instant::MAX { "waits".to_owned() } else { when.at(&lot.starts_at) }),
             TableCell::new(when.end(&lot.expires_at)),
             TableCell::new(runway.draw(instant(&lot.starts_at), instant(&lot.expires_at))).fg(colour),
         ]

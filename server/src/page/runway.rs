@@ -26,10 +26,7 @@ impl Runway {
 
     /// What stands above the column.
     pub fn head(&self) -> String {
-        format!(
-            "now to {}",
-            Instant(self.now + self.span).to_string().chars().take(10).collect::<String>()
-        )
+        format!("now to {}", Instant(self.now + self.span).to_string().chars().take(10).collect::<String>())
     }
 
     /// The life of points from `starts` to `ends`.

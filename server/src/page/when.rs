@@ -16,14 +16,8 @@ impl When {
     /// In a zone by its name; UTC where it is not known.
     pub fn new(name: &str) -> When {
         match TimeZone::get(name) {
-            Ok(zone) => When {
-                zone,
-                name: name.to_owned(),
-            },
-            Err(_) => When {
-                zone: TimeZone::UTC,
-                name: "UTC".to_owned(),
-            },
+            Ok(zone) => When { zone, name: name.to_owned() },
+            Err(_) => When { zone: TimeZone::UTC, name: "UTC".to_owned() },
         }
     }
 
@@ -35,11 +29,7 @@ impl When {
     /// An instant to the minute; words as they are.
     pub fn at(&self, text: &str) -> String {
         match Instant::parse(text) {
-            Some(at) => at
-                .timestamp()
-                .to_zoned(self.zone.clone())
-                .strftime("%Y-%m-%d %H:%M")
-                .to_string(),
+            Some(at) => at.timestamp().to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
             None => text.to_owned(),
         }
     }
@@ -62,10 +52,7 @@ mod tests {
         let when = When::new("Europe/London");
         assert_eq!(when.at("2027-03-31T23:00:00Z"), "2027-04-01 00:00");
         assert_eq!(when.end("2027-03-31T23:00:00Z"), "2027-03-31 23:59");
-        assert_eq!(
-            (when.at("never"), when.end("never")),
-            ("never".to_owned(), "never".to_owned())
-        );
+        assert_eq!((when.at("never"), when.end("never")), ("never".to_owned(), "never".to_owned()));
         assert_eq!(When::new("Nowhere/Else").at("2027-03-31T23:00:00Z"), "2027-03-31 23:00");
     }
 }

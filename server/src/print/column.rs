@@ -25,22 +25,12 @@ pub struct Column {
 
 /// A column of text.
 pub const fn text(head: &'static str, pointer: &'static str) -> Column {
-    Column {
-        head,
-        pointer,
-        right: false,
-        cell: Cell::Plain,
-    }
+    Column { head, pointer, right: false, cell: Cell::Plain }
 }
 
 /// A column of numbers.
 pub const fn right(head: &'static str, pointer: &'static str) -> Column {
-    Column {
-        head,
-        pointer,
-        right: true,
-        cell: Cell::Plain,
-    }
+    Column { head, pointer, right: true, cell: Cell::Plain }
 }
 
 impl Column {

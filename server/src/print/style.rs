@@ -11,16 +11,12 @@ pub struct Style {
 impl Style {
     /// Of standard output.
     pub fn of_stdout() -> Style {
-        Style {
-            on: std::io::stdout().is_terminal() && no_color_is_unset(),
-        }
+        Style { on: std::io::stdout().is_terminal() && no_color_is_unset() }
     }
 
     /// Of standard error.
     pub fn of_stderr() -> Style {
-        Style {
-            on: std::io::stderr().is_terminal() && no_color_is_unset(),
-        }
+        Style { on: std::io::stderr().is_terminal() && no_color_is_unset() }
     }
 
     /// None.
@@ -59,11 +55,7 @@ impl Style {
     }
 
     fn with(self, code: &str, text: &str) -> String {
-        if self.on {
-            format!("\u{1b}[{code}m{text}\u{1b}[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.on { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
 
@@ -78,9 +70,6 @@ mod tests {
 
     #[test]
     fn plain_is_plain() {
-        assert_eq!(
-            (Style::plain().red("x"), Style { on: true }.red("x")),
-            ("x".to_owned(), "\u{1b}[31mx\u{1b}[0m".to_owned())
-        );
+        assert_eq!((Style::plain().red("x"), Style { on: true }.red("x")), ("x".to_owned(), "\u{1b}[31mx\u{1b}[0m".to_owned()));
     }
 }

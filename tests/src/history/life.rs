@@ -93,26 +93,7 @@ pub fn live(random: &mut Random, member: &str, made: &Made, options: &Options) -
 impl Life<'_> {
     fn step(&mut self) -> Result<()> {
         let asks = if self.options.requests { 1 } else { 0 };
-        let weights = [
-            26,
-            6,
-            14,
-            4,
-            3,
-            7,
-            5,
-            4,
-            2,
-            6,
-            3,
-            3,
-            12 * asks,
-            6 * asks,
-            3 * asks,
-            4 * asks,
-            4 * asks,
-            8 * asks,
-        ];
+        let weights = [26, 6, 14, 4, 3, 7, 5, 4, 2, 6, 3, 3, 12 * asks, 6 * asks, 3 * asks, 4 * asks, 4 * asks, 8 * asks];
         match self.random.weighted(&weights) {
             0 => self.order(),
             1 => self.another_version(),
@@ -138,12 +119,7 @@ impl Life<'_> {
     /// Time goes on: not at all, to the instant of a start or an end, or for a while.
     fn pass_time(&mut self) -> Result<()> {
         let clock = self.clock;
-        let next_edge = self
-            .edges
-            .iter()
-            .copied()
-            .filter(|&edge| edge > clock && edge < clock + 60 * DAY)
-            .min();
+        let next_edge = self.edges.iter().copied().filter(|&edge| edge > clock && edge < clock + 60 * DAY).min();
         self.clock = match (self.random.below(100), next_edge) {
             (0..12, _) => clock,
             (12..35, Some(edge)) => edge + self.random.pick(&[&0, &0, &0, &-1, &1]),
@@ -193,33 +169,18 @@ impl Life<'_> {
             "occurred_at": calendar::show(at), kind: body,
         });
         let is_request = kind.ends_with("_requested")
-            || [
-                "redemption_reversed",
-                "reward_granted",
-                "coupon_reserved",
-                "coupon_revoked",
-                "points_adjusted",
-            ]
-            .contains(&kind);
+            || ["redemption_reversed", "reward_granted", "coupon_reserved", "coupon_revoked", "points_adjusted"].contains(&kind);
         let mut arrives_at = self.clock.max(at);
         if self.options.late && self.random.chance(if is_request { 4 } else { 14 }) {
             arrives_at += self.random.between(0, if is_request { 2 * DAY } else { 90 * DAY });
         }
-        self.planned.push(Planned {
-            arrives_at,
-            fact: fact.clone(),
-            expected: Expected::New,
-        });
+        self.planned.push(Planned { arrives_at, fact: fact.clone(), expected: Expected::New });
         // A code that is filled in at delivery can't be repeated: it may be another one by then.
         let can_repeat = !fact.to_string().contains("code-of-");
         if self.options.duplicates && can_repeat && self.random.chance(9) {
             let arrives_at = arrives_at + self.random.between(0, 25) * DAY;
             let (fact, expected) = self.repeat(kind, fact, is_request);
-            self.planned.push(Planned {
-                arrives_at,
-                fact,
-                expected,
-            });
+            self.planned.push(Planned { arrives_at, fact, expected });
         }
     }
 
@@ -277,24 +238,14 @@ impl Life<'_> {
         }
         // Mostly one of the last.
         let last = self.orders.len().saturating_sub(4);
-        let from = if self.random.chance(70) {
-            &self.orders[last..]
-        } else {
-            &self.orders[..]
-        };
-        let bought = from[self.random.below(from.len())].body["order_id"]
-            .as_str()
-            .unwrap_or_default();
+        let from = if self.random.chance(70) { &self.orders[last..] } else { &self.orders[..] };
+        let bought = from[self.random.below(from.len())].body["order_id"].as_str().unwrap_or_default();
         bought.to_owned()
     }
 
     /// Now, or some time ago: people enter things afterwards.
     pub fn now_or_before(&mut self) -> i64 {
-        if self.random.chance(12) {
-            self.clock - self.random.between(0, 20 * 24) * HOUR
-        } else {
-            self.clock
-        }
+        if self.random.chance(12) { self.clock - self.random.between(0, 20 * 24) * HOUR } else { self.clock }
     }
 
     fn activity(&mut self) -> Result<()> {

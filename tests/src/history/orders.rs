@@ -34,9 +34,7 @@ impl Life<'_> {
         let id = if self.random.chance(60) { self.awaited.pop() } else { None };
         let order_id = id.unwrap_or_else(|| format!("O{}", self.id()));
         let currency = self.random.any(&self.made.currencies).unwrap_or_default();
-        let lines: Vec<Value> = (0..self.random.between(1, 4))
-            .map(|number| self.line(&number.to_string(), &currency))
-            .collect();
+        let lines: Vec<Value> = (0..self.random.between(1, 4)).map(|number| self.line(&number.to_string(), &currency)).collect();
         let mut body = json!({ "order_id": order_id, "currency": currency, "lines": lines });
         if self.random.chance(70) {
             body["channel"] = json!(self.random.pick(CHANNELS));
@@ -77,11 +75,7 @@ impl Life<'_> {
                 let id = name.get("redemption_id").or(name.get("grant_id"))?.as_str()?;
                 Some(format!("code-of-{id}"))
             });
-            let till = self
-                .coupons
-                .iter()
-                .rev()
-                .find_map(|name| name.get("code")?.as_str().map(str::to_owned));
+            let till = self.coupons.iter().rev().find_map(|name| name.get("code")?.as_str().map(str::to_owned));
             let mut codes: Vec<String> = known.into_iter().chain(till).collect();
             if codes.is_empty() || self.random.chance(30) {
                 codes.push("SUMMER".to_owned());
@@ -93,11 +87,7 @@ impl Life<'_> {
     /// Discount, tax, shipping and payments of an order, never more than there is to take from.
     fn amounts(&mut self, body: &mut Value, currency: &str) {
         let major = 10_i64.pow(decimals(currency));
-        let minor = |text: &Value| {
-            text.as_str()
-                .and_then(|text| text.replace('.', "").parse::<i64>().ok())
-                .unwrap_or(0)
-        };
+        let minor = |text: &Value| text.as_str().and_then(|text| text.replace('.', "").parse::<i64>().ok()).unwrap_or(0);
         let lines = body["lines"].as_array().cloned().unwrap_or_default();
         let net: i64 = lines
             .iter()
@@ -137,10 +127,7 @@ impl Life<'_> {
         match self.random.below(5) {
             0 => {
                 let line = self.line(&lines.to_string(), &currency);
-                body["lines"]
-                    .as_array_mut()
-                    .into_iter()
-                    .for_each(|lines| lines.push(line.clone()));
+                body["lines"].as_array_mut().into_iter().for_each(|lines| lines.push(line.clone()));
             }
             1 if lines > 1 => {
                 body["lines"].as_array_mut().into_iter().for_each(|lines| drop(lines.pop()));
@@ -178,11 +165,7 @@ impl Life<'_> {
     /// A refund of an order: an amount, pieces, pieces with an amount, everything, more than there is.
     pub fn refund(&mut self) -> Result<()> {
         let order_id = self.some_order();
-        let bought = self
-            .orders
-            .iter()
-            .find(|bought| bought.body["order_id"] == json!(order_id))
-            .cloned();
+        let bought = self.orders.iter().find(|bought| bought.body["order_id"] == json!(order_id)).cloned();
         let currency = match &bought {
             Some(bought) => bought.body["currency"].as_str().unwrap_or_default().to_owned(),
             None => self.made.currencies[0].clone(),
@@ -203,8 +186,7 @@ impl Life<'_> {
         let is_amount = body.to_string().contains("amount");
         if is_amount {
             // Amounts can be read only in a known currency.
-            body.as_object_mut()
-                .map(|body| body.entry("currency").or_insert(json!(currency)));
+            body.as_object_mut().map(|body| body.entry("currency").or_insert(json!(currency)));
         }
         let mut at = self.now_or_before();
         if let Some(bought) = bought
@@ -228,11 +210,7 @@ impl Life<'_> {
             refund["lines"] = lines.iter().map(whole).collect();
             return;
         }
-        let quantity = if self.random.chance(85) {
-            self.random.between(1, 2)
-        } else {
-            self.random.between(0, 6)
-        };
+        let quantity = if self.random.chance(85) { self.random.between(1, 2) } else { self.random.between(0, 6) };
         let mut piece = json!({ "line_id": line["line_id"], "quantity": quantity });
         if self.random.chance(8) {
             piece["line_id"] = json!("no-such-line");
@@ -312,13 +290,7 @@ mod tests {
 
     #[test]
     fn amounts_have_the_decimals_of_their_currency() {
-        let shown = [
-            money(5, "GBP"),
-            money(1250, "GBP"),
-            money(7, "JPY"),
-            money(12, "KWD"),
-            money(0, "GBP"),
-        ];
+        let shown = [money(5, "GBP"), money(1250, "GBP"), money(7, "JPY"), money(12, "KWD"), money(0, "GBP")];
         assert_eq!(shown, ["0.05", "12.50", "7", "0.012", "0.00"]);
     }
 }

@@ -41,11 +41,7 @@ impl Random {
 
     /// One of them, if there are any.
     pub fn any<T: Clone>(&mut self, from: &[T]) -> Option<T> {
-        if from.is_empty() {
-            None
-        } else {
-            Some(from[self.below(from.len())].clone())
-        }
+        if from.is_empty() { None } else { Some(from[self.below(from.len())].clone()) }
     }
 
     /// An index, each as often as its weight says.

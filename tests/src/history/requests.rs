@@ -10,11 +10,7 @@ use serde_json::{Map, Value, json};
 impl Life<'_> {
     /// Now, or a little before what is known: then the answer is dated later than the question.
     fn asked_at(&mut self) -> i64 {
-        if self.random.chance(15) {
-            self.clock - self.random.between(1, 48) * (DAY / 24)
-        } else {
-            self.clock
-        }
+        if self.random.chance(15) { self.clock - self.random.between(1, 48) * (DAY / 24) } else { self.clock }
     }
 
     fn cause(&mut self, body: &mut Value) {
@@ -38,11 +34,7 @@ impl Life<'_> {
         let id = self.id();
         let mut body = json!({ "redemption_id": id });
         if self.random.chance(75) {
-            let reward = if self.random.chance(60) {
-                self.random.pick(&["small", "big"])
-            } else {
-                self.random.pick(REWARDS)
-            };
+            let reward = if self.random.chance(60) { self.random.pick(&["small", "big"]) } else { self.random.pick(REWARDS) };
             body["reward"] = json!(reward);
             if reward == "pay" && self.random.chance(90) {
                 body["points"] = json!(*self.random.pick(&[&5, &10, &15, &3, &7]));
@@ -83,11 +75,7 @@ impl Life<'_> {
         let reward = self.random.pick(&["gift", "gift", "trinket", "small", "no-such"]);
         self.handed_out("grant_id", &id);
         let at = self.asked_at();
-        self.say(
-            "reward_granted",
-            at,
-            json!({ "grant_id": id, "reward": reward, "reason": "birthday" }),
-        );
+        self.say("reward_granted", at, json!({ "grant_id": id, "reward": reward, "reason": "birthday" }));
         Ok(())
     }
 

@@ -70,11 +70,7 @@ pub fn frame(random: &mut Random) -> (Vec<String>, Vec<String>) {
 
 /// A ruleset; times of campaigns are in 2024.
 pub fn make(random: &mut Random, currencies: &[String], ledgers: &[String]) -> Made {
-    let mut toml = format!(
-        "program = \"test\"\ncurrency = \"{}\"\ntime_zone = \"{}\"\n",
-        currencies[0],
-        random.pick(ZONES)
-    );
+    let mut toml = format!("program = \"test\"\ncurrency = \"{}\"\ntime_zone = \"{}\"\n", currencies[0], random.pick(ZONES));
     for other in &currencies[1..] {
         let factor = random.pick(&["0.85", "1.17", "0.0053", "0.3333333", "1"]);
         let _ = writeln!(toml, "[currencies.{other}]\nfactor = \"{factor}\"");
@@ -84,36 +80,16 @@ pub fn make(random: &mut Random, currencies: &[String], ledgers: &[String]) -> M
         let _ = writeln!(toml, "[pending]\nstart = {}", random.pick(STARTS));
     }
     if random.chance(75) {
-        let _ = writeln!(
-            toml,
-            "[expiry]\nlot = {}\nbase = \"{}\"",
-            random.pick(ENDS),
-            random.pick(&["activation", "earn"])
-        );
+        let _ = writeln!(toml, "[expiry]\nlot = {}\nbase = \"{}\"", random.pick(ENDS), random.pick(&["activation", "earn"]));
     }
-    let _ = writeln!(
-        toml,
-        "[refund]\nclawback = \"{}\"",
-        random.pick(&["debt", "debt", "debt", "within_balance", "pending_only"])
-    );
-    let _ = writeln!(
-        toml,
-        "order_of_lots = \"{}\"",
-        random.pick(&["originating_first", "consumption_order"])
-    );
+    let _ =
+        writeln!(toml, "[refund]\nclawback = \"{}\"", random.pick(&["debt", "debt", "debt", "within_balance", "pending_only"]));
+    let _ = writeln!(toml, "order_of_lots = \"{}\"", random.pick(&["originating_first", "consumption_order"]));
     let _ = writeln!(toml, "threshold_bonus = \"{}\"", random.pick(&["strict", "keep"]));
     if random.chance(50) {
-        let _ = writeln!(
-            toml,
-            "restore = {{ min_remaining = \"{}\" }}",
-            random.pick(&["P10D", "P30D", "P2M"])
-        );
+        let _ = writeln!(toml, "restore = {{ min_remaining = \"{}\" }}", random.pick(&["P10D", "P30D", "P2M"]));
     }
-    let _ = writeln!(
-        toml,
-        "[spend]\norder = \"{}\"",
-        random.pick(&["soonest_expiry", "soonest_expiry", "oldest"])
-    );
+    let _ = writeln!(toml, "[spend]\norder = \"{}\"", random.pick(&["soonest_expiry", "soonest_expiry", "oldest"]));
     for ledger in &ledgers[1..] {
         let _ = writeln!(toml, "[ledgers.{ledger}]\nname = \"{ledger}\"");
     }
@@ -122,19 +98,11 @@ pub fn make(random: &mut Random, currencies: &[String], ledgers: &[String]) -> M
         earn(random, &mut toml, number, &currencies[0], ledgers);
     }
     rewards(random, &mut toml, &currencies[0]);
-    Made {
-        toml,
-        currencies: currencies.to_vec(),
-        ledgers: ledgers.to_vec(),
-    }
+    Made { toml, currencies: currencies.to_vec(), ledgers: ledgers.to_vec() }
 }
 
 fn eligible(random: &mut Random, toml: &mut String) {
-    let _ = writeln!(
-        toml,
-        "[eligible]\nround = \"{}\"",
-        random.pick(&["floor", "floor", "ceil", "half_up", "half_even"])
-    );
+    let _ = writeln!(toml, "[eligible]\nround = \"{}\"", random.pick(&["floor", "floor", "ceil", "half_up", "half_even"]));
     for key in ["shipping", "tax", "gift_card_payment", "points_payment"] {
         if random.chance(40) {
             let _ = writeln!(toml, "{key} = {}", random.chance(50));
@@ -160,11 +128,7 @@ fn earn(random: &mut Random, toml: &mut String, number: i64, currency: &str, led
     );
     let has_per = !is_activity && (number == 0 || random.chance(60));
     if has_per {
-        let per = if currency == "JPY" {
-            random.pick(&["100", "300"])
-        } else {
-            random.pick(&["1.00", "1.00", "3.00", "0.50"])
-        };
+        let per = if currency == "JPY" { random.pick(&["100", "300"]) } else { random.pick(&["1.00", "1.00", "3.00", "0.50"]) };
         let _ = writeln!(toml, "per = \"{per}\"");
     }
     if let Some(ledger) = random.any(ledgers) {
@@ -178,12 +142,7 @@ fn earn(random: &mut Random, toml: &mut String, number: i64, currency: &str, led
         toml.push_str("pending = { start = \"immediate\" }\n");
     }
     if random.chance(25) {
-        let _ = writeln!(
-            toml,
-            "expiry = {{ lot = {}, base = \"{}\" }}",
-            random.pick(ENDS),
-            random.pick(&["activation", "earn"])
-        );
+        let _ = writeln!(toml, "expiry = {{ lot = {}, base = \"{}\" }}", random.pick(ENDS), random.pick(&["activation", "earn"]));
     }
     let when = conditions(random, is_activity, number, currency);
     if !when.is_empty() {
@@ -198,11 +157,7 @@ fn conditions(random: &mut Random, is_activity: bool, number: i64, currency: &st
         when.push(format!("until = 2024-{:02}-15T12:00:00Z", random.between(3, 9)));
     }
     if random.chance(15) {
-        when.push(format!(
-            "weekdays = [\"{}\", \"{}\"]",
-            random.pick(&["mon", "tue", "fri"]),
-            random.pick(&["sat", "sun"])
-        ));
+        when.push(format!("weekdays = [\"{}\", \"{}\"]", random.pick(&["mon", "tue", "fri"]), random.pick(&["sat", "sun"])));
     }
     if is_activity {
         if random.chance(60) {
@@ -219,11 +174,7 @@ fn conditions(random: &mut Random, is_activity: bool, number: i64, currency: &st
             when.push(format!("skus = [\"{}\", \"T-1\"]", random.pick(SKUS)));
         }
         if random.chance(30) {
-            let least = if currency == "JPY" {
-                random.pick(&["500", "2000"])
-            } else {
-                random.pick(&["5.00", "10.00", "20.00"])
-            };
+            let least = if currency == "JPY" { random.pick(&["500", "2000"]) } else { random.pick(&["5.00", "10.00", "20.00"]) };
             when.push(format!("min_eligible = \"{least}\""));
         }
         if random.chance(15) {
@@ -238,12 +189,7 @@ fn conditions(random: &mut Random, is_activity: bool, number: i64, currency: &st
 
 fn rewards(random: &mut Random, toml: &mut String, currency: &str) {
     let worth = if currency == "JPY" { "100" } else { "1.00" };
-    let lives = [
-        "valid_for = \"P30D\"",
-        "valid_for = \"P90D\"",
-        "valid_for = \"P1M\"",
-        "uses = 1",
-    ];
+    let lives = ["valid_for = \"P30D\"", "valid_for = \"P90D\"", "valid_for = \"P1M\"", "uses = 1"];
     let mut reward = |id: &str, kind: &str, price: &str, coupon: Option<u32>| {
         let _ = writeln!(toml, "[[reward]]\nid = \"{id}\"\nname = \"{id}\"\nkind = \"{kind}\"\n{price}");
         let _ = writeln!(toml, "benefit = {{ amount = \"{worth}\" }}");
@@ -263,12 +209,7 @@ fn rewards(random: &mut Random, toml: &mut String, currency: &str) {
     reward("small", "redeemable", "cost = 5", Some(1));
     reward("big", "redeemable", "cost = 20", Some(1));
     reward("plain", "redeemable", "cost = 8", None);
-    reward(
-        "pay",
-        "redeemable",
-        &format!("pay_with_points = {{ points = 5, worth = \"{worth}\", min = 5, step = 5 }}"),
-        Some(1),
-    );
+    reward("pay", "redeemable", &format!("pay_with_points = {{ points = 5, worth = \"{worth}\", min = 5, step = 5 }}"), Some(1));
     reward("gift", "grantable", "", Some(1));
     reward("trinket", "grantable", "", None);
     reward("multi", "redeemable", "cost = 10", Some(2));

@@ -27,9 +27,7 @@ pub struct Zone(TimeZone);
 impl Zone {
     /// By IANA name.
     pub fn named(name: &str) -> Result<Zone> {
-        Ok(Zone(
-            TimeZone::get(name).with_context(|| format!("unknown time zone: {name}"))?,
-        ))
+        Ok(Zone(TimeZone::get(name).with_context(|| format!("unknown time zone: {name}"))?))
     }
 
     /// What a clock on the wall shows.
@@ -64,11 +62,7 @@ impl Zone {
     /// `at` plus an ISO 8601 duration: years to days by the clock on the wall, hours and less exactly.
     pub fn add(&self, at: i64, after: &str) -> Result<i64> {
         let span: Span = after.parse().with_context(|| format!("not a duration: {after}"))?;
-        let days = Span::new()
-            .years(span.get_years())
-            .months(span.get_months())
-            .weeks(span.get_weeks())
-            .days(span.get_days());
+        let days = Span::new().years(span.get_years()).months(span.get_months()).weeks(span.get_weeks()).days(span.get_days());
         let exact = (i64::from(span.get_hours()) * 60 + span.get_minutes()) * 60 + span.get_seconds();
         let mut at = at;
         if !days.is_zero() {
@@ -134,9 +128,7 @@ mod tests {
 
     fn check(zone: &str, at: &str, after: &str, to: &str, expected: &str) {
         let zone = Zone::named(zone).unwrap();
-        let sum = zone
-            .after(instant(at).unwrap(), after, (!to.is_empty()).then_some(to))
-            .unwrap();
+        let sum = zone.after(instant(at).unwrap(), after, (!to.is_empty()).then_some(to)).unwrap();
         assert_eq!(show(sum), expected, "{at} + {after} to {to}");
     }
 
@@ -155,34 +147,10 @@ mod tests {
         check("Europe/Berlin", closes, "P5D", "day_end", "2024-10-17T22:00:00Z");
         check("America/New_York", closes, "P5D", "day_end", "2024-10-18T04:00:00Z");
         check("Asia/Hong_Kong", closes, "P5D", "day_end", "2024-10-17T16:00:00Z");
-        check(
-            "Europe/Berlin",
-            "2024-10-12T22:30:00Z",
-            "P5D",
-            "day_end",
-            "2024-10-18T22:00:00Z",
-        );
-        check(
-            "America/New_York",
-            "2024-11-02T07:20:50-04:00",
-            "P1D",
-            "",
-            "2024-11-03T12:20:50Z",
-        );
-        check(
-            "America/New_York",
-            "2024-11-02T07:20:50-04:00",
-            "PT24H",
-            "",
-            "2024-11-03T11:20:50Z",
-        );
-        check(
-            "Africa/Cairo",
-            "2024-04-26T10:00:00Z",
-            "PT0S",
-            "day_start",
-            "2024-04-25T22:00:00Z",
-        );
+        check("Europe/Berlin", "2024-10-12T22:30:00Z", "P5D", "day_end", "2024-10-18T22:00:00Z");
+        check("America/New_York", "2024-11-02T07:20:50-04:00", "P1D", "", "2024-11-03T12:20:50Z");
+        check("America/New_York", "2024-11-02T07:20:50-04:00", "PT24H", "", "2024-11-03T11:20:50Z");
+        check("Africa/Cairo", "2024-04-26T10:00:00Z", "PT0S", "day_start", "2024-04-25T22:00:00Z");
         check("UTC", "2024-02-29T00:00:00Z", "P12M", "", "2025-02-28T00:00:00Z");
         check("UTC", "2024-01-31T00:00:00Z", "P365D", "", "2025-01-30T00:00:00Z");
         check("UTC", "2024-01-31T00:00:00Z", "P1M", "", "2024-02-29T00:00:00Z");
@@ -197,21 +165,9 @@ mod tests {
         check("UTC", "2024-04-01T00:00:00Z", "PT0S", "quarter_end", "2024-07-01T00:00:00Z");
         check("UTC", "2024-01-01T00:00:00Z", "PT0S", "year_end", "2025-01-01T00:00:00Z");
         // Havana put its clocks back from 1:00 to 0:00: midnight was twice, the earlier counts.
-        check(
-            "America/Havana",
-            "2024-11-03T12:00:00Z",
-            "PT0S",
-            "day_start",
-            "2024-11-03T04:00:00Z",
-        );
+        check("America/Havana", "2024-11-03T12:00:00Z", "PT0S", "day_start", "2024-11-03T04:00:00Z");
         // Toronto went from 23:30 to 00:30 in 1919: the day began with the change.
-        check(
-            "America/Toronto",
-            "1919-03-31T12:00:00Z",
-            "PT0S",
-            "day_start",
-            "1919-03-31T04:30:00Z",
-        );
+        check("America/Toronto", "1919-03-31T12:00:00Z", "PT0S", "day_start", "1919-03-31T04:30:00Z");
     }
 
     #[test]

@@ -56,11 +56,7 @@ impl Coupon {
 
     /// The end of its hold, if that is still to come.
     pub fn hold_end(&self) -> Option<i64> {
-        if self.status() == "reserved" {
-            self.hold.as_ref().map(|(_, until)| *until)
-        } else {
-            None
-        }
+        if self.status() == "reserved" { self.hold.as_ref().map(|(_, until)| *until) } else { None }
     }
 }
 

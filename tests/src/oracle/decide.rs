@@ -81,12 +81,7 @@ pub fn decide(rules: &Timeline, known: &[Known], request: &OFact) -> Result<ODec
     let after = |known: &Known| if known.is_decision() { known.at() + 1 } else { known.at() };
     let at = known.iter().map(after).chain([request.at]).max().unwrap_or(request.at);
     let state = State::replay(rules, known, at)?;
-    let mut case = Case {
-        state: &state,
-        rules: &state.rules(),
-        at,
-        against: Vec::new(),
-    };
+    let mut case = Case { state: &state, rules: &state.rules(), at, against: Vec::new() };
     let makes_known = match &request.body {
         OBody::Granted(..) => true,
         OBody::Adjusted(adjusted) => adjusted.points > 0,
@@ -118,11 +113,7 @@ pub fn decide(rules: &Timeline, known: &[Known], request: &OFact) -> Result<ODec
     };
     let first = REASONS.iter().find(|reason| case.against.contains(reason));
     let answer = first.map_or(OAnswer::Accepted(promise), |reason| OAnswer::Rejected((*reason).to_owned()));
-    Ok(ODecision {
-        at,
-        answer,
-        balance_before: state.active(ledger),
-    })
+    Ok(ODecision { at, answer, balance_before: state.active(ledger) })
 }
 
 struct Case<'a> {
@@ -146,13 +137,9 @@ impl Case<'_> {
         self.refuse_if(redemption.reward.is_some() && reward.is_none(), "reward_unknown");
         self.refuse_if(reward.as_ref().is_some_and(|reward| reward.grantable), "reward_kind_mismatch");
         let points = match (&reward, redemption.points) {
-            (
-                Some(Reward {
-                    pay_with_points: Some((min, step)),
-                    ..
-                }),
-                Some(points),
-            ) => (points >= *min && points % (*step).max(1) == 0).then_some(points),
+            (Some(Reward { pay_with_points: Some((min, step)), .. }), Some(points)) => {
+                (points >= *min && points % (*step).max(1) == 0).then_some(points)
+            }
             (Some(Reward { cost: Some(cost), .. }), None) => Some(*cost),
             (Some(Reward { cost: Some(cost), .. }), Some(points)) => (points == *cost).then_some(points),
             (Some(_), _) => None,
@@ -162,40 +149,22 @@ impl Case<'_> {
         let points = points.unwrap_or(0);
         self.refuse_if(self.state.active(&redemption.ledger) < points, "insufficient_points");
         let coupon = self.coupon_of(reward.as_ref(), &redemption.redemption_id)?;
-        Ok(OPromise {
-            points,
-            coupon,
-            ..OPromise::default()
-        })
+        Ok(OPromise { points, coupon, ..OPromise::default() })
     }
 
     fn grant(&mut self, grant: &str, reward: &str) -> Result<OPromise> {
         let reward = self.rules.rewards.get(reward).cloned();
         self.refuse_if(reward.is_none(), "reward_unknown");
-        self.refuse_if(
-            reward.as_ref().is_some_and(|reward| !reward.grantable),
-            "reward_kind_mismatch",
-        );
-        Ok(OPromise {
-            coupon: self.coupon_of(reward.as_ref(), grant)?,
-            ..OPromise::default()
-        })
+        self.refuse_if(reward.as_ref().is_some_and(|reward| !reward.grantable), "reward_kind_mismatch");
+        Ok(OPromise { coupon: self.coupon_of(reward.as_ref(), grant)?, ..OPromise::default() })
     }
 
     fn coupon_of(&self, reward: Option<&Reward>, source: &str) -> Result<Option<OCoupon>> {
         let Some(terms) = reward.and_then(|reward| reward.coupon.as_ref()) else {
             return Ok(None);
         };
-        let expires = terms
-            .valid_for
-            .as_ref()
-            .map(|valid_for| self.rules.zone.add(self.at, valid_for))
-            .transpose()?;
-        Ok(Some(OCoupon {
-            code: format!("code-of-{source}"),
-            expires,
-            uses: terms.uses,
-        }))
+        let expires = terms.valid_for.as_ref().map(|valid_for| self.rules.zone.add(self.at, valid_for)).transpose()?;
+        Ok(Some(OCoupon { code: format!("code-of-{source}"), expires, uses: terms.uses }))
     }
 
     fn reversal(&mut self, id: &str, points: Option<i64>) -> OPromise {
@@ -203,17 +172,11 @@ impl Case<'_> {
         let is_there = self.state.redemptions.contains_key(id);
         self.refuse_if(!is_there, "redemption_unknown");
         self.refuse_if(is_there && left == 0, "redemption_already_reversed");
-        self.refuse_if(
-            points.is_some_and(|points| points <= 0 || (left > 0 && points > left)),
-            "points_invalid",
-        );
+        self.refuse_if(points.is_some_and(|points| points <= 0 || (left > 0 && points > left)), "points_invalid");
         if let Some(coupon) = self.state.coupon(&CouponName::Redemption(id.to_owned())) {
             self.refuse_unless_unused(&self.state.coupons[coupon]);
         }
-        OPromise {
-            points: points.unwrap_or(left),
-            ..OPromise::default()
-        }
+        OPromise { points: points.unwrap_or(left), ..OPromise::default() }
     }
 
     fn reservation(&mut self, name: &CouponName, order: &str, until: i64) -> OPromise {
@@ -243,10 +206,7 @@ impl Case<'_> {
                 points = self.state.redemptions.get(id).map_or(0, |redemption| redemption.left);
             }
         }
-        OPromise {
-            points,
-            ..OPromise::default()
-        }
+        OPromise { points, ..OPromise::default() }
     }
 
     /// What cost points goes back only from a coupon that nobody used.
@@ -262,10 +222,7 @@ impl Case<'_> {
         if adjusted.points < 0 {
             let short = self.state.active(&adjusted.ledger) < -adjusted.points;
             self.refuse_if(short && !adjusted.allow_debt, "insufficient_points");
-            return Ok(OPromise {
-                points: adjusted.points,
-                ..OPromise::default()
-            });
+            return Ok(OPromise { points: adjusted.points, ..OPromise::default() });
         }
         let zone = &self.rules.zone;
         let starts = match &adjusted.starts {
@@ -281,11 +238,6 @@ impl Case<'_> {
             None => self.rules.life.ends_at(zone, self.at, starts)?,
         };
         self.refuse_if(expires.is_some_and(|end| end <= starts), "validity_invalid");
-        Ok(OPromise {
-            points: adjusted.points,
-            coupon: None,
-            starts: (starts > self.at).then_some(starts),
-            expires,
-        })
+        Ok(OPromise { points: adjusted.points, coupon: None, starts: (starts > self.at).then_some(starts), expires })
     }
 }

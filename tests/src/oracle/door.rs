@@ -31,10 +31,7 @@ pub struct Door<'a> {
 impl<'a> Door<'a> {
     /// Nobody is known yet.
     pub fn new(rules: &'a Timeline) -> Door<'a> {
-        Door {
-            rules,
-            known: BTreeMap::new(),
-        }
+        Door { rules, known: BTreeMap::new() }
     }
 
     /// The rulesets that judge.
@@ -60,11 +57,7 @@ impl<'a> Door<'a> {
         let known = self.known.entry(fact.member.clone()).or_default();
         if fact.is_request() {
             let decision = decide(self.rules, known, &fact)?;
-            known.push(Known::Decision {
-                request: fact,
-                at: decision.at,
-                answer: decision.answer.clone(),
-            });
+            known.push(Known::Decision { request: fact, at: decision.at, answer: decision.answer.clone() });
             return Ok(Delivered::Decided(decision));
         }
         let waits = |order: &str| !known.iter().any(|known| is_order(known, order));
@@ -94,9 +87,7 @@ impl<'a> Door<'a> {
         let key = fact.natural_key();
         by_id.or_else(|| {
             let of_member = self.known.get(&fact.member)?;
-            of_member
-                .iter()
-                .find(|known| key.is_some() && known.request().natural_key() == key)
+            of_member.iter().find(|known| key.is_some() && known.request().natural_key() == key)
         })
     }
 }

@@ -246,11 +246,7 @@ impl OBody {
             "order_cancelled" => OBody::Cancelled(text(raw, "order_id")),
             "refund_recorded" => {
                 let line = |line: &Value| {
-                    Ok((
-                        text(line, "line_id"),
-                        number(line, "quantity").unwrap_or(0).into(),
-                        money(line, "amount")?,
-                    ))
+                    Ok((text(line, "line_id"), number(line, "quantity").unwrap_or(0).into(), money(line, "amount")?))
                 };
                 OBody::Refund(ORefund {
                     order_id: may(raw, "order_id"),
@@ -270,21 +266,14 @@ impl OBody {
             "activity_recorded" => OBody::Activity(text(raw, "activity_id"), text(raw, "activity")),
             "points_imported" => {
                 let lot = |lot: &Value| {
-                    Ok((
-                        number(lot, "points").unwrap_or(0),
-                        instant_of(lot, "starts_at")?,
-                        instant_of(lot, "expires_at")?,
-                    ))
+                    Ok((number(lot, "points").unwrap_or(0), instant_of(lot, "starts_at")?, instant_of(lot, "expires_at")?))
                 };
                 let lots = list(raw, "lots").iter().map(lot).collect::<Result<_>>()?;
                 OBody::Import(text(raw, "import_id"), ledger(), lots)
             }
-            "member_excluded" => OBody::Excluded(
-                instant_of(raw, "from")?,
-                instant_of(raw, "until")?,
-                flag("earn", false),
-                flag("redeem", false),
-            ),
+            "member_excluded" => {
+                OBody::Excluded(instant_of(raw, "from")?, instant_of(raw, "until")?, flag("earn", false), flag("redeem", false))
+            }
             "member_left" => OBody::Left,
             "member_included" | "member_registered" => OBody::Included,
             "coupon_used" => OBody::CouponUsed(coupon(raw), text(raw, "order_id")),
@@ -389,10 +378,7 @@ mod tests {
         });
         let fact = OFact::from_json(&fact).unwrap();
         let OBody::Order(order) = &fact.body else { panic!("an order") };
-        assert_eq!(
-            (order.version, order.tax, order.lines[0].unit_price),
-            (1, 1_500_000, 12_500_000)
-        );
+        assert_eq!((order.version, order.tax, order.lines[0].unit_price), (1, 1_500_000, 12_500_000));
         assert_eq!(fact.natural_key().as_deref(), Some("order A 1"));
         assert!(OFact::from_json(&json!({ "id": "1", "occurred_at": "2024-01-01T00:00:00Z" })).is_err());
     }

@@ -87,31 +87,19 @@ pub struct Opening<'a> {
 impl Lot {
     /// When it becomes spendable, if that is still to come.
     pub fn activation(&self) -> Option<i64> {
-        if self.active || self.left == 0 {
-            None
-        } else {
-            self.starts.map(|at| at.max(self.opened_at))
-        }
+        if self.active || self.left == 0 { None } else { self.starts.map(|at| at.max(self.opened_at)) }
     }
 
     /// When it ends, if that is still to come.
     pub fn end(&self) -> Option<i64> {
         let waits = !self.active && self.starts.is_none();
-        if self.left == 0 || waits {
-            None
-        } else {
-            self.expires.map(|at| at.max(self.opened_at))
-        }
+        if self.left == 0 || waits { None } else { self.expires.map(|at| at.max(self.opened_at)) }
     }
 
     /// When it is cancelled for want of fulfilment, if that is still to come.
     pub fn lapse(&self) -> Option<i64> {
         let waits = !self.active && self.starts.is_none() && self.left > 0;
-        if waits {
-            self.cancel_at.map(|at| at.max(self.opened_at))
-        } else {
-            None
-        }
+        if waits { self.cancel_at.map(|at| at.max(self.opened_at)) } else { None }
     }
 }
 
@@ -119,24 +107,13 @@ impl State {
     /// The lots that `which` names, in spend order.
     pub fn in_spend_order(&self, which: impl Fn(&Lot) -> bool) -> Vec<usize> {
         let oldest_first = self.rules().oldest_first;
-        let mut found: Vec<usize> = (0..self.lots.len())
-            .filter(|&i| self.lots[i].left > 0 && which(&self.lots[i]))
-            .collect();
+        let mut found: Vec<usize> = (0..self.lots.len()).filter(|&i| self.lots[i].left > 0 && which(&self.lots[i])).collect();
         found.sort_by_key(|&i| {
             let lot = &self.lots[i];
             let first = if oldest_first { lot.source_at } else { 0 };
             let expires = lot.expires.unwrap_or(i64::MAX);
             let starts = lot.starts.unwrap_or(i64::MAX);
-            (
-                first,
-                expires,
-                starts,
-                lot.source_at,
-                lot.kind,
-                lot.natural.clone(),
-                lot.rule,
-                lot.opening,
-            )
+            (first, expires, starts, lot.source_at, lot.kind, lot.natural.clone(), lot.rule, lot.opening)
         });
         found
     }
@@ -152,10 +129,7 @@ impl State {
             ledger: from.ledger.to_owned(),
             order: from.order.map(str::to_owned),
             rule: from.rule,
-            source_at: from
-                .order
-                .and_then(|id| self.orders.get(id))
-                .map_or(self.now, |order| order.at),
+            source_at: from.order.and_then(|id| self.orders.get(id)).map_or(self.now, |order| order.at),
             earned_at: self.now,
             kind: from.kind,
             natural: from.natural.to_owned(),
@@ -230,9 +204,7 @@ impl State {
             if let Some(redemption) = self.debts[d].redemption.clone()
                 && let Some(redemption) = self.redemptions.get_mut(&redemption)
             {
-                redemption
-                    .allocation
-                    .extend(taken.iter().map(|&(lot, part)| (lot, part, true)));
+                redemption.allocation.extend(taken.iter().map(|&(lot, part)| (lot, part, true)));
             }
             self.entry("debt_repaid", ledger, -repaid);
         }
@@ -243,11 +215,7 @@ impl State {
         if points > 0 {
             self.use_ledger(ledger);
             let redemption = redemption.map(str::to_owned);
-            self.debts.push(Debt {
-                ledger: ledger.to_owned(),
-                redemption,
-                open: points,
-            });
+            self.debts.push(Debt { ledger: ledger.to_owned(), redemption, open: points });
             self.entry("debt_opened", ledger, points);
         }
     }
@@ -276,11 +244,7 @@ impl State {
         wanted -= cancelled;
         self.entry("cancelled", ledger, -cancelled);
         if rules.clawback != Clawback::PendingOnly {
-            let mut active = if rules.originating_first {
-                own(self, true)
-            } else {
-                Vec::new()
-            };
+            let mut active = if rules.originating_first { own(self, true) } else { Vec::new() };
             let all = self.in_spend_order(|lot| lot.ledger == ledger && lot.active);
             active.extend(all.into_iter().filter(|i| !active.contains(i)).collect::<Vec<_>>());
             let clawed_back = sum(&self.take(&active, wanted, |lot| &mut lot.clawed_back));
@@ -324,11 +288,7 @@ impl State {
 
     /// Spendable points of a ledger.
     pub fn active(&self, ledger: &str) -> i64 {
-        self.lots
-            .iter()
-            .filter(|lot| lot.active && lot.ledger == ledger)
-            .map(|lot| lot.left)
-            .sum()
+        self.lots.iter().filter(|lot| lot.active && lot.ledger == ledger).map(|lot| lot.left).sum()
     }
 
     /// A ledger has lots or debt: ledgers take their turns in the order of first use.

@@ -97,11 +97,7 @@ impl OMember {
         for coupon in &state.coupons {
             *member.coupons.entry(coupon.status().to_owned()).or_default() += 1;
         }
-        member.entries = state
-            .entries
-            .iter()
-            .map(|entry| format!("{} {}", entry.kind, entry.points))
-            .collect();
+        member.entries = state.entries.iter().map(|entry| format!("{} {}", entry.kind, entry.points)).collect();
         member.full_entries = state.entries.clone();
         member.lots = state
             .in_spend_order(|_| true)
@@ -160,12 +156,7 @@ fn sums(state: &State, ledger: &str) -> OLedger {
         sums.repaid += lot.repaid;
         sums.deducted += lot.deducted;
     }
-    sums.debt = state
-        .debts
-        .iter()
-        .filter(|debt| debt.ledger == ledger)
-        .map(|debt| debt.open)
-        .sum();
+    sums.debt = state.debts.iter().filter(|debt| debt.ledger == ledger).map(|debt| debt.open).sum();
     sums
 }
 
@@ -178,24 +169,10 @@ fn broken(state: &State, member: &OMember) -> Vec<String> {
         }
     };
     for (i, lot) in state.lots.iter().enumerate() {
-        let parts = [
-            lot.left,
-            lot.spent,
-            lot.expired,
-            lot.cancelled,
-            lot.clawed_back,
-            lot.repaid,
-            lot.deducted,
-        ];
+        let parts = [lot.left, lot.spent, lot.expired, lot.cancelled, lot.clawed_back, lot.repaid, lot.deducted];
         check(parts.iter().all(|part| *part >= 0), format!("lot {i} is below 0: {lot:?}"));
-        check(
-            parts.iter().sum::<i64>() == lot.amount,
-            format!("lot {i} does not add up: {lot:?}"),
-        );
-        check(
-            lot.lapsed <= lot.cancelled,
-            format!("lot {i} lapsed more than was cancelled: {lot:?}"),
-        );
+        check(parts.iter().sum::<i64>() == lot.amount, format!("lot {i} does not add up: {lot:?}"));
+        check(lot.lapsed <= lot.cancelled, format!("lot {i} lapsed more than was cancelled: {lot:?}"));
     }
     for (name, sums) in &member.ledgers {
         for (holds, what) in ledger_checks(state, name, sums) {
@@ -204,10 +181,7 @@ fn broken(state: &State, member: &OMember) -> Vec<String> {
     }
     let totals = &state.totals;
     let found = totals.clawback_taken + totals.clawback_debt + totals.clawback_forgiven + totals.clawback_lapsed;
-    check(
-        totals.clawback_due == found,
-        format!("clawback due is not what was found: {totals:?}"),
-    );
+    check(totals.clawback_due == found, format!("clawback due is not what was found: {totals:?}"));
     broken
 }
 
@@ -215,35 +189,17 @@ fn broken(state: &State, member: &OMember) -> Vec<String> {
 fn ledger_checks(state: &State, name: &str, sums: &OLedger) -> Vec<(bool, &'static str)> {
     let entries = || state.entries.iter().filter(|entry| entry.ledger == name);
     let of = |kinds: &[&str]| -> i64 {
-        entries()
-            .filter(|entry| kinds.contains(&entry.kind.as_str()))
-            .map(|entry| entry.points)
-            .sum()
+        entries().filter(|entry| kinds.contains(&entry.kind.as_str())).map(|entry| entry.points).sum()
     };
-    let raised: i64 = entries()
-        .filter(|entry| entry.kind == "adjusted")
-        .map(|entry| entry.points.max(0))
-        .sum();
+    let raised: i64 = entries().filter(|entry| entry.kind == "adjusted").map(|entry| entry.points.max(0)).sum();
     let down = sums.spent + sums.expired + sums.cancelled + sums.clawed_back + sums.repaid + sums.deducted;
     vec![
-        (
-            of(&["earned", "imported"]) + raised == sums.earned,
-            "credited is not what lots were opened with",
-        ),
+        (of(&["earned", "imported"]) + raised == sums.earned, "credited is not what lots were opened with"),
         (sums.earned == sums.pending + sums.active + down, "points were lost"),
         (of(&["expired"]) == -sums.expired, "entries and lots differ in what expired"),
-        (
-            of(&["cancelled"]) == -sums.cancelled,
-            "entries and lots differ in what was cancelled",
-        ),
-        (
-            of(&["clawed_back"]) == -sums.clawed_back,
-            "entries and lots differ in what was clawed back",
-        ),
+        (of(&["cancelled"]) == -sums.cancelled, "entries and lots differ in what was cancelled"),
+        (of(&["clawed_back"]) == -sums.clawed_back, "entries and lots differ in what was clawed back"),
         (of(&["debt_opened", "debt_repaid"]) == sums.debt, "entries and debts differ"),
-        (
-            sums.debt >= 0 && (sums.debt == 0 || sums.active == 0),
-            "debt beside active points",
-        ),
+        (sums.debt >= 0 && (sums.debt == 0 || sums.active == 0), "debt beside active points"),
     ]
 }

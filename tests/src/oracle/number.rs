@@ -34,19 +34,13 @@ impl Ratio {
     /// The product.
     #[must_use]
     pub fn times(self, by: Ratio) -> Ratio {
-        Ratio {
-            n: self.n * by.n,
-            d: self.d * by.d,
-        }
+        Ratio { n: self.n * by.n, d: self.d * by.d }
     }
 
     /// The quotient; `by` is above 0.
     #[must_use]
     pub fn over(self, by: Ratio) -> Ratio {
-        Ratio {
-            n: self.n * by.d,
-            d: self.d * by.n,
-        }
+        Ratio { n: self.n * by.d, d: self.d * by.n }
     }
 
     /// Which is more.
@@ -72,14 +66,9 @@ impl Ratio {
 pub fn decimal(text: &str) -> Result<Ratio> {
     let (whole, cents) = text.split_once('.').unwrap_or((text, ""));
     ensure!(cents.bytes().all(|c| c.is_ascii_digit()), "not a decimal: {text}");
-    let n: i128 = format!("{whole}{cents}")
-        .parse()
-        .with_context(|| format!("not a decimal: {text}"))?;
+    let n: i128 = format!("{whole}{cents}").parse().with_context(|| format!("not a decimal: {text}"))?;
     let digits = u32::try_from(cents.len()).context("too many decimals")?;
-    Ok(Ratio {
-        n,
-        d: 10_i128.pow(digits),
-    })
+    Ok(Ratio { n, d: 10_i128.pow(digits) })
 }
 
 /// How many decimals amounts of a currency have.
@@ -121,11 +110,7 @@ mod tests {
         assert_eq!(points.round(Rounding::Ceil), 250);
         let half = |n| Ratio { n, d: 2 };
         assert_eq!(
-            [
-                half(5).round(Rounding::HalfUp),
-                half(5).round(Rounding::HalfEven),
-                half(7).round(Rounding::HalfEven)
-            ],
+            [half(5).round(Rounding::HalfUp), half(5).round(Rounding::HalfEven), half(7).round(Rounding::HalfEven)],
             [3, 2, 4]
         );
         assert_eq!([half(4).round(Rounding::Ceil), half(4).round(Rounding::HalfUp)], [2, 2]);

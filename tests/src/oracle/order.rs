@@ -72,11 +72,7 @@ impl Order {
     pub fn taken(&self) -> Taken {
         let values = self.values();
         let lines = &self.content.lines;
-        let mut taken = Taken {
-            pieces: vec![0; lines.len()],
-            amounts: vec![0; lines.len()],
-            amount_only: 0,
-        };
+        let mut taken = Taken { pieces: vec![0; lines.len()], amounts: vec![0; lines.len()], amount_only: 0 };
         // Pieces that came without an amount: what they are worth depends on how many there are in all, not on the order.
         let mut by_share = vec![0; lines.len()];
         for refund in &self.refunds {
@@ -106,12 +102,7 @@ impl Order {
     pub fn is_gone(&self) -> bool {
         let taken = self.taken();
         let ordered: i128 = self.content.lines.iter().map(|line| line.quantity).sum();
-        let left = self
-            .content
-            .lines
-            .iter()
-            .zip(&taken.pieces)
-            .any(|(line, taken)| *taken < line.quantity);
+        let left = self.content.lines.iter().zip(&taken.pieces).any(|(line, taken)| *taken < line.quantity);
         self.is_cancelled || (ordered > 0 && !left)
     }
 
@@ -122,25 +113,15 @@ impl Order {
         }
         let minor_units = Ratio::whole(10_i128.pow(decimals(&self.rules.currency)));
         let whole = Ratio::whole(self.eligible(&Filter::default(), true));
-        whole
-            .times(self.rules.worth_of_minor(&self.content.currency))
-            .times(minor_units)
-            .round(Rounding::Floor)
+        whole.times(self.rules.worth_of_minor(&self.content.currency)).times(minor_units).round(Rounding::Floor)
     }
 
     /// The eligible amount of a rule that asks for these lines, in minor units of the order's currency, ≥ 0; with or without
     /// its refunds.
     pub fn eligible(&self, lines: &Filter, with_refunds: bool) -> i128 {
         let values = self.values();
-        let taken = if with_refunds {
-            self.taken()
-        } else {
-            Taken {
-                pieces: vec![],
-                amounts: vec![0; values.len()],
-                amount_only: 0,
-            }
-        };
+        let taken =
+            if with_refunds { self.taken() } else { Taken { pieces: vec![], amounts: vec![0; values.len()], amount_only: 0 } };
         let mut not_earning = 0;
         if !self.rules.gift_card_payment {
             not_earning += self.minor(self.content.paid_with_gift_card);
@@ -266,11 +247,7 @@ mod tests {
             rules: Rc::new(ORules::parse(&rules).unwrap()),
             is_first: true,
             is_excluded: false,
-            content: OOrder {
-                currency: "GBP".into(),
-                lines: lines.iter().map(line).collect(),
-                ..OOrder::default()
-            },
+            content: OOrder { currency: "GBP".into(), lines: lines.iter().map(line).collect(), ..OOrder::default() },
             refunds: vec![],
             is_cancelled: false,
             fulfilled_at: None,
@@ -279,10 +256,7 @@ mod tests {
 
     #[test]
     fn points_of_a_whole_order() {
-        let mut order = order(
-            "[[earn]]\non = \"order\"\npoints = 1\nper = \"1.00\"",
-            &[("a", 2, 1000), ("b", 1, 550)],
-        );
+        let mut order = order("[[earn]]\non = \"order\"\npoints = 1\nper = \"1.00\"", &[("a", 2, 1000), ("b", 1, 550)]);
         order.content.discount = 3 * UNIT;
         order.content.tax = UNIT;
         order.content.shipping = 5 * UNIT;
@@ -290,31 +264,12 @@ mod tests {
         // 25.50 − 3.00 + 1.00 − 2.00; shipping does not earn.
         assert_eq!(order.values(), [1765, 485]);
         assert_eq!(order.entitlement(), [21]);
-        order.refunds.push(Refunded::Line {
-            line_id: "a".into(),
-            pieces: 1,
-            amount: None,
-        });
+        order.refunds.push(Refunded::Line { line_id: "a".into(), pieces: 1, amount: None });
         assert_eq!(order.taken().amounts, [882, 0]);
         assert_eq!(order.entitlement(), [12]);
-        order.refunds.push(Refunded::Line {
-            line_id: "a".into(),
-            pieces: 5,
-            amount: None,
-        });
-        assert_eq!(
-            order.taken(),
-            Taken {
-                pieces: vec![2, 0],
-                amounts: vec![1765, 0],
-                amount_only: 0
-            }
-        );
-        order.refunds.push(Refunded::Line {
-            line_id: "b".into(),
-            pieces: 1,
-            amount: Some(1),
-        });
+        order.refunds.push(Refunded::Line { line_id: "a".into(), pieces: 5, amount: None });
+        assert_eq!(order.taken(), Taken { pieces: vec![2, 0], amounts: vec![1765, 0], amount_only: 0 });
+        order.refunds.push(Refunded::Line { line_id: "b".into(), pieces: 1, amount: Some(1) });
         assert_eq!(order.entitlement(), [0], "all pieces are gone");
     }
 

@@ -108,14 +108,7 @@ impl State {
             let rules = self.rules();
             let reward = reward.and_then(|id| rules.rewards.get(id));
             let restore = reward.is_some_and(|reward| reward.restore_on_expiry);
-            self.issue(
-                &coupon.code,
-                source,
-                promise.points,
-                coupon.uses as usize,
-                coupon.expires,
-                restore,
-            );
+            self.issue(&coupon.code, source, promise.points, coupon.uses as usize, coupon.expires, restore);
         }
     }
 
@@ -123,15 +116,7 @@ impl State {
         let ledger = &adjusted.ledger;
         if promise.points > 0 {
             let natural = &adjusted.adjustment_id;
-            let from = Opening {
-                ledger,
-                order: None,
-                rule: 0,
-                kind: 69,
-                natural,
-                points: promise.points,
-                entry: "adjusted",
-            };
+            let from = Opening { ledger, order: None, rule: 0, kind: 69, natural, points: promise.points, entry: "adjusted" };
             self.open_lot(&from, Some(promise.starts.unwrap_or(self.now)), promise.expires, None);
             return;
         }

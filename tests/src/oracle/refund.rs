@@ -21,21 +21,15 @@ pub fn pieces_of(refund: &ORefund, order: &Order) -> Vec<Refunded> {
 
 /// A refund can be booked on an order in its currency only.
 pub fn fits_currency(refund: &ORefund, order: &Order) -> bool {
-    refund
-        .currency
-        .as_ref()
-        .is_none_or(|currency| *currency == order.content.currency)
+    refund.currency.as_ref().is_none_or(|currency| *currency == order.content.currency)
 }
 
 impl State {
     /// Finds orders for a refund without one. All places are found first, then each order is worth less, in the order in
     /// which they were found. What finds no place is an exception, one for the refund.
     pub fn place_unreferenced(&mut self, refund: &ORefund) -> Result<()> {
-        let before: BTreeMap<String, Vec<i64>> = self
-            .orders
-            .iter()
-            .map(|(id, order)| (id.clone(), order.entitlement()))
-            .collect();
+        let before: BTreeMap<String, Vec<i64>> =
+            self.orders.iter().map(|(id, order)| (id.clone(), order.entitlement())).collect();
         let mut touched = Vec::new();
         let mut missing = false;
         if let Some(amount) = refund.amount {
@@ -63,12 +57,7 @@ impl State {
     /// Not cancelled, in the refund's currency, the latest first.
     fn latest_orders(&self, refund: &ORefund) -> Vec<String> {
         let fits = |(_, order): &(&String, &Order)| !order.is_cancelled && fits_currency(refund, order);
-        let mut orders: Vec<(i64, String)> = self
-            .orders
-            .iter()
-            .filter(fits)
-            .map(|(id, order)| (order.at, id.clone()))
-            .collect();
+        let mut orders: Vec<(i64, String)> = self.orders.iter().filter(fits).map(|(id, order)| (order.at, id.clone())).collect();
         orders.sort();
         orders.reverse();
         orders.into_iter().map(|(_, id)| id).collect()
@@ -95,15 +84,7 @@ impl State {
                     });
                     placed += part;
                     let line_id = order.content.lines[line].line_id.clone();
-                    self.note_refund(
-                        &id,
-                        Refunded::Line {
-                            line_id,
-                            pieces: part,
-                            amount: share,
-                        },
-                        touched,
-                    );
+                    self.note_refund(&id, Refunded::Line { line_id, pieces: part, amount: share }, touched);
                 }
             }
         }
@@ -131,11 +112,7 @@ impl State {
                         None => Refunded::Amount(part),
                         Some(line) => {
                             let line_id = order.content.lines[line].line_id.clone();
-                            Refunded::Line {
-                                line_id,
-                                pieces: 0,
-                                amount: Some(part),
-                            }
+                            Refunded::Line { line_id, pieces: 0, amount: Some(part) }
                         }
                     };
                     self.note_refund(&id, refunded, touched);
@@ -162,9 +139,5 @@ fn amount_unit(order: &Order) -> Millionths {
 fn lines_named(order: &Order, name: &str) -> Vec<usize> {
     let lines = &order.content.lines;
     let by_id: Vec<usize> = (0..lines.len()).filter(|&i| lines[i].line_id == name).collect();
-    if by_id.is_empty() {
-        (0..lines.len()).filter(|&i| lines[i].sku == name).collect()
-    } else {
-        by_id
-    }
+    if by_id.is_empty() { (0..lines.len()).filter(|&i| lines[i].sku == name).collect() } else { by_id }
 }

@@ -133,11 +133,7 @@ impl Filter {
     }
 
     fn read(table: &Table) -> Filter {
-        Filter {
-            collections: texts(table, "collections"),
-            tags: texts(table, "tags"),
-            skus: texts(table, "skus"),
-        }
+        Filter { collections: texts(table, "collections"), tags: texts(table, "tags"), skus: texts(table, "skus") }
     }
 }
 
@@ -151,11 +147,7 @@ impl ORules {
     pub fn from_table(rules: &Table) -> Result<ORules> {
         let eligible = part(rules, "eligible");
         let refund = part(rules, "refund");
-        let life = Life {
-            start: Start::Immediate,
-            end: End::Never,
-            from_earning: false,
-        };
+        let life = Life { start: Start::Immediate, end: End::Never, from_earning: false };
         let life = life.laid_over(&part(rules, "pending"), &part(rules, "expiry"))?;
         let mut ledgers = vec!["main".to_owned()];
         ledgers.extend(part(rules, "ledgers").keys().cloned());
@@ -183,9 +175,7 @@ impl ORules {
                 "half_even" => Rounding::HalfEven,
                 other => bail!("unknown rounding: {other}"),
             },
-            earn: tables(rules, "earn")
-                .map(|earn| Earn::read(earn, &life))
-                .collect::<Result<_>>()?,
+            earn: tables(rules, "earn").map(|earn| Earn::read(earn, &life)).collect::<Result<_>>()?,
             life,
             clawback: match word(&refund, "clawback", "debt") {
                 "debt" => Clawback::Debt,
@@ -195,10 +185,7 @@ impl ORules {
             },
             originating_first: word(&refund, "order_of_lots", "originating_first") == "originating_first",
             keep_threshold: word(&refund, "threshold_bonus", "strict") == "keep",
-            min_remaining: part(&refund, "restore")
-                .get("min_remaining")
-                .and_then(Value::as_str)
-                .map(str::to_owned),
+            min_remaining: part(&refund, "restore").get("min_remaining").and_then(Value::as_str).map(str::to_owned),
             oldest_first: word(&part(rules, "spend"), "order", "soonest_expiry") == "oldest",
             ledgers,
             rewards,
@@ -208,10 +195,7 @@ impl ORules {
     /// What one minor unit of a currency counts in the program's currency, in its major unit.
     pub fn worth_of_minor(&self, currency: &str) -> Ratio {
         let factor = self.currencies.get(currency).copied().unwrap_or(Ratio::whole(1));
-        factor.times(Ratio {
-            n: 1,
-            d: 10_i128.pow(decimals(currency)),
-        })
+        factor.times(Ratio { n: 1, d: 10_i128.pow(decimals(currency)) })
     }
 }
 
@@ -230,10 +214,7 @@ impl Earn {
             channels: texts(&when, "channels"),
             lines: Filter::read(&when),
             min_eligible: when.get("min_eligible").and_then(Value::as_str).map(decimal).transpose()?,
-            weekdays: texts(&when, "weekdays")
-                .iter()
-                .map(|day| weekday(day))
-                .collect::<Result<_>>()?,
+            weekdays: texts(&when, "weekdays").iter().map(|day| weekday(day)).collect::<Result<_>>()?,
             first_order: flag(&when, "first_order", false),
             activity: when.get("activity").and_then(Value::as_str).map(str::to_owned),
         })
@@ -277,12 +258,7 @@ pub(super) fn part(table: &Table, key: &str) -> Table {
     table.get(key).and_then(Value::as_table).cloned().unwrap_or_default()
 }
 pub(super) fn tables<'a>(table: &'a Table, key: &str) -> impl Iterator<Item = &'a Table> {
-    table
-        .get(key)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_table)
+    table.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table)
 }
 pub(super) fn word<'a>(table: &'a Table, key: &str, default: &'a str) -> &'a str {
     table.get(key).and_then(Value::as_str).unwrap_or(default)
@@ -326,9 +302,7 @@ mod tests {
             "#,
         )
         .unwrap();
-        let [first, second] = &rules.earn[..] else {
-            panic!("two rules")
-        };
+        let [first, second] = &rules.earn[..] else { panic!("two rules") };
         assert!(matches!(&first.life.start, Start::Fulfilled(Some(after)) if after == "P60D"));
         assert!(first.life.from_earning && matches!(&first.life.end, End::After(..)));
         assert!(!second.life.from_earning && matches!(second.life.start, Start::Immediate));

@@ -16,16 +16,12 @@ pub struct Exclusion {
 impl State {
     /// No spending at that instant.
     pub fn may_not_redeem(&self, at: i64) -> bool {
-        self.exclusions
-            .iter()
-            .any(|exclusion| exclusion.redeem && exclusion.from <= at && at < exclusion.until)
+        self.exclusions.iter().any(|exclusion| exclusion.redeem && exclusion.from <= at && at < exclusion.until)
     }
 
     /// Nothing that happens at that instant earns.
     pub fn earns_nothing(&self, at: i64) -> bool {
-        self.exclusions
-            .iter()
-            .any(|exclusion| exclusion.earn && exclusion.from <= at && at < exclusion.until)
+        self.exclusions.iter().any(|exclusion| exclusion.earn && exclusion.from <= at && at < exclusion.until)
     }
 }
 
@@ -41,15 +37,8 @@ pub fn exclusions(known: &[&Known]) -> Vec<Exclusion> {
                 earn: *earn,
                 redeem: *redeem,
             }),
-            OBody::Left => found.push(Exclusion {
-                from: fact.at,
-                until: i64::MAX,
-                earn: true,
-                redeem: true,
-            }),
-            OBody::Included => found
-                .iter_mut()
-                .for_each(|exclusion| exclusion.until = exclusion.until.min(fact.at)),
+            OBody::Left => found.push(Exclusion { from: fact.at, until: i64::MAX, earn: true, redeem: true }),
+            OBody::Included => found.iter_mut().for_each(|exclusion| exclusion.until = exclusion.until.min(fact.at)),
             _ => (),
         }
     }

@@ -93,15 +93,8 @@ impl State {
             state.pass_time(known.at())?;
             match known {
                 Known::Fact(fact) => state.fact(fact)?,
-                Known::Decision {
-                    request,
-                    answer: OAnswer::Accepted(promise),
-                    ..
-                } => state.promise(request, promise)?,
-                Known::Decision {
-                    answer: OAnswer::Rejected(_),
-                    ..
-                } => (),
+                Known::Decision { request, answer: OAnswer::Accepted(promise), .. } => state.promise(request, promise)?,
+                Known::Decision { answer: OAnswer::Rejected(_), .. } => (),
             }
         }
         state.pass_time(at)?;
@@ -117,23 +110,13 @@ impl State {
     /// A number changed; by 0: it did not.
     pub fn entry(&mut self, kind: &str, ledger: &str, points: i64) {
         if points != 0 {
-            self.entries.push(OEntry {
-                at: self.now,
-                kind: kind.to_owned(),
-                ledger: ledger.to_owned(),
-                points,
-            });
+            self.entries.push(OEntry { at: self.now, kind: kind.to_owned(), ledger: ledger.to_owned(), points });
         }
     }
 
     /// Something happened that changes no number of points.
     pub fn note(&mut self, kind: &str) {
-        self.entries.push(OEntry {
-            at: self.now,
-            kind: kind.to_owned(),
-            ledger: String::new(),
-            points: 0,
-        });
+        self.entries.push(OEntry { at: self.now, kind: kind.to_owned(), ledger: String::new(), points: 0 });
     }
 
     /// Something that people have to look at, and what it cost.
@@ -164,20 +147,12 @@ impl State {
     fn fact(&mut self, fact: &OFact) -> Result<()> {
         match &fact.body {
             OBody::Order(order) => self.order(order)?,
-            OBody::Fulfilled(order)
-            | OBody::Cancelled(order)
-            | OBody::Refund(ORefund {
-                order_id: Some(order), ..
-            }) => {
+            OBody::Fulfilled(order) | OBody::Cancelled(order) | OBody::Refund(ORefund { order_id: Some(order), .. }) => {
                 if !self.orders.contains_key(order) {
                     self.note("parked");
                     self.parked.push(fact.clone());
                     // Coupons and redemptions need no order to be free again.
-                    return if matches!(fact.body, OBody::Cancelled(_)) {
-                        self.undo_on_order(order)
-                    } else {
-                        Ok(())
-                    };
+                    return if matches!(fact.body, OBody::Cancelled(_)) { self.undo_on_order(order) } else { Ok(()) };
                 }
                 let order = order.clone();
                 let before = self.orders[&order].entitlement();
@@ -194,15 +169,7 @@ impl State {
             OBody::Activity(id, activity) => self.activity(id, activity)?,
             OBody::Import(id, ledger, lots) => {
                 for &(points, starts, expires) in lots {
-                    let from = Opening {
-                        ledger,
-                        order: None,
-                        rule: 0,
-                        kind: 22,
-                        natural: id,
-                        points,
-                        entry: "imported",
-                    };
+                    let from = Opening { ledger, order: None, rule: 0, kind: 22, natural: id, points, entry: "imported" };
                     self.open_lot(&from, Some(starts.unwrap_or(self.now)), expires, None);
                 }
             }
@@ -381,15 +348,8 @@ impl State {
                 continue;
             }
             let (starts, expires) = self.life_from_now(&earn.life, &rules.zone)?;
-            let from = Opening {
-                ledger: &earn.ledger,
-                order: None,
-                rule,
-                kind: 21,
-                natural: id,
-                points: earn.points,
-                entry: "earned",
-            };
+            let from =
+                Opening { ledger: &earn.ledger, order: None, rule, kind: 21, natural: id, points: earn.points, entry: "earned" };
             self.open_lot(&from, starts, expires, None);
         }
         Ok(())

@@ -23,21 +23,14 @@ pub fn run(file: &Path) -> Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
     let story: Value = serde_json::to_value(text.parse::<Table>()?)?;
     let story = plain(story);
-    let base = file
-        .parent()
-        .context("no folder")?
-        .join(story["base"].as_str().context("base")?);
+    let base = file.parent().context("no folder")?.join(story["base"].as_str().context("base")?);
     let mut rules = plain(serde_json::to_value(std::fs::read_to_string(base)?.parse::<Table>()?)?);
     if let Some(over) = story.get("ruleset") {
         lay_over(&mut rules, over);
     }
     let rules = [(i64::MIN, Rc::new(ORules::from_table(&Table::try_from(&rules)?)?))];
     let steps = story["step"].as_array().context("step")?;
-    let steps: Vec<Value> = steps
-        .iter()
-        .enumerate()
-        .map(|(n, step)| whole(step, n + 1, &rules[0].1.currency))
-        .collect();
+    let steps: Vec<Value> = steps.iter().enumerate().map(|(n, step)| whole(step, n + 1, &rules[0].1.currency)).collect();
     let mut door = Door::new(&rules);
     for (n, step) in steps.iter().enumerate() {
         check_step(&mut door, &steps, step).with_context(|| format!("{}: step {}", file.display(), n + 1))?;
@@ -58,10 +51,7 @@ fn in_other_orders(rules: &super::Timeline, steps: &[Value]) -> Result<()> {
             door.deliver(&fact_of(facts[n]))?;
         }
         for expectation in &expectations {
-            check_expectation(
-                &door.member(&member_of(expectation), at_of(expectation)?)?,
-                &expectation["expect"],
-            )?;
+            check_expectation(&door.member(&member_of(expectation), at_of(expectation)?)?, &expectation["expect"])?;
         }
         if !next_permutation(&mut order) {
             break;
@@ -90,11 +80,7 @@ fn check_step(door: &mut Door<'_>, steps: &[Value], step: &Value) -> Result<()> 
             None => door.member(&member, at)?,
             Some(after) => {
                 let mut then = Door::new(door.rules());
-                for earlier in steps
-                    .iter()
-                    .take(usize::try_from(after)?)
-                    .filter(|step| step.get("expect").is_none())
-                {
+                for earlier in steps.iter().take(usize::try_from(after)?).filter(|step| step.get("expect").is_none()) {
                     then.deliver(&fact_of(earlier))?;
                 }
                 then.member(&member, at)?
@@ -150,23 +136,11 @@ fn check_expectation(found: &OMember, expect: &Value) -> Result<()> {
                 ensure!(Value::from(all.clone()) == *expected, "expiring {all:?}, expected {expected}");
             }
             "entries" => {
-                ensure!(
-                    json!(found.entries) == *expected,
-                    "entries {:?}, expected {expected}",
-                    found.entries
-                );
+                ensure!(json!(found.entries) == *expected, "entries {:?}, expected {expected}", found.entries);
             }
-            "parked" => ensure!(
-                json!(found.parked) == *expected,
-                "parked {}, expected {expected}",
-                found.parked
-            ),
+            "parked" => ensure!(json!(found.parked) == *expected, "parked {}, expected {expected}", found.parked),
             "exceptions" => {
-                ensure!(
-                    json!(found.exceptions) == *expected,
-                    "exceptions {}, expected {expected}",
-                    found.exceptions
-                );
+                ensure!(json!(found.exceptions) == *expected, "exceptions {}, expected {expected}", found.exceptions);
             }
             other => anyhow::bail!("the oracle knows nothing about {other}"),
         }
@@ -194,11 +168,7 @@ fn at_of(step: &Value) -> Result<i64> {
 /// The step with everything that defaults: the envelope of facts.md, and orders written out.
 fn whole(step: &Value, number: usize, currency: &str) -> Value {
     let mut whole = Map::new();
-    let default = [
-        ("id", format!("step-{number}")),
-        ("source", "test".to_owned()),
-        ("member", "m1".to_owned()),
-    ];
+    let default = [("id", format!("step-{number}")), ("source", "test".to_owned()), ("member", "m1".to_owned())];
     whole.insert("program".to_owned(), json!("test"));
     for (key, value) in default {
         whole.insert(key.to_owned(), json!(value));
@@ -220,11 +190,7 @@ fn whole(step: &Value, number: usize, currency: &str) -> Value {
 /// The step without what only the story says.
 fn fact_of(step: &Value) -> Value {
     let only_story = ["decision", "outcome", "as_known_after"];
-    let parts = step
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(key, _)| !only_story.contains(&key.as_str()));
+    let parts = step.as_object().into_iter().flatten().filter(|(key, _)| !only_story.contains(&key.as_str()));
     Value::Object(parts.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
@@ -267,10 +233,7 @@ mod tests {
     #[test]
     fn every_story_of_this_issue() {
         let later = ["tiers_rolling.toml", "tier_override.toml", "tier_refund_at_order_date.toml"];
-        let mut files: Vec<PathBuf> = std::fs::read_dir(scenarios())
-            .unwrap()
-            .map(|file| file.unwrap().path())
-            .collect();
+        let mut files: Vec<PathBuf> = std::fs::read_dir(scenarios()).unwrap().map(|file| file.unwrap().path()).collect();
         files.sort();
         let is_story = |file: &PathBuf| file.extension().is_some_and(|e| e == "toml") && !later.iter().any(|l| file.ends_with(l));
         let files: Vec<PathBuf> = files.into_iter().filter(is_story).collect();

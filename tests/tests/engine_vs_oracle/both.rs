@@ -60,10 +60,7 @@ fn with_codes(fact: &Value, codes: &BTreeMap<String, String>, of_oracle: bool) -
             None => json!(format!("nobodys-{text}")),
         },
         Value::Array(list) => list.iter().map(|one| with_codes(one, codes, of_oracle)).collect(),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(key, value)| (key.clone(), with_codes(value, codes, of_oracle)))
-            .collect(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), with_codes(value, codes, of_oracle))).collect(),
         other => other.clone(),
     }
 }
@@ -71,14 +68,7 @@ fn with_codes(fact: &Value, codes: &BTreeMap<String, String>, of_oracle: bool) -
 impl<'a> Both<'a> {
     /// A program whose rulesets are in force already.
     pub fn new(desk: &'a mut Desk, program: &str, rules: &'a Timeline) -> Both<'a> {
-        Both {
-            desk,
-            door: Door::new(rules),
-            program: program.to_owned(),
-            known_after: Vec::new(),
-            rules,
-            codes: BTreeMap::new(),
-        }
+        Both { desk, door: Door::new(rules), program: program.to_owned(), known_after: Vec::new(), rules, codes: BTreeMap::new() }
     }
 
     /// Delivers facts as one group, and compares what became of each. Inside: how they differ.
@@ -98,12 +88,7 @@ impl<'a> Both<'a> {
                 next = position.0 + 1;
             }
             let by_oracle = self.door.deliver(&with_codes(fact, &self.codes, true))?;
-            let counts = self
-                .door
-                .known
-                .iter()
-                .map(|(member, known)| (member.clone(), known.len()))
-                .collect();
+            let counts = self.door.known.iter().map(|(member, known)| (member.clone(), known.len())).collect();
             self.known_after.push((Position(next - 1), counts));
             if let Some(what) = delivered_differently(&by_engine, &by_oracle) {
                 differs.get_or_insert(format!("{what}\n  delivered: {fact}"));
@@ -114,14 +99,7 @@ impl<'a> Both<'a> {
     }
 
     fn learn_code(&mut self, fact: &Value, became: &Delivered) {
-        let Delivered::Booked {
-            decision: Some(Decision {
-                outcome: Outcome::Accepted(promise),
-                ..
-            }),
-            ..
-        } = became
-        else {
+        let Delivered::Booked { decision: Some(Decision { outcome: Outcome::Accepted(promise), .. }), .. } = became else {
             return;
         };
         let ids = [("redemption_requested", "redemption_id"), ("reward_granted", "grant_id")];
@@ -134,24 +112,12 @@ impl<'a> Both<'a> {
     /// How the member differs as of an instant; `known`: as known after so many deliveries, at least one.
     pub fn compare(&self, member: &str, at: i64, known: Option<usize>) -> Result<Vec<String>> {
         let (asked, by_oracle): (AsOf, OMember) = match known {
-            None => (
-                AsOf {
-                    as_of: Some(Instant(at)),
-                    known: AsKnown::Now,
-                },
-                self.door.member(member, at)?,
-            ),
+            None => (AsOf { as_of: Some(Instant(at)), known: AsKnown::Now }, self.door.member(member, at)?),
             Some(count) => {
                 let (position, counts) = &self.known_after[count - 1];
                 let count = counts.get(member).copied().unwrap_or(0);
                 let known = self.door.known.get(member).map_or(&[][..], |known| &known[..count]);
-                (
-                    AsOf {
-                        as_of: Some(Instant(at)),
-                        known: AsKnown::Position(*position),
-                    },
-                    replay(self.rules, known, at)?,
-                )
+                (AsOf { as_of: Some(Instant(at)), known: AsKnown::Position(*position) }, replay(self.rules, known, at)?)
             }
         };
         let reader = self.desk.reader()?;
@@ -169,33 +135,11 @@ impl<'a> Both<'a> {
 fn delivered_differently(by_engine: &Delivered, by_oracle: &door::Delivered) -> Option<String> {
     use door::Delivered as O;
     let same = match (by_engine, by_oracle) {
-        (
-            Delivered::Booked {
-                decision: None, parked, ..
-            },
-            O::Booked,
-        ) => !parked,
-        (
-            Delivered::Booked {
-                decision: None, parked, ..
-            },
-            O::Parked,
-        ) => *parked,
-        (
-            Delivered::Booked {
-                decision: Some(decision),
-                ..
-            },
-            O::Decided(by_oracle),
-        ) => same_decision(decision, by_oracle),
+        (Delivered::Booked { decision: None, parked, .. }, O::Booked) => !parked,
+        (Delivered::Booked { decision: None, parked, .. }, O::Parked) => *parked,
+        (Delivered::Booked { decision: Some(decision), .. }, O::Decided(by_oracle)) => same_decision(decision, by_oracle),
         (Delivered::Duplicate { decision: None, .. }, O::Duplicate(None)) | (Delivered::Conflict { .. }, O::Conflict) => true,
-        (
-            Delivered::Duplicate {
-                decision: Some(decision),
-                ..
-            },
-            O::Duplicate(Some(answer)),
-        ) => same_answer(decision, answer),
+        (Delivered::Duplicate { decision: Some(decision), .. }, O::Duplicate(Some(answer))) => same_answer(decision, answer),
         _ => false,
     };
     (!same).then(|| format!("engine: {by_engine:?}\n  oracle: {by_oracle:?}"))

@@ -29,49 +29,20 @@ pub fn differences(engine: Option<&MemberAnswer>, told: &[EntryAnswer], oracle: 
         }
     };
     for (status, count) in counts {
-        check(
-            &format!("coupons {status}"),
-            &count,
-            &oracle.coupons.get(status).copied().unwrap_or(0),
-        );
+        check(&format!("coupons {status}"), &count, &oracle.coupons.get(status).copied().unwrap_or(0));
     }
     check("parked", &engine.map_or(0, |member| member.parked), &oracle.parked);
-    check(
-        "exceptions",
-        &engine.map_or(0, |member| member.exceptions),
-        &oracle.exceptions,
-    );
+    check("exceptions", &engine.map_or(0, |member| member.exceptions), &oracle.exceptions);
     check("orders", &engine.map_or(0, |member| member.orders as usize), &oracle.orders);
-    check(
-        "eligible spend",
-        &engine.map_or(0, |member| minor(&member.eligible_spend)),
-        &oracle.eligible_spend,
-    );
+    check("eligible spend", &engine.map_or(0, |member| minor(&member.eligible_spend)), &oracle.eligible_spend);
     check("lots", &lots_of_engine(engine), &lots_of_oracle(oracle));
-    let by_engine: Vec<String> = told
-        .iter()
-        .map(|entry| line(&entry.at, entry.kind, &entry.ledger, entry.points))
-        .collect();
-    let by_oracle: Vec<String> = oracle
-        .full_entries
-        .iter()
-        .map(|entry| line(&shown(entry.at), &entry.kind, &entry.ledger, entry.points))
-        .collect();
+    let by_engine: Vec<String> = told.iter().map(|entry| line(&entry.at, entry.kind, &entry.ledger, entry.points)).collect();
+    let by_oracle: Vec<String> =
+        oracle.full_entries.iter().map(|entry| line(&shown(entry.at), &entry.kind, &entry.ledger, entry.points)).collect();
     if by_engine != by_oracle {
         let same = by_engine.iter().zip(&by_oracle).take_while(|(a, b)| a == b).count();
-        let some = |entries: &[String]| {
-            entries
-                .iter()
-                .skip(same.saturating_sub(2))
-                .take(7)
-                .cloned()
-                .collect::<Vec<_>>()
-        };
-        differences.push(format!(
-            "entries, number {same}\n  engine: {:?}\n  oracle: {:?}",
-            some(&by_engine),
-            some(&by_oracle)
-        ));
+        let some = |entries: &[String]| entries.iter().skip(same.saturating_sub(2)).take(7).cloned().collect::<Vec<_>>();
+        differences.push(format!("entries, number {same}\n  engine: {:?}\n  oracle: {:?}", some(&by_engine), some(&by_oracle)));
     }
     if !oracle.broken.is_empty() {
         differences.push(format!("the oracle is broken: {:?}", oracle.broken));
@@ -81,11 +52,7 @@ pub fn differences(engine: Option<&MemberAnswer>, told: &[EntryAnswer], oracle: 
 
 fn balances(engine: Option<&MemberAnswer>, oracle: &OMember, differences: &mut Vec<String>) {
     let of_engine = engine.map(|member| &member.balance);
-    let names: BTreeSet<&String> = of_engine
-        .into_iter()
-        .flat_map(BTreeMap::keys)
-        .chain(oracle.ledgers.keys())
-        .collect();
+    let names: BTreeSet<&String> = of_engine.into_iter().flat_map(BTreeMap::keys).chain(oracle.ledgers.keys()).collect();
     for name in names {
         let o = oracle.ledger(name);
         let wanted = [
@@ -101,18 +68,7 @@ fn balances(engine: Option<&MemberAnswer>, oracle: &OMember, differences: &mut V
             ("deducted", o.deducted),
         ];
         let found = of_engine.and_then(|balance| balance.get(name)).map_or([0; 10], |e| {
-            [
-                e.active,
-                e.pending,
-                e.debt,
-                e.spent,
-                e.expired,
-                e.earned,
-                e.cancelled,
-                e.clawed_back,
-                e.repaid,
-                e.deducted,
-            ]
+            [e.active, e.pending, e.debt, e.spent, e.expired, e.earned, e.cancelled, e.clawed_back, e.repaid, e.deducted]
         });
         for ((what, oracle), engine) in wanted.into_iter().zip(found) {
             if oracle != engine {
@@ -137,15 +93,12 @@ type Lots = Vec<(String, bool, i64, String, String)>;
 fn lots_of_engine(engine: Option<&MemberAnswer>) -> Lots {
     let mut lots = Lots::new();
     for (ledger, balance) in engine.into_iter().flat_map(|member| &member.balance) {
-        lots.extend(balance.lots.iter().map(|lot| {
-            (
-                ledger.clone(),
-                lot.status == "active",
-                lot.left,
-                lot.starts_at.clone(),
-                lot.expires_at.clone(),
-            )
-        }));
+        lots.extend(
+            balance
+                .lots
+                .iter()
+                .map(|lot| (ledger.clone(), lot.status == "active", lot.left, lot.starts_at.clone(), lot.expires_at.clone())),
+        );
     }
     lots.sort();
     lots

@@ -30,19 +30,14 @@ fn number_from(name: &str, default: u64) -> u64 {
 
 /// Small bounds, so that checkpoints come at all sorts of moments, while facts go on being booked.
 fn small() -> LedgerOptions {
-    LedgerOptions {
-        checkpoint_facts: 61,
-        ..LedgerOptions::default()
-    }
+    LedgerOptions { checkpoint_facts: 61, ..LedgerOptions::default() }
 }
 
 /// Gives seeds to threads, each with stores of its own.
 fn each_store(count: u64, work: impl Fn(&Path, std::ops::Range<u64>) -> Result<()> + Sync) {
     let first = number_from("ACCRUE_SEED", 0);
-    let stores: Vec<std::ops::Range<u64>> = (first..first + count)
-        .step_by(OF_STORE as usize)
-        .map(|from| from..(from + OF_STORE).min(first + count))
-        .collect();
+    let stores: Vec<std::ops::Range<u64>> =
+        (first..first + count).step_by(OF_STORE as usize).map(|from| from..(from + OF_STORE).min(first + count)).collect();
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
@@ -83,11 +78,7 @@ fn run(
     while !rest.is_empty() {
         let most = 1 + random.below(GROUP_FACTS_MAX);
         // A code that is handed out in a group can't be named in it.
-        let named = rest
-            .iter()
-            .skip(1)
-            .position(|fact| fact.to_string().contains("code-of-"))
-            .map_or(rest.len(), |at| at + 1);
+        let named = rest.iter().skip(1).position(|fact| fact.to_string().contains("code-of-")).map_or(rest.len(), |at| at + 1);
         let (group, after) = rest.split_at(most.min(named).min(rest.len()));
         rest = after;
         if let Some(differs) = both.deliver(group)? {
@@ -133,12 +124,7 @@ fn compare_as_known(both: &Both<'_>, deliveries: usize, history: &History, rando
             let at = random.any(&instants).unwrap_or(0);
             let differences = both.compare(member, at, Some(count))?;
             if !differences.is_empty() {
-                return Ok(Some(told(
-                    member,
-                    at,
-                    &format!(", as known after {count} deliveries"),
-                    &differences,
-                )));
+                return Ok(Some(told(member, at, &format!(", as known after {count} deliveries"), &differences)));
             }
         }
     }
@@ -146,11 +132,7 @@ fn compare_as_known(both: &Both<'_>, deliveries: usize, history: &History, rando
 }
 
 fn told(member: &str, at: i64, how: &str, differences: &[String]) -> String {
-    format!(
-        "{member} at {}{how}:\n{}",
-        accrue_tests::oracle::calendar::show(at),
-        differences.join("\n")
-    )
+    format!("{member} at {}{how}:\n{}", accrue_tests::oracle::calendar::show(at), differences.join("\n"))
 }
 
 /// Makes a difference small, and fails with it.
@@ -163,32 +145,21 @@ fn fail(seed: u64, history: &History, rules: &Timeline, first: &str) -> Result<(
         let differs = run(&mut desk, &format!("s{tries}"), seed, history, rules, facts)?;
         Ok(differs.map(|differs| last = differs).is_some())
     })?;
-    bail!(
-        "seed {seed} differs:\n{first}\n\nAs small as it gets:\n{last}\n\n{}",
-        shrink::scenario(seed, history, &facts)?
-    )
+    bail!("seed {seed} differs:\n{first}\n\nAs small as it gets:\n{last}\n\n{}", shrink::scenario(seed, history, &facts)?)
 }
 
 fn digests(desk: &Desk, seeds: std::ops::Range<u64>) -> Result<Vec<(u64, String)>> {
     let reader = desk.reader()?;
-    seeds
-        .map(|seed| Ok((seed, reader.digest(&format!("h{seed}"))?.to_string())))
-        .collect()
+    seeds.map(|seed| Ok((seed, reader.digest(&format!("h{seed}"))?.to_string()))).collect()
 }
 
 /// The same digest in memory, after a checkpoint, after a start, and from the log alone.
 fn check_digests(desk: &mut Desk, seeds: std::ops::Range<u64>) -> Result<()> {
     let live = digests(desk, seeds.clone())?;
     desk.checkpoint()?;
-    ensure!(
-        digests(desk, seeds.clone())? == live,
-        "{seeds:?}: another digest after a checkpoint"
-    );
+    ensure!(digests(desk, seeds.clone())? == live, "{seeds:?}: another digest after a checkpoint");
     desk.reopen()?;
-    ensure!(
-        digests(desk, seeds.clone())? == live,
-        "{seeds:?}: another digest after a checkpoint and a start"
-    );
+    ensure!(digests(desk, seeds.clone())? == live, "{seeds:?}: another digest after a checkpoint and a start");
     desk.rebuild()?;
     let again = digests(desk, seeds)?;
     let other: Vec<_> = live.iter().zip(&again).filter(|(live, again)| live != again).collect();
@@ -230,12 +201,7 @@ fn facts_in_any_order_have_one_digest() {
             }
         }
         let (in_order, other) = (digests(&desk, seeds.clone())?, digests(&shuffled, seeds.clone())?);
-        let differ: Vec<u64> = in_order
-            .iter()
-            .zip(&other)
-            .filter(|(a, b)| a != b)
-            .map(|((seed, _), _)| *seed)
-            .collect();
+        let differ: Vec<u64> = in_order.iter().zip(&other).filter(|(a, b)| a != b).map(|((seed, _), _)| *seed).collect();
         ensure!(differ.is_empty(), "another digest when shuffled: seeds {differ:?}");
         check_digests(&mut shuffled, seeds)
     });
@@ -265,10 +231,7 @@ fn a_ruleset_may_come_late() {
             }
             let live = desk.reader()?.digest("test")?.to_string();
             desk.rebuild()?;
-            ensure!(
-                desk.reader()?.digest("test")?.to_string() == live,
-                "seed {seed}: another digest from the log alone"
-            );
+            ensure!(desk.reader()?.digest("test")?.to_string() == live, "seed {seed}: another digest from the log alone");
             Ok(live)
         };
         let (in_time, late) = (digest(false).expect("in time"), digest(true).expect("late"));

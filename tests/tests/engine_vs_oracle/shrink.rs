@@ -50,10 +50,7 @@ pub fn scenario(seed: u64, history: &History, facts: &[Value]) -> Result<String>
 fn inline(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
-            let parts: Vec<String> = fields
-                .iter()
-                .map(|(key, value)| format!("{key} = {}", inline(value)))
-                .collect();
+            let parts: Vec<String> = fields.iter().map(|(key, value)| format!("{key} = {}", inline(value))).collect();
             format!("{{ {} }}", parts.join(", "))
         }
         Value::Array(list) => format!("[{}]", list.iter().map(inline).collect::<Vec<_>>().join(", ")),

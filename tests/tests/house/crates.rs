@@ -6,44 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A crate, the crates of ours it may use, and what must not be anywhere below it.
 const BORDERS: [(&str, &[&str], &[&str]); 6] = [
-    (
-        "accrue-ledger",
-        &[],
-        &[
-            "rocksdb", "rdkafka", "tokio", "axum", "hyper", "ureq", "prost", "tempfile", "rand", "tracing",
-        ],
-    ),
-    (
-        "accrue-proto",
-        &["accrue-ledger"],
-        &["rocksdb", "rdkafka", "tokio", "axum", "hyper", "ureq"],
-    ),
-    (
-        "accrue-store",
-        &["accrue-ledger", "accrue-proto"],
-        &["rdkafka", "tokio", "axum", "hyper", "ureq"],
-    ),
-    (
-        "accrue-ingest",
-        &["accrue-ledger", "accrue-proto", "accrue-store"],
-        &["axum", "hyper", "tower-http", "ureq"],
-    ),
-    (
-        "accrue-projections",
-        &["accrue-ledger", "accrue-proto", "accrue-store"],
-        &["rdkafka", "tokio", "axum", "hyper", "ureq"],
-    ),
-    (
-        "accrue-server",
-        &[
-            "accrue-ledger",
-            "accrue-proto",
-            "accrue-store",
-            "accrue-ingest",
-            "accrue-projections",
-        ],
-        &[],
-    ),
+    ("accrue-ledger", &[], &["rocksdb", "rdkafka", "tokio", "axum", "hyper", "ureq", "prost", "tempfile", "rand", "tracing"]),
+    ("accrue-proto", &["accrue-ledger"], &["rocksdb", "rdkafka", "tokio", "axum", "hyper", "ureq"]),
+    ("accrue-store", &["accrue-ledger", "accrue-proto"], &["rdkafka", "tokio", "axum", "hyper", "ureq"]),
+    ("accrue-ingest", &["accrue-ledger", "accrue-proto", "accrue-store"], &["axum", "hyper", "tower-http", "ureq"]),
+    ("accrue-projections", &["accrue-ledger", "accrue-proto", "accrue-store"], &["rdkafka", "tokio", "axum", "hyper", "ureq"]),
+    ("accrue-server", &["accrue-ledger", "accrue-proto", "accrue-store", "accrue-ingest", "accrue-projections"], &[]),
 ];
 
 /// May use anything; nobody may use them.
@@ -66,13 +34,7 @@ fn uses(metadata: &Metadata) -> BTreeMap<String, Uses> {
     let mut all = BTreeMap::new();
     for member in &metadata.workspace_members {
         let mut uses = Uses::default();
-        uses.ours.extend(
-            metadata[member]
-                .dependencies
-                .iter()
-                .map(|dep| dep.name.clone())
-                .filter(|dep| ours.contains(dep)),
-        );
+        uses.ours.extend(metadata[member].dependencies.iter().map(|dep| dep.name.clone()).filter(|dep| ours.contains(dep)));
         let (mut seen, mut open) = (BTreeSet::new(), vec![member]);
         while let Some(id) = open.pop() {
             for dep in &nodes[id].deps {
@@ -95,9 +57,7 @@ fn check(all: &BTreeMap<String, Uses>) -> Findings {
             continue;
         }
         let Some((_, allowed, strangers)) = BORDERS.iter().find(|(crate_name, ..)| crate_name == name) else {
-            findings.push(format!(
-                "{name}: not in the table of crates: give it its place in architecture and in BORDERS"
-            ));
+            findings.push(format!("{name}: not in the table of crates: give it its place in architecture and in BORDERS"));
             continue;
         };
         findings.extend(uses.ours.iter().filter(|used| !allowed.contains(&used.as_str())).map(|used| {
@@ -111,10 +71,7 @@ fn check(all: &BTreeMap<String, Uses>) -> Findings {
         );
     }
     findings.extend(
-        BORDERS
-            .iter()
-            .filter(|(name, ..)| !all.contains_key(*name))
-            .map(|(name, ..)| format!("{name}: there is no such crate")),
+        BORDERS.iter().filter(|(name, ..)| !all.contains_key(*name)).map(|(name, ..)| format!("{name}: there is no such crate")),
     );
     findings
 }
@@ -132,10 +89,7 @@ fn a_crossed_border_is_found() {
     let ledger = all.get_mut("accrue-ledger").expect("there");
     ledger.ours.insert("accrue-store".to_owned());
     ledger.below.insert("rocksdb".to_owned());
-    all.get_mut("accrue-projections")
-        .expect("there")
-        .ours
-        .insert("accrue-ingest".to_owned());
+    all.get_mut("accrue-projections").expect("there").ours.insert("accrue-ingest".to_owned());
     all.insert("accrue-extra".to_owned(), Uses::default());
     all.remove("accrue-server");
     let findings = check(&all);

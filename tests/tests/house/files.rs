@@ -9,15 +9,9 @@ struct Limits {
 }
 
 /// A file beyond this has more than one behaviour, a function beyond this can't be seen at once.
-const CODE: Limits = Limits {
-    file_lines_max: 400,
-    function_lines_max: 70,
-};
+const CODE: Limits = Limits { file_lines_max: 400, function_lines_max: 70 };
 /// Tests are tables, and a table is as long as it has cases. Counted apart from the code above them.
-const TESTS: Limits = Limits {
-    file_lines_max: 500,
-    function_lines_max: 160,
-};
+const TESTS: Limits = Limits { file_lines_max: 500, function_lines_max: 160 };
 
 /// Longer all the same, each with its reason.
 const LONG_FILES: [(&str, &str); 1] = [(
@@ -27,10 +21,7 @@ const LONG_FILES: [(&str, &str); 1] = [(
 
 fn is_code(source: &Source) -> bool {
     let script = source.text.starts_with("#!");
-    script
-        || [".rs", ".sh", ".py", ".js", ".sql"]
-            .iter()
-            .any(|ending| source.path.ends_with(ending))
+    script || [".rs", ".sh", ".py", ".js", ".sql"].iter().any(|ending| source.path.ends_with(ending))
 }
 
 fn check_length(source: &Source) -> Findings {
@@ -44,10 +35,7 @@ fn check_length(source: &Source) -> Findings {
     for (count, limits, what) in [(code, CODE, "lines"), (tests, TESTS, "lines of tests")] {
         if count > limits.file_lines_max {
             let max = limits.file_lines_max;
-            findings.push(format!(
-                "{}: {count} {what}, over {max}: one behaviour, one file",
-                source.path
-            ));
+            findings.push(format!("{}: {count} {what}, over {max}: one behaviour, one file", source.path));
         }
     }
     if source.path.ends_with(".rs") {
@@ -72,11 +60,7 @@ fn functions(text: &str) -> Vec<(usize, &str, usize)> {
         let Some(name) = function_name(bare) else { continue };
         let end = lines[index..].iter().position(|line| line.strip_prefix(indent) == Some("}"));
         // A function on one line, or a declaration in a trait, ends where it begins.
-        let length = if bare.ends_with(['}', ';']) {
-            1
-        } else {
-            end.map_or(lines.len() - index, |end| end + 1)
-        };
+        let length = if bare.ends_with(['}', ';']) { 1 } else { end.map_or(lines.len() - index, |end| end + 1) };
         found.push((index + 1, name, length));
     }
     found
@@ -86,9 +70,7 @@ fn function_name(line: &str) -> Option<&str> {
     let mut words = line.split(' ');
     let before = ["pub", "pub(crate)", "pub(super)", "const", "async", "extern", "\"C\""];
     let word = words.by_ref().find(|word| !before.contains(word))?;
-    (word == "fn")
-        .then(|| words.next())?
-        .map(|rest| rest.split(['(', '<']).next().unwrap_or(rest))
+    (word == "fn").then(|| words.next())?.map(|rest| rest.split(['(', '<']).next().unwrap_or(rest))
 }
 
 /// Written apart, so that this file does not find itself.
@@ -104,10 +86,7 @@ fn machine_words() -> Vec<String> {
         ("proxy.", "golang.org"),
         ("deb.", "debian.org"),
     ];
-    folders
-        .into_iter()
-        .chain(hosts.map(|(host, domain)| format!("{host}{domain}")))
-        .collect()
+    folders.into_iter().chain(hosts.map(|(host, domain)| format!("{host}{domain}"))).collect()
 }
 
 fn check_machine(source: &Source, words: &[String]) -> Findings {
@@ -119,11 +98,7 @@ fn check_machine(source: &Source, words: &[String]) -> Findings {
                 !line[..at].ends_with(|before: char| before.is_alphanumeric() || matches!(before, '.' | '_' | '-' | '}' | ')'))
             });
             if named {
-                findings.push(format!(
-                    "{}:{}: names {word}, which is this machine's or a registry's",
-                    source.path,
-                    number + 1
-                ));
+                findings.push(format!("{}:{}: names {word}, which is this machine's or a registry's", source.path, number + 1));
             }
         }
     }
@@ -138,10 +113,8 @@ fn files_and_functions_are_short() {
 #[test]
 fn every_exception_is_still_needed() {
     for (path, reason) in LONG_FILES {
-        let source = SOURCES
-            .iter()
-            .find(|source| source.path == path)
-            .unwrap_or_else(|| panic!("{path} is gone: drop its exception"));
+        let source =
+            SOURCES.iter().find(|source| source.path == path).unwrap_or_else(|| panic!("{path} is gone: drop its exception"));
         assert!(
             source.code().lines().count() > CODE.file_lines_max && !reason.is_empty(),
             "{path} is short enough: drop its exception"
@@ -161,36 +134,20 @@ fn a_long_file_is_found() {
         let text = "//\n".repeat(lines) + "#[cfg(test)]\nmod tests {\n" + &"//\n".repeat(tests);
         check_length(&Source::new("x.rs", &text)).len()
     };
-    assert_eq!(
-        [file(400, 0), file(401, 0), file(0, 498), file(0, 499), file(401, 499)],
-        [0, 1, 0, 1, 2]
-    );
-    assert_eq!(
-        check_length(&Source::new("run", &("#!/bin/sh\n".to_owned() + &":\n".repeat(400)))).len(),
-        1,
-        "scripts"
-    );
+    assert_eq!([file(400, 0), file(401, 0), file(0, 498), file(0, 499), file(401, 499)], [0, 1, 0, 1, 2]);
+    assert_eq!(check_length(&Source::new("run", &("#!/bin/sh\n".to_owned() + &":\n".repeat(400)))).len(), 1, "scripts");
     assert!(check_length(&Source::new("x.md", &"\n".repeat(999))).is_empty(), "prose");
 }
 
 #[test]
 fn a_long_function_is_found() {
     let nested = |lines: usize| {
-        format!(
-            "impl X {{\n    pub(crate) const fn long<T>(a: T) {{\n{}    }}\n}}\n",
-            "        f();\n".repeat(lines)
-        )
+        format!("impl X {{\n    pub(crate) const fn long<T>(a: T) {{\n{}    }}\n}}\n", "        f();\n".repeat(lines))
     };
     assert_eq!(functions(&nested(3)), [(2, "long", 5)]);
     assert_eq!(check_length(&Source::new("x.rs", &nested(68))), Findings::new());
-    assert_eq!(
-        check_length(&Source::new("x.rs", &nested(69))),
-        ["x.rs:2: fn long has 71 lines, over 70"]
-    );
-    assert_eq!(
-        functions("trait X {\n    fn a();\n    fn b() {}\n}\nfn c() {\n}\n"),
-        [(2, "a", 1), (3, "b", 1), (5, "c", 2)]
-    );
+    assert_eq!(check_length(&Source::new("x.rs", &nested(69))), ["x.rs:2: fn long has 71 lines, over 70"]);
+    assert_eq!(functions("trait X {\n    fn a();\n    fn b() {}\n}\nfn c() {\n}\n"), [(2, "a", 1), (3, "b", 1), (5, "c", 2)]);
 }
 
 #[test]

@@ -4,18 +4,7 @@ use crate::{Findings, METADATA, SOURCES, Source, none, root};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-const FOLDERS: [&str; 10] = [
-    ".cargo",
-    ".ci",
-    "benches",
-    "deploy",
-    "docs",
-    "engine",
-    "projections",
-    "proto",
-    "server",
-    "tests",
-];
+const FOLDERS: [&str; 10] = [".cargo", ".ci", "benches", "deploy", "docs", "engine", "projections", "proto", "server", "tests"];
 const FILES: [&str; 14] = [
     ".editorconfig",
     ".gitattributes",
@@ -44,23 +33,14 @@ fn check_top<'a>(paths: impl Iterator<Item = &'a str>) -> Findings {
             findings.push(format!("{top}: the top level is fixed: find its place below"));
         }
     }
-    findings.extend(
-        FOLDERS
-            .iter()
-            .filter(|folder| !seen.contains(**folder))
-            .map(|folder| format!("{folder}: is missing")),
-    );
+    findings.extend(FOLDERS.iter().filter(|folder| !seen.contains(**folder)).map(|folder| format!("{folder}: is missing")));
     findings
 }
 
 /// Links to files of the checkout, in every Markdown file.
 fn check_links(source: &Source, exists: impl Fn(&Path) -> bool) -> Findings {
     let folder = Path::new(&source.path).parent().unwrap_or(Path::new(""));
-    let targets = source
-        .text
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split([')', '#']).next());
+    let targets = source.text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
     let local = targets.filter(|target| !target.is_empty() && !target.contains("://") && !target.starts_with("mailto:"));
     local
         .filter(|target| !exists(&folder.join(target)))
@@ -79,14 +59,11 @@ fn check_map(map: &str, crates: &[String]) -> Findings {
 
 /// Terms of the glossary: bold at the start of a table's row, in alphabetical order, each once.
 fn check_glossary(text: &str) -> Findings {
-    let terms: Vec<String> = text
-        .lines()
-        .filter_map(|line| Some(line.strip_prefix("| **")?.split_once("**")?.0.to_lowercase()))
-        .collect();
+    let terms: Vec<String> =
+        text.lines().filter_map(|line| Some(line.strip_prefix("| **")?.split_once("**")?.0.to_lowercase())).collect();
     let unordered = terms.windows(2).filter(|pair| pair[0] >= pair[1]);
-    let mut findings: Findings = unordered
-        .map(|pair| format!("docs/glossary.md: {} stands before {}", pair[0], pair[1]))
-        .collect();
+    let mut findings: Findings =
+        unordered.map(|pair| format!("docs/glossary.md: {} stands before {}", pair[0], pair[1])).collect();
     if terms.is_empty() {
         findings.push("docs/glossary.md: has no terms".to_owned());
     }
@@ -94,11 +71,7 @@ fn check_glossary(text: &str) -> Findings {
 }
 
 fn text(path: &str) -> &'static str {
-    &SOURCES
-        .iter()
-        .find(|source| source.path == path)
-        .unwrap_or_else(|| panic!("{path} is missing"))
-        .text
+    &SOURCES.iter().find(|source| source.path == path).unwrap_or_else(|| panic!("{path} is missing")).text
 }
 
 #[test]
@@ -109,27 +82,16 @@ fn the_top_level_is_as_agreed() {
 #[test]
 fn links_lead_somewhere() {
     let pages = SOURCES.iter().filter(|source| source.path.ends_with(".md"));
-    none(
-        pages
-            .flat_map(|source| check_links(source, |path| root().join(path).exists()))
-            .collect(),
-    );
+    none(pages.flat_map(|source| check_links(source, |path| root().join(path).exists())).collect());
 }
 
 #[test]
 fn the_map_names_every_crate() {
     let top = root();
-    let folder = |manifest: &Path| {
-        manifest
-            .parent()
-            .and_then(|path| path.strip_prefix(&top).ok())
-            .map(|path| path.display().to_string())
-    };
-    let crates: Vec<String> = METADATA
-        .workspace_packages()
-        .iter()
-        .filter_map(|package| folder(package.manifest_path.as_std_path()))
-        .collect();
+    let folder =
+        |manifest: &Path| manifest.parent().and_then(|path| path.strip_prefix(&top).ok()).map(|path| path.display().to_string());
+    let crates: Vec<String> =
+        METADATA.workspace_packages().iter().filter_map(|package| folder(package.manifest_path.as_std_path())).collect();
     assert_eq!(crates.len(), METADATA.workspace_members.len());
     none(check_map(text("ARCHITECTURE.md"), &crates));
 }
@@ -151,20 +113,9 @@ fn the_glossary_is_in_order() {
 fn what_is_wrong_is_found() {
     let good: Vec<String> = FOLDERS.iter().map(|folder| format!("{folder}/x")).collect();
     let top = |more: &[&'static str]| check_top(good.iter().map(String::as_str).chain(more.iter().copied())).len();
-    assert_eq!(
-        [
-            top(&[]),
-            top(&["README.md"]),
-            top(&["utils/x", "utils/y"]),
-            top(&["notes.txt"])
-        ],
-        [0, 0, 1, 1]
-    );
+    assert_eq!([top(&[]), top(&["README.md"]), top(&["utils/x", "utils/y"]), top(&["notes.txt"])], [0, 0, 1, 1]);
     assert_eq!(check_top(good.iter().skip(1).map(String::as_str)), [".cargo: is missing"]);
-    let page = Source::new(
-        "docs/x.md",
-        "[a](b.md) [c](../README.md#top) [d](https://example.org/) [e](#here)",
-    );
+    let page = Source::new("docs/x.md", "[a](b.md) [c](../README.md#top) [d](https://example.org/) [e](#here)");
     assert_eq!(
         check_links(&page, |path| path == Path::new("docs/../README.md")),
         ["docs/x.md: links to b.md, which is not there"]

@@ -22,21 +22,14 @@ fn none(findings: Findings) {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .canonicalize()
-        .expect("the checkout")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the checkout")
 }
 
 /// All packages of a build on this kind of machine.
 static METADATA: LazyLock<Metadata> = LazyLock::new(|| {
     let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let options = ["--offline", "--locked", "--filter-platform", &host].map(str::to_owned);
-    MetadataCommand::new()
-        .manifest_path(root().join("Cargo.toml"))
-        .other_options(options)
-        .exec()
-        .expect("cargo metadata")
+    MetadataCommand::new().manifest_path(root().join("Cargo.toml")).other_options(options).exec().expect("cargo metadata")
 });
 
 /// A file of the checkout.
@@ -48,17 +41,12 @@ struct Source {
 
 impl Source {
     fn new(path: &str, text: &str) -> Source {
-        Source {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }
+        Source { path: path.to_owned(), text: text.to_owned() }
     }
 
     /// The lines above the tests at the bottom.
     fn code(&self) -> &str {
-        self.text
-            .find("#[cfg(test)]\nmod tests {")
-            .map_or(&self.text, |at| &self.text[..at])
+        self.text.find("#[cfg(test)]\nmod tests {").map_or(&self.text, |at| &self.text[..at])
     }
 }
 
@@ -74,16 +62,8 @@ static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
     let sources: Vec<Source> = names
         .split_terminator('\0')
         // What is deleted but still tracked, and what is no text, has nothing to check.
-        .filter_map(|path| {
-            Some(Source {
-                path: path.to_owned(),
-                text: fs::read_to_string(root().join(path)).ok()?,
-            })
-        })
+        .filter_map(|path| Some(Source { path: path.to_owned(), text: fs::read_to_string(root().join(path)).ok()? }))
         .collect();
-    assert!(
-        sources.iter().any(|source| source.path == "Cargo.toml"),
-        "git lists the checkout"
-    );
+    assert!(sources.iter().any(|source| source.path == "Cargo.toml"), "git lists the checkout");
     sources
 });

@@ -33,10 +33,7 @@ fn packages(metadata: &Metadata) -> Vec<Package> {
 }
 
 fn policy() -> Table {
-    fs::read_to_string(root().join("deny.toml"))
-        .expect("deny.toml")
-        .parse()
-        .expect("deny.toml is TOML")
+    fs::read_to_string(root().join("deny.toml")).expect("deny.toml").parse().expect("deny.toml is TOML")
 }
 
 fn texts(value: &Value) -> Vec<&str> {
@@ -56,15 +53,9 @@ fn check(policy: &Table, packages: &[Package]) -> Findings {
             },
         }
         let ours = package.name.starts_with("accrue-");
-        let from_registry = package
-            .source
-            .as_deref()
-            .is_some_and(|source| source.contains("/crates.io-index"));
+        let from_registry = package.source.as_deref().is_some_and(|source| source.contains("/crates.io-index"));
         if !ours && !from_registry {
-            findings.push(format!(
-                "{}: comes from {:?}, not from the public registry",
-                package.name, package.source
-            ));
+            findings.push(format!("{}: comes from {:?}, not from the public registry", package.name, package.source));
         }
     }
     for ban in policy["bans"]["deny"].as_array().into_iter().flatten() {
@@ -74,11 +65,7 @@ fn check(policy: &Table, packages: &[Package]) -> Findings {
         }
         let wrappers = ban.get("wrappers").map(texts).unwrap_or_default();
         for package in packages.iter().filter(|package| package.name == name) {
-            let wrong: Vec<_> = package
-                .used_by
-                .iter()
-                .filter(|user| !wrappers.contains(&user.as_str()))
-                .collect();
+            let wrong: Vec<_> = package.used_by.iter().filter(|user| !wrappers.contains(&user.as_str())).collect();
             if !wrong.is_empty() || wrappers.is_empty() {
                 findings.push(format!("{name}: banned by deny.toml, used by {wrong:?}"));
             }
@@ -144,28 +131,15 @@ fn check_manifest(source: &Source) -> Findings {
     for (kind, dependencies) in manifest.iter().filter(|(kind, _)| kind.ends_with("dependencies")) {
         for (name, dependency) in dependencies.as_table().into_iter().flatten() {
             if dependency.get("workspace") != Some(&Value::Boolean(true)) {
-                findings.push(format!(
-                    "{}: [{kind}] {name}: pin it in the top Cargo.toml and say workspace = true",
-                    source.path
-                ));
+                findings.push(format!("{}: [{kind}] {name}: pin it in the top Cargo.toml and say workspace = true", source.path));
             }
         }
     }
     if manifest.contains_key("target") || manifest.contains_key("patch") {
-        findings.push(format!(
-            "{}: no [target] or [patch] sections: this check does not look into them",
-            source.path
-        ));
+        findings.push(format!("{}: no [target] or [patch] sections: this check does not look into them", source.path));
     }
-    for (name, dependency) in manifest
-        .get("workspace")
-        .and_then(|top| top["dependencies"].as_table())
-        .into_iter()
-        .flatten()
-    {
-        let version = dependency
-            .as_str()
-            .or_else(|| dependency.get("version").and_then(Value::as_str));
+    for (name, dependency) in manifest.get("workspace").and_then(|top| top["dependencies"].as_table()).into_iter().flatten() {
+        let version = dependency.as_str().or_else(|| dependency.get("version").and_then(Value::as_str));
         let pinned = version.map_or(dependency.get("path").is_some(), |version| !version.contains('*'));
         if !pinned || dependency.get("git").is_some() {
             findings.push(format!("{}: {name} is not pinned to a version of the registry", source.path));
@@ -182,10 +156,7 @@ fn licences_bans_and_sources() {
 #[test]
 fn versions_stand_in_one_place() {
     let manifests: Vec<_> = SOURCES.iter().filter(|source| source.path.ends_with("Cargo.toml")).collect();
-    assert!(
-        manifests.len() > METADATA.workspace_members.len(),
-        "the top manifest and each member's"
-    );
+    assert!(manifests.len() > METADATA.workspace_members.len(), "the top manifest and each member's");
     none(manifests.into_iter().flat_map(check_manifest).collect());
 }
 
@@ -194,12 +165,7 @@ fn a_wrong_package_is_found() {
     let good = packages(&METADATA);
     let wrong = |change: fn(&mut Package)| {
         let mut packages = good.clone();
-        change(
-            packages
-                .iter_mut()
-                .find(|package| package.name == "rdkafka-sys")
-                .expect("there"),
-        );
+        change(packages.iter_mut().find(|package| package.name == "rdkafka-sys").expect("there"));
         check(&policy(), &packages)
     };
     assert!(wrong(|package| package.licence = Some("GPL-3.0-only".into()))[0].contains("not in deny.toml's list"));
@@ -212,9 +178,8 @@ fn a_wrong_package_is_found() {
         package.used_by.insert("accrue-server".into());
     };
     assert!(wrong(stranger)[0].starts_with("openssl-sys: banned by deny.toml, used by [\"accrue-server\""));
-    let bare: Table = "[licenses]\nallow = []\n[bans]\ndeny = [{ crate = 'x' }]\n[advisories]\nignore = [{ id = 'y' }]"
-        .parse()
-        .expect("TOML");
+    let bare: Table =
+        "[licenses]\nallow = []\n[bans]\ndeny = [{ crate = 'x' }]\n[advisories]\nignore = [{ id = 'y' }]".parse().expect("TOML");
     assert_eq!(check(&bare, &[]).len(), 2, "a ban and an exception without reason");
 }
 
@@ -243,20 +208,13 @@ fn licence_expressions() {
 #[test]
 fn a_version_elsewhere_is_found() {
     let member = |text: &str| {
-        check_manifest(&Source::new(
-            "x/Cargo.toml",
-            &format!("[package]\nname = 'x'\n[lints]\nworkspace = true\n{text}"),
-        ))
+        check_manifest(&Source::new("x/Cargo.toml", &format!("[package]\nname = 'x'\n[lints]\nworkspace = true\n{text}")))
     };
     assert!(member("[dependencies]\nserde = { workspace = true }").is_empty());
     assert_eq!(member("[dependencies]\nserde = '1'").len(), 1);
     assert_eq!(member("[dev-dependencies]\nserde = { version = '1' }").len(), 1);
     assert_eq!(member("[target.'cfg(unix)'.dependencies]\nserde = '1'").len(), 1);
-    assert_eq!(
-        check_manifest(&Source::new("x/Cargo.toml", "[package]\nname = 'x'")).len(),
-        1,
-        "lints"
-    );
+    assert_eq!(check_manifest(&Source::new("x/Cargo.toml", "[package]\nname = 'x'")).len(), 1, "lints");
     let top = |text: &str| check_manifest(&Source::new("Cargo.toml", &format!("[workspace.dependencies]\n{text}")));
     assert!(top("a = '1'\nb = { path = 'b' }").is_empty());
     assert_eq!(top("a = '*'\nb = { git = 'c' }").len(), 2);

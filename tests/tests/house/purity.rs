@@ -3,11 +3,8 @@
 use crate::{Findings, SOURCES, Source, none};
 
 /// Where (folder, ending), and which words must not stand in its code (tests at the bottom apart).
-const BANS: [(&str, &str, &[&str]); 3] = [
-    ("engine/ledger/src/", ".rs", LEDGER),
-    ("proto/", ".rs", &["f32", "f64"]),
-    ("proto/", ".proto", &["float", "double"]),
-];
+const BANS: [(&str, &str, &[&str]); 3] =
+    [("engine/ledger/src/", ".rs", LEDGER), ("proto/", ".rs", &["f32", "f64"]), ("proto/", ".proto", &["float", "double"])];
 
 #[rustfmt::skip]
 const LEDGER: &[&str] = &[
@@ -18,14 +15,8 @@ const LEDGER: &[&str] = &[
 
 /// Files that may name a float all the same, each with its reason.
 const FLOATS_REFUSED: [(&str, &str); 2] = [
-    (
-        "proto/src/json/parse.rs",
-        "a reader of JSON is handed floats, to refuse them where a number of ours is meant",
-    ),
-    (
-        "proto/src/toml.rs",
-        "a reader of TOML is handed floats, to refuse them where a number of ours is meant",
-    ),
+    ("proto/src/json/parse.rs", "a reader of JSON is handed floats, to refuse them where a number of ours is meant"),
+    ("proto/src/toml.rs", "a reader of TOML is handed floats, to refuse them where a number of ours is meant"),
 ];
 
 /// Where the standard library's maps (their order differs from run to run) must not be named, also in a list: `collections::{…}`.
@@ -63,16 +54,12 @@ fn check(source: &Source) -> Findings {
 /// `as_f64` and `x_f32` are uses of floats too: only letters and digits beside a word make it another word.
 fn contains_word(line: &str, word: &str) -> bool {
     let inside = |before: Option<char>, after: Option<char>| [before, after].iter().flatten().any(|char| char.is_alphanumeric());
-    line.match_indices(word)
-        .any(|(at, _)| !inside(line[..at].chars().next_back(), line[at + word.len()..].chars().next()))
+    line.match_indices(word).any(|(at, _)| !inside(line[..at].chars().next_back(), line[at + word.len()..].chars().next()))
 }
 
 #[test]
 fn the_rules_ask_nobody() {
-    assert!(
-        SOURCES.iter().filter(|source| source.path.starts_with(ORDERED)).count() >= 4,
-        "the rules are looked at"
-    );
+    assert!(SOURCES.iter().filter(|source| source.path.starts_with(ORDERED)).count() >= 4, "the rules are looked at");
     none(SOURCES.iter().flat_map(check).collect());
 }
 

@@ -47,35 +47,22 @@ fn twenty_thousand_facts_and_on_from_there() -> Result<()> {
     let store = open(dir.path())?;
     let source = KafkaSource::start(&store, maker(&disk), options(broker, topic))?;
     consumed(&store, 20_000)?;
-    until("there is no lag", || {
-        Ok(source.status().shards().iter().all(|shard| shard.lag() == Some(0)))
-    })?;
+    until("there is no lag", || Ok(source.status().shards().iter().all(|shard| shard.lag() == Some(0))))?;
     ensure!(source.status().not_ready().is_empty(), "{:?}", source.status().not_ready());
     source.stop()?;
     let first = sums(&store)?;
-    ensure!(
-        (first.facts, first.duplicates, first.conflicts, first.dead_letters) == (18_800, 1_000, 0, 200),
-        "{first:?}"
-    );
+    ensure!((first.facts, first.duplicates, first.conflicts, first.dead_letters) == (18_800, 1_000, 0, 200), "{first:?}");
     views_are_true(&store, &disk)?;
 
     // The group's offsets don't matter, wherever somebody moves them.
-    let client: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", broker.bootstrap())
-        .set("group.id", format!("{topic}-group"))
-        .create()?;
+    let client: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", broker.bootstrap()).set("group.id", format!("{topic}-group")).create()?;
     let mut list = TopicPartitionList::new();
     list.add_partition_range(topic, 0, PARTITIONS as i32 - 1);
     let told = client.committed_offsets(list.clone(), WAIT_MAX)?;
     for element in told.elements() {
-        let next = store
-            .shard(element.partition() as u32)?
-            .head()
-            .next_offset(Source::Topic(topic));
-        ensure!(
-            element.offset() == Offset::Offset(next.context("some")?),
-            "the group is told what is durable"
-        );
+        let next = store.shard(element.partition() as u32)?.head().next_offset(Source::Topic(topic));
+        ensure!(element.offset() == Offset::Offset(next.context("some")?), "the group is told what is durable");
     }
     list.set_all_offsets(Offset::Offset(3))?;
     client.commit(&list, CommitMode::Sync)?;
@@ -86,10 +73,7 @@ fn twenty_thousand_facts_and_on_from_there() -> Result<()> {
     consumed(&store, 21_000)?;
     source.stop()?;
     let second = sums(&store)?;
-    ensure!(
-        (second.facts, second.duplicates, second.dead_letters) == (19_740, 1_050, 210),
-        "{second:?}"
-    );
+    ensure!((second.facts, second.duplicates, second.dead_letters) == (19_740, 1_050, 210), "{second:?}");
     views_are_true(&store, &disk)?;
     for shard in store.shard_ids() {
         let log = store.shard(shard)?;
@@ -113,23 +97,14 @@ fn a_writer_that_is_behind_pauses_its_partition() -> Result<()> {
     options.writer.queue_batches_max = 1;
     let slow: MakeInline = {
         let disk = disk.clone();
-        Arc::new(move |_, shard| {
-            Ok(if shard == 0 {
-                Box::new(Slow(disk.open(shard)))
-            } else {
-                disk.open(shard)
-            })
-        })
+        Arc::new(move |_, shard| Ok(if shard == 0 { Box::new(Slow(disk.open(shard))) } else { disk.open(shard) }))
     };
     let source = KafkaSource::start(&store, slow, options)?;
     consumed(&store, 20_000)?;
     ensure!(source.status().source().pauses > 0, "{:?}", source.status().source());
     source.stop()?;
     let sums = sums(&store)?;
-    ensure!(
-        (sums.facts, sums.duplicates, sums.dead_letters) == (18_800, 1_000, 200),
-        "{sums:?}"
-    );
+    ensure!((sums.facts, sums.duplicates, sums.dead_letters) == (18_800, 1_000, 200), "{sums:?}");
     views_are_true(&store, &disk)
 }
 
@@ -144,31 +119,21 @@ fn two_share_a_group_and_one_leaves() -> Result<()> {
     let a = KafkaSource::start(&store_a, maker(&disk_a), options(broker, topic))?;
     consumed(&store_a, 2_000)?;
     let b = KafkaSource::start(&store_b, maker(&disk_b), options(broker, topic))?;
-    until("they share", || {
-        Ok(a.status().shards().len() == 3 && b.status().shards().len() == 3)
-    })?;
+    until("they share", || Ok(a.status().shards().len() == 3 && b.status().shards().len() == 3))?;
     publish(&publisher, 2_000, 4_000)?;
     let owned = |status: &Status| -> Vec<u32> { status.shards().iter().map(|shard| shard.shard).collect() };
     let of = |store: &Store, shards: &[u32]| -> Result<u64> {
-        shards
-            .iter()
-            .map(|shard| Ok(store.shard(*shard)?.head().counters.consumed()))
-            .sum()
+        shards.iter().map(|shard| Ok(store.shard(*shard)?.head().counters.consumed())).sum()
     };
     let (owned_a, owned_b) = (owned(a.status()), owned(b.status()));
-    until("both have theirs", || {
-        Ok(of(&store_a, &owned_a)? + of(&store_b, &owned_b)? == 4_000)
-    })?;
+    until("both have theirs", || Ok(of(&store_a, &owned_a)? + of(&store_b, &owned_b)? == 4_000))?;
     b.stop()?;
     until("one has all again", || Ok(a.status().shards().len() == 6))?;
     consumed(&store_a, 4_000)?;
     ensure!(a.status().not_ready().is_empty(), "{:?}", a.status().not_ready());
     a.stop()?;
     let sums = sums(&store_a)?;
-    ensure!(
-        (sums.facts, sums.duplicates, sums.dead_letters) == (3_760, 200, 40),
-        "{sums:?}"
-    );
+    ensure!((sums.facts, sums.duplicates, sums.dead_letters) == (3_760, 200, 40), "{sums:?}");
     views_are_true(&store_a, &disk_a)?;
     views_are_true(&store_b, &disk_b)
 }

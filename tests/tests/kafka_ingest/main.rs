@@ -53,24 +53,10 @@ fn make_topics(broker: &Broker, topic: &str) -> Result<()> {
     ensure!(plan.changes(), "{plan:?}");
     let made = admin.apply(&options)?;
     ensure!(made.topics.iter().all(|topic| topic.state == TopicState::Made), "{made:?}");
-    until("the topics are there", || {
-        Ok(admin
-            .plan(&options)?
-            .topics
-            .iter()
-            .all(|topic| topic.state == TopicState::Right))
-    })?;
-    let more = TopicOptions {
-        partitions: 9,
-        ..options
-    };
-    let TopicState::Differs(differences) = &admin.plan(&more)?.topics[0].state else {
-        anyhow::bail!("9 is not 6")
-    };
-    ensure!(
-        differences.len() == 1 && differences[0].what == "partitions",
-        "{differences:?}"
-    );
+    until("the topics are there", || Ok(admin.plan(&options)?.topics.iter().all(|topic| topic.state == TopicState::Right)))?;
+    let more = TopicOptions { partitions: 9, ..options };
+    let TopicState::Differs(differences) = &admin.plan(&more)?.topics[0].state else { anyhow::bail!("9 is not 6") };
+    ensure!(differences.len() == 1 && differences[0].what == "partitions", "{differences:?}");
     Ok(())
 }
 
@@ -95,25 +81,11 @@ fn publish(publisher: &KafkaPublisher, from: usize, to: usize) -> Result<()> {
     for n in from..to {
         let id = if n % 20 == 19 { n - 19 } else { n };
         let key = format!("acme/m{}", id % 500);
-        let value = if n % 100 == 50 {
-            "rubbish".to_owned()
-        } else {
-            fact(&format!("m{}", id % 500), &id.to_string())
-        };
-        publisher.publish(
-            &Incoming {
-                value: Some(value.as_bytes()),
-                key: Some(key.as_bytes()),
-                ..Incoming::default()
-            },
-            n,
-        )?;
+        let value = if n % 100 == 50 { "rubbish".to_owned() } else { fact(&format!("m{}", id % 500), &id.to_string()) };
+        publisher.publish(&Incoming { value: Some(value.as_bytes()), key: Some(key.as_bytes()), ..Incoming::default() }, n)?;
     }
     let delivered = publisher.flush(WAIT_MAX)?;
-    ensure!(
-        (delivered.acknowledged, delivered.failed) == ((to - from) as u64, 0),
-        "{delivered:?}"
-    );
+    ensure!((delivered.acknowledged, delivered.failed) == ((to - from) as u64, 0), "{delivered:?}");
     Ok(())
 }
 
@@ -147,9 +119,7 @@ fn sums(store: &Store) -> Result<Counters> {
 }
 
 fn consumed(store: &Store, wanted: usize) -> Result<()> {
-    until(&format!("{wanted} are durable"), || {
-        Ok(sums(store)?.consumed() >= wanted as u64)
-    })
+    until(&format!("{wanted} are durable"), || Ok(sums(store)?.consumed() >= wanted as u64))
 }
 
 /// What a log has and a projection of it knows are the same, also when it is made again from nothing.
@@ -168,12 +138,6 @@ fn views_are_true(store: &Store, disk: &Disk) -> Result<()> {
 fn stopped(status: &Status) -> Vec<(u32, String)> {
     let shards = status.shards().into_iter();
     shards
-        .filter_map(|shard| {
-            if let ShardState::Stopped { reason } = shard.state {
-                Some((shard.shard, reason))
-            } else {
-                None
-            }
-        })
+        .filter_map(|shard| if let ShardState::Stopped { reason } = shard.state { Some((shard.shard, reason)) } else { None })
         .collect()
 }

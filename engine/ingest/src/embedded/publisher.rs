@@ -54,16 +54,7 @@ impl<'a> Publisher<'a> {
         let (answer, answers) = bounded(shards * IN_FLIGHT_MAX);
         let mut lanes = Vec::new();
         lanes.resize_with(shards, Lane::default);
-        Publisher {
-            embedded,
-            lanes,
-            answers,
-            answer,
-            counts: Counts::default(),
-            receipts: None,
-            first: 0,
-            next: 0,
-        }
+        Publisher { embedded, lanes, answers, answer, counts: Counts::default(), receipts: None, first: 0, next: 0 }
     }
 
     /// Keeps the receipts, for [`Publisher::receipt`].
@@ -78,11 +69,7 @@ impl<'a> Publisher<'a> {
     /// # Errors
     /// A shard has stopped, or a million receipts wait to be taken.
     pub fn push(&mut self, message: &Message<'_>) -> Result<(), IngestError> {
-        if self
-            .receipts
-            .as_ref()
-            .is_some_and(|receipts| receipts.len() >= RECEIPTS_PENDING_MAX)
-        {
+        if self.receipts.as_ref().is_some_and(|receipts| receipts.len() >= RECEIPTS_PENDING_MAX) {
             return Err(IngestError::Setting(format!(
                 "{RECEIPTS_PENDING_MAX} receipts wait to be taken: take them as they come"
             )));
@@ -94,10 +81,7 @@ impl<'a> Publisher<'a> {
         let number = self.next;
         self.next += 1;
         if let Some(receipts) = &mut self.receipts {
-            receipts.push_back(Place {
-                waits_for: targets.len() as u32,
-                receipt: None,
-            });
+            receipts.push_back(Place { waits_for: targets.len() as u32, receipt: None });
         }
         for index in targets {
             let lane = &mut self.lanes[index];
@@ -192,18 +176,11 @@ impl<'a> Publisher<'a> {
 
     fn place(&mut self, number: u64, receipt: Receipt) {
         let index = usize::try_from(number - self.first).ok();
-        let place = self
-            .receipts
-            .as_mut()
-            .zip(index)
-            .and_then(|(receipts, index)| receipts.get_mut(index));
+        let place = self.receipts.as_mut().zip(index).and_then(|(receipts, index)| receipts.get_mut(index));
         if let Some(place) = place {
             place.waits_for -= 1;
             let known = place.receipt.take();
-            place.receipt = known
-                .into_iter()
-                .chain([receipt])
-                .max_by_key(|receipt| receipt.outcome.weight());
+            place.receipt = known.into_iter().chain([receipt]).max_by_key(|receipt| receipt.outcome.weight());
         }
     }
 }

@@ -30,9 +30,7 @@ impl Mapping {
             toml::from_str(text).map_err(|error| at(error.span().map_or(0, |span| span.start), with_hint(error.message())))?;
         let mut headers = Headers::default();
         // A value that can't be is found by its key: the table and the key are looked for in the text.
-        words
-            .check(&mut headers)
-            .map_err(|(key, message)| at(offset_of(text, &key), format!("{key}: {message}")))
+        words.check(&mut headers).map_err(|(key, message)| at(offset_of(text, &key), format!("{key}: {message}")))
     }
 }
 
@@ -89,24 +87,14 @@ impl Headers {
     fn column(&mut self, key: &str, text: &ColumnText) -> Checked<Column> {
         let (column, value, prefix, split) = match text {
             ColumnText::Name(name) => (Some(name), None, None, None),
-            ColumnText::Table(table) => (
-                table.column.as_ref(),
-                table.value.as_ref(),
-                table.prefix.clone(),
-                table.split.clone(),
-            ),
+            ColumnText::Table(table) => (table.column.as_ref(), table.value.as_ref(), table.prefix.clone(), table.split.clone()),
         };
         match (column, value) {
-            (Some(name), None) if split.as_deref() != Some("") => Ok(Column::Cell {
-                header: self.slot(key, name)?,
-                prefix: prefix.unwrap_or_default(),
-                split,
-            }),
+            (Some(name), None) if split.as_deref() != Some("") => {
+                Ok(Column::Cell { header: self.slot(key, name)?, prefix: prefix.unwrap_or_default(), split })
+            }
             (None, Some(value)) if prefix.is_none() && split.is_none() => Ok(Column::Constant(value.clone())),
-            _ => wrong(
-                key,
-                "give a column's name, { column = \"…\", prefix = \"…\", split = \"…\" } or { value = \"…\" }",
-            ),
+            _ => wrong(key, "give a column's name, { column = \"…\", prefix = \"…\", split = \"…\" } or { value = \"…\" }"),
         }
     }
 
@@ -127,10 +115,7 @@ impl Headers {
         ];
         let mut given = tests.into_iter().flatten();
         match (given.next(), given.next()) {
-            (Some(test), None) => Ok(Condition {
-                header: self.slot(key, &text.column)?,
-                test,
-            }),
+            (Some(test), None) => Ok(Condition { header: self.slot(key, &text.column)?, test }),
             _ => wrong(key, "give exactly one of empty, equals, starts_with and at_most"),
         }
     }
@@ -149,20 +134,14 @@ impl MappingText {
         let Ok(zone) = TimeZone::get(&self.time.zone) else {
             return wrong(
                 "time.zone",
-                format!(
-                    "\"{}\" is not a time zone, such as \"Europe/London\" or \"UTC\"",
-                    self.time.zone
-                ),
+                format!("\"{}\" is not a time zone, such as \"Europe/London\" or \"UTC\"", self.time.zone),
             );
         };
         let (order, lines) = (self.order(headers)?, self.lines(headers)?);
         let time = headers.column("time.column", &ColumnText::Name(self.time.column.clone()))?;
         let currency = match &self.currency {
             ColumnText::Name(code) => match exponent(code) {
-                Some(exponent) => Currency::Fixed {
-                    code: code.clone(),
-                    exponent,
-                },
+                Some(exponent) => Currency::Fixed { code: code.clone(), exponent },
                 None => {
                     return wrong(
                         "currency",
@@ -199,10 +178,7 @@ impl MappingText {
         };
         let order = headers.some("refund.order", refund.order.as_ref())?;
         if order.is_some() && !matches!(line_id, LineId::Column(_)) {
-            return wrong(
-                "refund.order",
-                "refunds that name their order need lines.id from a column, the same in both",
-            );
+            return wrong("refund.order", "refunds that name their order need lines.id from a column, the same in both");
         }
         let when = headers.condition("refund.when", &refund.when)?;
         let negative = refund.sign == SignText::Negative;
@@ -223,34 +199,18 @@ impl MappingText {
     fn file(&self) -> Checked<FileStyle> {
         let byte = |key: &str, text: &str| match text.as_bytes() {
             [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() => Ok(*byte),
-            _ => wrong(
-                key,
-                format!("\"{text}\" is not one ASCII sign, such as \",\", \";\", \"|\" or \"\\t\""),
-            ),
+            _ => wrong(key, format!("\"{text}\" is not one ASCII sign, such as \",\", \";\", \"|\" or \"\\t\"")),
         };
         let sign = |key: &str, text: &str| byte(key, text).map(char::from);
         let file = &self.file;
         let delimiter = byte("file.delimiter", &file.delimiter)?;
-        let quote = if file.quote.is_empty() {
-            None
-        } else {
-            Some(byte("file.quote", &file.quote)?)
-        };
+        let quote = if file.quote.is_empty() { None } else { Some(byte("file.quote", &file.quote)?) };
         let decimal = sign("file.decimal", &file.decimal)?;
-        let thousands = if file.thousands.is_empty() {
-            None
-        } else {
-            Some(sign("file.thousands", &file.thousands)?)
-        };
+        let thousands = if file.thousands.is_empty() { None } else { Some(sign("file.thousands", &file.thousands)?) };
         if thousands == Some(decimal) {
             return wrong("file.thousands", "is the same as file.decimal");
         }
-        Ok(FileStyle {
-            delimiter,
-            quote,
-            encoding: file.encoding,
-            numbers: NumberStyle { decimal, thousands },
-        })
+        Ok(FileStyle { delimiter, quote, encoding: file.encoding, numbers: NumberStyle { decimal, thousands } })
     }
 
     fn order(&self, headers: &mut Headers) -> Checked<OrderColumns> {
@@ -279,16 +239,10 @@ impl MappingText {
         let unit = headers.some("lines.unit_price", lines.unit_price.as_ref())?;
         let total = headers.some("lines.total", lines.total.as_ref())?;
         let price = match (unit, total) {
-            (Some(column), None) => Price::Unit {
-                column,
-                rounded_once: rounded,
-            },
+            (Some(column), None) => Price::Unit { column, rounded_once: rounded },
             (None, Some(column)) => Price::Total { column, rounded },
             _ => {
-                return wrong(
-                    "lines",
-                    "give either unit_price (of one piece) or total (of all pieces of the line)",
-                );
+                return wrong("lines", "give either unit_price (of one piece) or total (of all pieces of the line)");
             }
         };
         let sku = headers.some("lines.sku", lines.sku.as_ref())?;
@@ -339,39 +293,19 @@ mod tests {
 
     #[test]
     fn refuses_what_cant_be() {
-        check_error(
-            "currency = \"GBP\"",
-            "currency = \"Currency\"",
-            3,
-            "{ column = \"Currency\" }",
-        );
+        check_error("currency = \"GBP\"", "currency = \"Currency\"", 3, "{ column = \"Currency\" }");
         check_error("[time]", "[tiem]", 4, "did you mean `time`?");
         check_error("member =", "membre =", 10, "did you mean `member`?");
         check_error("\"UTC\"", "\"Mars\"", 7, "is not a time zone");
-        check_error(
-            "member = \"Who\"",
-            "member = { value = \"x\", prefix = \"y\" }",
-            10,
-            "order.member: give a column's name",
-        );
+        check_error("member = \"Who\"", "member = { value = \"x\", prefix = \"y\" }", 10, "order.member: give a column's name");
         check_error("unit_price = \"P\"", "", 11, "either unit_price");
-        check_error(
-            "unit_price = \"P\"",
-            "unit_price = \"P\"\ntotal = \"T\"",
-            11,
-            "either unit_price",
-        );
+        check_error("unit_price = \"P\"", "unit_price = \"P\"\ntotal = \"T\"", 11, "either unit_price");
         check_error("quantity = \"Q\"", "quantity = \"\"", 13, "name is empty");
         check_error("[order]", "[file]\ndelimiter = \"::\"\n[order]", 9, "not one ASCII sign");
         check_error("[order]", "[file]\nencoding = \"utf8\"\n[order]", 9, "did you mean `utf-8`?");
         check_error("[order]", "[file]\nthousands = \".\"\n[order]", 9, "the same as file.decimal");
         check_error("[order]", "[order]\nrows_apart = 0", 9, "above 0");
-        check_error(
-            "[lines]",
-            "[refund]\nwhen = { column = \"Order\" }\n[lines]",
-            12,
-            "exactly one of",
-        );
+        check_error("[lines]", "[refund]\nwhen = { column = \"Order\" }\n[lines]", 12, "exactly one of");
         check_error(
             "[lines]",
             "[refund]\norder = \"Of\"\nwhen = { column = \"K\", empty = false }\n[lines]",

@@ -18,21 +18,11 @@ pub struct ImportError {
 impl ImportError {
     pub(super) fn fatal(file: &str, line: Option<u64>, message: impl Into<String>) -> Self {
         let (file, lines) = (file.to_owned(), line.map(|line| (line, line)));
-        ImportError {
-            file,
-            lines,
-            message: message.into(),
-            fatal: true,
-        }
+        ImportError { file, lines, message: message.into(), fatal: true }
     }
 
     pub(super) fn left_out(file: &str, lines: (u64, u64), message: impl Into<String>) -> Self {
-        ImportError {
-            file: file.to_owned(),
-            lines: Some(lines),
-            message: message.into(),
-            fatal: false,
-        }
+        ImportError { file: file.to_owned(), lines: Some(lines), message: message.into(), fatal: false }
     }
 }
 
@@ -90,10 +80,7 @@ mod tests {
     fn near_names() {
         let names = ["InvoiceNo", "StockCode", "CustomerID"];
         let near = |given| nearest(given, names.into_iter());
-        assert_eq!(
-            [near("customer_id"), near("Invoice no"), near("StokCode")],
-            [Some(names[2]), Some(names[0]), Some(names[1])]
-        );
+        assert_eq!([near("customer_id"), near("Invoice no"), near("StokCode")], [Some(names[2]), Some(names[0]), Some(names[1])]);
         assert_eq!(near("Price"), None);
     }
 }

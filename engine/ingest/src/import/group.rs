@@ -39,13 +39,7 @@ pub(super) struct CameBack;
 
 impl Groups {
     pub(super) fn new(rows_apart: u64, differs: Differs) -> Self {
-        Groups {
-            rows_apart,
-            differs,
-            open: BTreeMap::new(),
-            by_last_row: BTreeMap::new(),
-            closed: BTreeSet::new(),
-        }
+        Groups { rows_apart, differs, open: BTreeMap::new(), by_last_row: BTreeMap::new(), closed: BTreeSet::new() }
     }
 
     /// Adds a row, or what is wrong with it.
@@ -93,16 +87,7 @@ impl Group {
             Ok(row) => (row.at, row.common, vec![row.line], None),
             Err(wrong) => (Instant::MIN, Common::default(), Vec::new(), Some((line, wrong))),
         };
-        Group {
-            whole,
-            lines: (line, line),
-            rows: 1,
-            last_row: number,
-            at,
-            common,
-            content,
-            wrong,
-        }
+        Group { whole, lines: (line, line), rows: 1, last_row: number, at, common, content, wrong }
     }
 
     fn take(&mut self, row: Row, differs: Differs) -> Result<(), String> {
@@ -132,22 +117,12 @@ mod tests {
     use super::*;
 
     fn row(at: i64, member: &str) -> Result<Row, String> {
-        let common = Common {
-            member: member.to_owned(),
-            ..Common::default()
-        };
-        Ok(Row {
-            at: Instant(at),
-            common,
-            line: RowLine::default(),
-        })
+        let common = Common { member: member.to_owned(), ..Common::default() };
+        Ok(Row { at: Instant(at), common, line: RowLine::default() })
     }
 
     fn whole(id: &str) -> Whole {
-        Whole {
-            refund: false,
-            id: id.to_owned(),
-        }
+        Whole { refund: false, id: id.to_owned() }
     }
 
     /// Adds rows of these orders one after the other; the ids in the order in which they are whole.

@@ -63,9 +63,7 @@ impl NumberStyle {
     pub(super) fn pieces(&self, text: &str) -> Result<i64, String> {
         let number = self.read(text)?;
         if !number.fract().is_zero() {
-            return Err(format!(
-                "\"{text}\" is not a whole number of pieces; sell by weight as 1 piece with lines.total"
-            ));
+            return Err(format!("\"{text}\" is not a whole number of pieces; sell by weight as 1 piece with lines.total"));
         }
         number
             .to_i64()
@@ -93,39 +91,21 @@ pub(super) fn minor_rounded(amount: Decimal, exponent: u8) -> Result<i64, String
 /// `quantity` pieces at `price`: the price exact in minor units.
 pub(super) fn line_exact(quantity: i64, price: Decimal, exponent: u8) -> Result<LineMoney, String> {
     let unit_price = minor(price, exponent)?;
-    let total = quantity
-        .checked_mul(unit_price)
-        .filter(|total| *total <= AMOUNT_MAX)
-        .ok_or_else(too_large)?;
-    Ok(LineMoney {
-        unit_price,
-        discount: 0,
-        total,
-    })
+    let total = quantity.checked_mul(unit_price).filter(|total| *total <= AMOUNT_MAX).ok_or_else(too_large)?;
+    Ok(LineMoney { unit_price, discount: 0, total })
 }
 
 /// `quantity` pieces at a price with any number of decimals: quantity × price is rounded once, half up; the unit price is
 /// rounded up, and what that is too much is the line's discount, so that the line's net is the rounded total exactly.
 pub(super) fn line_rounded_once(quantity: i64, price: Decimal, exponent: u8) -> Result<LineMoney, String> {
     let total = price.checked_mul(Decimal::from(quantity)).ok_or_else(too_large)?;
-    line_of_total(
-        quantity,
-        minor_rounded(total, exponent)?,
-        whole(scaled(price, exponent)?.ceil())?,
-    )
+    line_of_total(quantity, minor_rounded(total, exponent)?, whole(scaled(price, exponent)?.ceil())?)
 }
 
 /// `quantity` pieces for `total` minor units together; `unit_price` at least a piece's share.
 fn line_of_total(quantity: i64, total: i64, unit_price: i64) -> Result<LineMoney, String> {
-    let value = quantity
-        .checked_mul(unit_price)
-        .filter(|value| *value <= AMOUNT_MAX)
-        .ok_or_else(too_large)?;
-    Ok(LineMoney {
-        unit_price,
-        discount: value - total,
-        total,
-    })
+    let value = quantity.checked_mul(unit_price).filter(|value| *value <= AMOUNT_MAX).ok_or_else(too_large)?;
+    Ok(LineMoney { unit_price, discount: value - total, total })
 }
 
 /// `quantity` pieces for `total` minor units together.
@@ -133,28 +113,15 @@ pub(super) fn line_split(quantity: i64, total: i64) -> Result<LineMoney, String>
     if quantity == 0 && total != 0 {
         return Err("a line without pieces has a total".to_owned());
     }
-    line_of_total(
-        quantity,
-        total,
-        if quantity == 0 {
-            0
-        } else {
-            total / quantity + i64::from(total % quantity != 0)
-        },
-    )
+    line_of_total(quantity, total, if quantity == 0 { 0 } else { total / quantity + i64::from(total % quantity != 0) })
 }
 
 fn scaled(amount: Decimal, exponent: u8) -> Result<Decimal, String> {
-    amount
-        .checked_mul(Decimal::from(10_i64.pow(u32::from(exponent))))
-        .ok_or_else(too_large)
+    amount.checked_mul(Decimal::from(10_i64.pow(u32::from(exponent)))).ok_or_else(too_large)
 }
 
 fn whole(amount: Decimal) -> Result<i64, String> {
-    amount
-        .to_i64()
-        .filter(|minor| minor.unsigned_abs() <= AMOUNT_MAX.unsigned_abs())
-        .ok_or_else(too_large)
+    amount.to_i64().filter(|minor| minor.unsigned_abs() <= AMOUNT_MAX.unsigned_abs()).ok_or_else(too_large)
 }
 
 fn too_large() -> String {
@@ -165,14 +132,8 @@ fn too_large() -> String {
 mod tests {
     use super::*;
 
-    const PLAIN: NumberStyle = NumberStyle {
-        decimal: '.',
-        thousands: None,
-    };
-    const EUROPEAN: NumberStyle = NumberStyle {
-        decimal: ',',
-        thousands: Some('.'),
-    };
+    const PLAIN: NumberStyle = NumberStyle { decimal: '.', thousands: None };
+    const EUROPEAN: NumberStyle = NumberStyle { decimal: ',', thousands: Some('.') };
 
     fn number(text: &str) -> Decimal {
         PLAIN.read(text).expect(text)
@@ -211,38 +172,10 @@ mod tests {
     #[test]
     fn a_line_is_rounded_once_and_its_net_is_its_total() {
         let thirds = line_rounded_once(3, number("0.333"), 2);
-        assert_eq!(
-            thirds,
-            Ok(LineMoney {
-                unit_price: 34,
-                discount: 2,
-                total: 100
-            })
-        );
-        assert_eq!(
-            line_rounded_once(1, number("0.001"), 2),
-            Ok(LineMoney {
-                unit_price: 1,
-                discount: 1,
-                total: 0
-            })
-        );
-        assert_eq!(
-            line_rounded_once(6, number("2.55"), 2),
-            Ok(LineMoney {
-                unit_price: 255,
-                discount: 0,
-                total: 1530
-            })
-        );
-        assert_eq!(
-            line_split(3, 100),
-            Ok(LineMoney {
-                unit_price: 34,
-                discount: 2,
-                total: 100
-            })
-        );
+        assert_eq!(thirds, Ok(LineMoney { unit_price: 34, discount: 2, total: 100 }));
+        assert_eq!(line_rounded_once(1, number("0.001"), 2), Ok(LineMoney { unit_price: 1, discount: 1, total: 0 }));
+        assert_eq!(line_rounded_once(6, number("2.55"), 2), Ok(LineMoney { unit_price: 255, discount: 0, total: 1530 }));
+        assert_eq!(line_split(3, 100), Ok(LineMoney { unit_price: 34, discount: 2, total: 100 }));
         assert_eq!(line_split(0, 0), Ok(LineMoney::default()));
         assert!(line_split(0, 1).is_err());
         for quantity in [1_i64, 2, 3, 7, 144, 80_995] {
@@ -250,10 +183,7 @@ mod tests {
                 let line = line_rounded_once(quantity, number(price), 2).expect("in range");
                 let net = quantity * line.unit_price - line.discount;
                 assert_eq!(net, line.total, "{quantity} × {price}");
-                assert!(
-                    line.discount >= 0 && line.discount <= quantity * line.unit_price,
-                    "{quantity} × {price}: {line:?}"
-                );
+                assert!(line.discount >= 0 && line.discount <= quantity * line.unit_price, "{quantity} × {price}: {line:?}");
             }
         }
     }

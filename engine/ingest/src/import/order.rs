@@ -11,11 +11,7 @@ pub(super) fn fact(group: Group, mapping: &Mapping) -> Result<pb::Fact, String> 
     let at = to_timestamp(group.at);
     let (family, id) = (if group.whole.refund { "refund" } else { "order" }, &group.whole.id);
     let (fact_id, member) = (format!("{family}:{id}"), group.common.member.clone());
-    let body = if group.whole.refund {
-        refund(group)?
-    } else {
-        order(group, mapping)
-    };
+    let body = if group.whole.refund { refund(group)? } else { order(group, mapping) };
     let fact = pb::Fact {
         id: fact_id,
         source: mapping.source.clone(),
@@ -43,23 +39,8 @@ fn order(group: Group, mapping: &Mapping) -> pb::fact::Body {
             }
             (None, LineId::Number | LineId::Column(_)) => u32::to_string(&number),
         };
-        let RowLine {
-            sku,
-            quantity,
-            money,
-            collections,
-            tags,
-            ..
-        } = line;
-        pb::Line {
-            line_id,
-            sku,
-            quantity,
-            unit_price: money.unit_price,
-            discount: money.discount,
-            collections,
-            tags,
-        }
+        let RowLine { sku, quantity, money, collections, tags, .. } = line;
+        pb::Line { line_id, sku, quantity, unit_price: money.unit_price, discount: money.discount, collections, tags }
     });
     let common = group.common;
     pb::fact::Body::OrderPlaced(pb::OrderPlaced {
@@ -82,17 +63,9 @@ fn order(group: Group, mapping: &Mapping) -> pb::fact::Body {
 fn refund(group: Group) -> Result<pb::fact::Body, String> {
     let unreferenced = group.common.order.is_empty();
     let lines = group.content.into_iter().map(|line| {
-        let line_id = if unreferenced {
-            Some(line.sku).filter(|sku| !sku.is_empty())
-        } else {
-            line.id
-        };
+        let line_id = if unreferenced { Some(line.sku).filter(|sku| !sku.is_empty()) } else { line.id };
         let line_id = line_id.ok_or("a refund that names no order has a row without a sku")?;
-        Ok(pb::RefundLine {
-            line_id,
-            quantity: line.quantity,
-            amount: Some(line.money.total),
-        })
+        Ok(pb::RefundLine { line_id, quantity: line.quantity, amount: Some(line.money.total) })
     });
     Ok(pb::fact::Body::RefundRecorded(pb::RefundRecorded {
         refund_id: group.whole.id,

@@ -58,11 +58,8 @@ impl fmt::Display for Report {
         writeln!(f, "{:>10}  of them in facts", self.rows_used)?;
         for skipped in &self.skipped {
             let lines: Vec<String> = skipped.lines.iter().map(u64::to_string).collect();
-            let example = if lines.is_empty() {
-                String::new()
-            } else {
-                format!(" (lines {}{})", lines.join(", "), more(skipped))
-            };
+            let example =
+                if lines.is_empty() { String::new() } else { format!(" (lines {}{})", lines.join(", "), more(skipped)) };
             writeln!(f, "{:>10}  skipped: {}{example}", skipped.rows, skipped.reason)?;
         }
         if self.left_out > 0 {
@@ -80,9 +77,5 @@ impl fmt::Display for Report {
 }
 
 fn more(skipped: &Skipped) -> &'static str {
-    if skipped.rows > skipped.lines.len() as u64 {
-        ", …"
-    } else {
-        ""
-    }
+    if skipped.rows > skipped.lines.len() as u64 { ", …" } else { "" }
 }

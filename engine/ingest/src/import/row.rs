@@ -81,12 +81,7 @@ impl RowReader<'_> {
             Column::Cell { header, prefix, split } => (self.table.cell(*header), prefix.as_str(), split.as_deref()),
         };
         let entries = split.map_or_else(|| vec![cell], |split| cell.split(split).collect());
-        entries
-            .into_iter()
-            .map(str::trim)
-            .filter(|entry| !entry.is_empty())
-            .map(|entry| format!("{prefix}{entry}"))
-            .collect()
+        entries.into_iter().map(str::trim).filter(|entry| !entry.is_empty()).map(|entry| format!("{prefix}{entry}")).collect()
     }
 
     /// Where a value is from, for messages.
@@ -121,19 +116,14 @@ impl RowReader<'_> {
     pub(super) fn whole(&self, refund: bool) -> Result<Whole, String> {
         let id = self.text(&self.mapping.order.id);
         if id.is_empty() {
-            return Err(format!(
-                "{} is empty: of which order is this row?",
-                self.place(&self.mapping.order.id)
-            ));
+            return Err(format!("{} is empty: of which order is this row?", self.place(&self.mapping.order.id)));
         }
         Ok(Whole { refund, id })
     }
 
     /// The rest of it.
     pub(super) fn row(&self, refund: bool, clock: &mut Clockface) -> Result<Row, String> {
-        let at = clock
-            .read(&self.text(&self.mapping.time))
-            .map_err(|error| self.in_column(&self.mapping.time, error))?;
+        let at = clock.read(&self.text(&self.mapping.time)).map_err(|error| self.in_column(&self.mapping.time, error))?;
         let (currency, exponent) = self.currency()?;
         let order = &self.mapping.order;
         let member = self.text(&order.member);
@@ -146,21 +136,12 @@ impl RowReader<'_> {
         let amount = |column: Option<&Column>| match column.map(|column| (column, self.text(column))) {
             None => Ok(None),
             Some((_, text)) if text.is_empty() => Ok(None),
-            Some((column, text)) => self
-                .minor(&text, exponent)
-                .map(Some)
-                .map_err(|error| self.in_column(column, error)),
+            Some((column, text)) => self.minor(&text, exponent).map(Some).map_err(|error| self.in_column(column, error)),
         };
         let common = Common {
             member,
             currency,
-            order: self.some_text(
-                self.mapping
-                    .refund
-                    .as_ref()
-                    .filter(|_| refund)
-                    .and_then(|refund| refund.order.as_ref()),
-            ),
+            order: self.some_text(self.mapping.refund.as_ref().filter(|_| refund).and_then(|refund| refund.order.as_ref())),
             channel: self.some_text(order.channel.as_ref()),
             coupons: self.list(order.coupons.as_ref()),
             discount: amount(order.discount.as_ref())?,
@@ -169,11 +150,7 @@ impl RowReader<'_> {
             paid_with_gift_card: amount(order.paid_with_gift_card.as_ref())?,
             paid_with_points: amount(order.paid_with_points.as_ref())?,
         };
-        Ok(Row {
-            at,
-            common,
-            line: self.line(refund, exponent)?,
-        })
+        Ok(Row { at, common, line: self.line(refund, exponent)? })
     }
 
     fn in_column(&self, column: &Column, error: String) -> String {
@@ -183,11 +160,7 @@ impl RowReader<'_> {
     /// An amount not below zero.
     fn minor(&self, text: &str, exponent: u8) -> Result<i64, String> {
         let amount = number::minor(self.mapping.file.numbers.read(text)?, exponent)?;
-        if amount < 0 {
-            Err(format!("\"{text}\" is below 0"))
-        } else {
-            Ok(amount)
-        }
+        if amount < 0 { Err(format!("\"{text}\" is below 0")) } else { Ok(amount) }
     }
 
     fn currency(&self) -> Result<(String, u8), String> {
@@ -206,28 +179,19 @@ impl RowReader<'_> {
         let lines = &self.mapping.lines;
         let negative = refund && self.mapping.refund.as_ref().is_some_and(|refund| refund.negative);
         let numbers = &self.mapping.file.numbers;
-        let pieces = numbers
-            .pieces(&self.text(&lines.quantity))
-            .map_err(|error| self.in_column(&lines.quantity, error))?;
+        let pieces = numbers.pieces(&self.text(&lines.quantity)).map_err(|error| self.in_column(&lines.quantity, error))?;
         let quantity = if negative { -pieces } else { pieces };
         if quantity < 0 || (refund && quantity == 0) {
             let what = if refund { "a refund" } else { "an order" };
-            let hint = if refund {
-                "set refund.sign"
-            } else {
-                "leave such rows out with [[skip]] … at_most = \"0\", of = \"order\""
-            };
+            let hint =
+                if refund { "set refund.sign" } else { "leave such rows out with [[skip]] … at_most = \"0\", of = \"order\"" };
             return Err(self.in_column(&lines.quantity, format!("{what} has {pieces} pieces; {hint}")));
         }
         let (Price::Unit { column, .. } | Price::Total { column, .. }) = &lines.price;
-        let money = self
-            .price(&lines.price, quantity, negative, exponent)
-            .map_err(|error| self.in_column(column, error))?;
+        let money = self.price(&lines.price, quantity, negative, exponent).map_err(|error| self.in_column(column, error))?;
         let money = match &lines.discount {
             None => money,
-            Some(column) => self
-                .discounted(money, column, exponent)
-                .map_err(|error| self.in_column(column, error))?,
+            Some(column) => self.discounted(money, column, exponent).map_err(|error| self.in_column(column, error))?,
         };
         Ok(RowLine {
             id: match &lines.id {
@@ -258,17 +222,9 @@ impl RowReader<'_> {
             }
             Price::Total { column, rounded } => {
                 let total = read(column)?;
-                let minor = if *rounded {
-                    number::minor_rounded(total, exponent)?
-                } else {
-                    number::minor(total, exponent)?
-                };
+                let minor = if *rounded { number::minor_rounded(total, exponent)? } else { number::minor(total, exponent)? };
                 let minor = if negative { -minor } else { minor };
-                if minor < 0 {
-                    Err(format!("{total} has the wrong sign"))
-                } else {
-                    number::line_split(quantity, minor)
-                }
+                if minor < 0 { Err(format!("{total} has the wrong sign")) } else { number::line_split(quantity, minor) }
             }
         }
     }
@@ -279,11 +235,7 @@ impl RowReader<'_> {
         if off > money.total {
             return Err(format!("\"{text}\" is more than the line's value"));
         }
-        Ok(LineMoney {
-            discount: money.discount + off,
-            total: money.total - off,
-            ..money
-        })
+        Ok(LineMoney { discount: money.discount + off, total: money.total - off, ..money })
     }
 }
 
@@ -322,9 +274,7 @@ fn same(what: &str, mine: &mut String, other: String) -> Result<(), String> {
     if mine.is_empty() {
         *mine = other;
     } else if !other.is_empty() && *mine != other {
-        return Err(format!(
-            "rows of one order have more than one {what}: \"{mine}\" and \"{other}\""
-        ));
+        return Err(format!("rows of one order have more than one {what}: \"{mine}\" and \"{other}\""));
     }
     Ok(())
 }

@@ -40,16 +40,9 @@ impl<R: Read> Read for Counted<R> {
 /// What a file holds, unpacked where it is gzip (by its first bytes, whatever its name).
 pub(crate) fn unpacked(inner: impl Read + Send + 'static) -> std::io::Result<(Box<dyn Read + Send>, BytesRead)> {
     let count = BytesRead::default();
-    let (head, rest) = peeked(Counted {
-        inner,
-        count: count.clone(),
-    })?;
+    let (head, rest) = peeked(Counted { inner, count: count.clone() })?;
     let whole = BufReader::with_capacity(READ_BYTES, Cursor::new(head.clone()).chain(rest));
-    Ok(if head.starts_with(&[0x1f, 0x8b]) {
-        (Box::new(MultiGzDecoder::new(whole)), count)
-    } else {
-        (Box::new(whole), count)
-    })
+    Ok(if head.starts_with(&[0x1f, 0x8b]) { (Box::new(MultiGzDecoder::new(whole)), count) } else { (Box::new(whole), count) })
 }
 
 fn peeked<R: Read>(mut reader: R) -> std::io::Result<(Vec<u8>, R)> {
@@ -95,10 +88,7 @@ impl Table {
             .flexible(true)
             .buffer_capacity(READ_BYTES)
             .from_reader(Cursor::new(head).chain(rest));
-        let header = rows
-            .byte_headers()
-            .map_err(|error| fail(format!("its header can't be read: {error}")))?
-            .clone();
+        let header = rows.byte_headers().map_err(|error| fail(format!("its header can't be read: {error}")))?.clone();
         if header.iter().all(|name| name.trim_ascii().is_empty()) {
             return Err(fail("is empty: the first line must name the columns".to_owned()));
         }
@@ -109,15 +99,10 @@ impl Table {
             decoded.map_err(|wrong| fail(wrong.told(1, &format!("the header of column {}", index + 1))))?;
             names.push(text.trim().to_owned());
             if text.trim().contains('\r') {
-                return Err(fail(
-                    "has lines that end in \\r alone: convert it, for example `tr '\\r' '\\n'`".to_owned(),
-                ));
+                return Err(fail("has lines that end in \\r alone: convert it, for example `tr '\\r' '\\n'`".to_owned()));
             }
         }
-        let positions = mapping
-            .headers
-            .iter()
-            .map(|(header, key)| position(header, key, &names, style).map_err(fail));
+        let positions = mapping.headers.iter().map(|(header, key)| position(header, key, &names, style).map_err(fail));
         let positions: Vec<usize> = positions.collect::<Result<_, _>>()?;
         let cells = vec![String::new(); positions.len()];
         Ok(Table {
@@ -136,11 +121,7 @@ impl Table {
     /// Goes to the next row. `false`: there is none.
     pub(super) fn next(&mut self, mapping: &Mapping) -> Result<bool, ImportError> {
         loop {
-            if !self
-                .rows
-                .read_byte_record(&mut self.record)
-                .map_err(|error| self.broken(&error))?
-            {
+            if !self.rows.read_byte_record(&mut self.record).map_err(|error| self.broken(&error))? {
                 return Ok(false);
             }
             self.line = self.line_of_record();
@@ -201,12 +182,7 @@ fn strange(head: &[u8], encoding: EncodingText) -> Option<String> {
         return Some("is a zip or a spreadsheet, not csv: export it as csv".to_owned());
     }
     let marked = head.starts_with(UTF_8_MARK) && encoding != EncodingText::Utf8;
-    marked.then(|| {
-        format!(
-            "begins with the mark of utf-8, but file.encoding is \"{}\": remove file.encoding",
-            encoding.name()
-        )
-    })
+    marked.then(|| format!("begins with the mark of utf-8, but file.encoding is \"{}\": remove file.encoding", encoding.name()))
 }
 
 fn position(header: &str, key: &str, names: &[String], style: FileStyle) -> Result<usize, String> {
@@ -246,11 +222,7 @@ impl NotText {
 }
 
 fn decode(bytes: &[u8], encoding: EncodingText, out: &mut String) -> Result<(), NotText> {
-    let wrong = |at: usize| NotText {
-        encoding,
-        byte: bytes.get(at).copied().unwrap_or_default(),
-        at,
-    };
+    let wrong = |at: usize| NotText { encoding, byte: bytes.get(at).copied().unwrap_or_default(), at };
     match encoding {
         EncodingText::Utf8 => out.push_str(std::str::from_utf8(bytes).map_err(|error| wrong(error.valid_up_to()))?),
         EncodingText::Latin1 | EncodingText::Windows1252 => {
@@ -276,11 +248,7 @@ mod tests {
                            zone = \"UTC\"\n[order]\nid = \"Order\"\nmember = \"Who\"\n[lines]\nquantity = \"Q\"\nunit_price = \"P\"\n";
 
     fn table(mapping: &str, bytes: &[u8]) -> Result<Table, ImportError> {
-        Table::new(
-            "x.csv",
-            Box::new(Cursor::new(bytes.to_vec())),
-            &Mapping::parse(mapping).expect("valid"),
-        )
+        Table::new("x.csv", Box::new(Cursor::new(bytes.to_vec())), &Mapping::parse(mapping).expect("valid"))
     }
 
     /// The members of all rows, or what stopped it.
@@ -309,10 +277,7 @@ mod tests {
         assert_eq!(members("", csv), Ok(vec!["m,1".to_owned(), "m2".to_owned()]));
         let marked = [UTF_8_MARK, b"Order;Who;Q;P;When\n1;2;3;4;5\n"].concat();
         assert_eq!(members("delimiter = \";\"", &marked), Ok(vec!["2".to_owned()]));
-        assert_eq!(
-            members("quote = \"\"", b"Order,Who,Q,P,When\n1,\"2\",3,4,5\n"),
-            Ok(vec!["\"2\"".to_owned()])
-        );
+        assert_eq!(members("quote = \"\"", b"Order,Who,Q,P,When\n1,\"2\",3,4,5\n"), Ok(vec!["\"2\"".to_owned()]));
     }
 
     #[test]
@@ -335,22 +300,9 @@ mod tests {
         assert_eq!(members("encoding = \"latin1\"", csv), Ok(vec!["José".to_owned()]));
         let csv_1252 = b"Order,Who,Q,P,When\n1,\x80uro,3,4,5\n";
         assert_eq!(members("encoding = \"windows-1252\"", csv_1252), Ok(vec!["€uro".to_owned()]));
-        check_error(
-            "",
-            csv,
-            &[
-                "x.csv line 2",
-                "column \"Who\" (2)",
-                "byte 4 of it, 0xE9, is no utf-8",
-                "file.encoding",
-            ],
-        );
+        check_error("", csv, &["x.csv line 2", "column \"Who\" (2)", "byte 4 of it, 0xE9, is no utf-8", "file.encoding"]);
         check_error("encoding = \"latin1\"", csv_1252, &["0x80, is no latin1", "windows-1252"]);
-        check_error(
-            "encoding = \"windows-1252\"",
-            b"Order,Who,Q,P,When\n1,\x81,3,4,5\n",
-            &["0x81", "utf-8"],
-        );
+        check_error("encoding = \"windows-1252\"", b"Order,Who,Q,P,When\n1,\x81,3,4,5\n", &["0x81", "utf-8"]);
         check_error("", b"Order,Who,Q,P,Wh\xe9n\n", &["header of column 5", "0xE9"]);
         check_error("", b"\xff\xfeO\0r\0", &["utf-16", "iconv"]);
         check_error("", b"O\0r\0", &["utf-16"]);
@@ -365,21 +317,13 @@ mod tests {
         check_error(
             "",
             b"Order,Wo,Q,P,When\n",
-            &[
-                "no column \"Who\" (mapping: order.member)",
-                "\"Order\", \"Wo\", \"Q\"",
-                "did you mean \"Wo\"?",
-            ],
+            &["no column \"Who\" (mapping: order.member)", "\"Order\", \"Wo\", \"Q\"", "did you mean \"Wo\"?"],
         );
         check_error("", b"Order;Who;Q;P;When\n", &["no column \"Order\"", "is the delimiter ','?"]);
         check_error("", b"Order,Who,Who,Q,P,When\n", &["two columns \"Who\""]);
         check_error("", b"", &["is empty"]);
         check_error("", b"Order,Who,Q,P,When\r1,2,3,4,5\r", &["end in \\r alone"]);
-        check_error(
-            "",
-            b"Order,Who,Q,P,When\n1,2,3\n",
-            &["x.csv line 2", "has 3 columns, the header has 5", "file.delimiter"],
-        );
+        check_error("", b"Order,Who,Q,P,When\n1,2,3\n", &["x.csv line 2", "has 3 columns, the header has 5", "file.delimiter"]);
     }
 
     #[test]

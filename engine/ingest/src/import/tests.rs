@@ -68,15 +68,7 @@ fn shop(mapping: &str, csv: &str) -> (Vec<Imported>, Vec<ImportError>, Report) {
 
 fn line(line_id: &str, sku: &str, quantity: i64, unit_price: i64, discount: i64, collections: &[&str]) -> pb::Line {
     let collections = collections.iter().map(|name| (*name).to_owned()).collect();
-    pb::Line {
-        line_id: line_id.into(),
-        sku: sku.into(),
-        quantity,
-        unit_price,
-        discount,
-        collections,
-        tags: Vec::new(),
-    }
+    pb::Line { line_id: line_id.into(), sku: sku.into(), quantity, unit_price, discount, collections, tags: Vec::new() }
 }
 
 #[test]
@@ -88,11 +80,7 @@ fn a_small_shop() {
 
     let ann = find("order:1001");
     assert_eq!((ann.lines, ann.fact.member.as_str()), ((2, 8), "c-ann"));
-    assert_eq!(
-        ann.fact.occurred_at.map(|at| at.seconds),
-        Some(1_709_280_900),
-        "09:15 in Berlin"
-    );
+    assert_eq!(ann.fact.occurred_at.map(|at| at.seconds), Some(1_709_280_900), "09:15 in Berlin");
     let expected = pb::OrderPlaced {
         order_id: "1001".into(),
         version: 1,
@@ -109,23 +97,11 @@ fn a_small_shop() {
     };
     assert_eq!(ann.fact.body, Some(Body::OrderPlaced(expected)));
 
-    let Some(Body::OrderPlaced(bob)) = &find("order:1003").fact.body else {
-        panic!("an order")
-    };
-    assert_eq!(
-        bob.lines,
-        [
-            line("tea#1", "tea", 3, 34, 2, &["Tea"]),
-            line("tea#2", "tea", 1, 450, 0, &["Tea"])
-        ]
-    );
+    let Some(Body::OrderPlaced(bob)) = &find("order:1003").fact.body else { panic!("an order") };
+    assert_eq!(bob.lines, [line("tea#1", "tea", 3, 34, 2, &["Tea"]), line("tea#2", "tea", 1, 450, 0, &["Tea"])]);
     let refund = pb::RefundRecorded {
         refund_id: "R7".into(),
-        lines: vec![pb::RefundLine {
-            line_id: "tea".into(),
-            quantity: 2,
-            amount: Some(67),
-        }],
+        lines: vec![pb::RefundLine { line_id: "tea".into(), quantity: 2, amount: Some(67) }],
         currency: "EUR".into(),
         ..pb::RefundRecorded::default()
     };
@@ -145,11 +121,7 @@ fn every_row_of_a_small_shop_is_accounted_for() {
         ]
     );
     assert!(bad.iter().all(|error| !error.fatal));
-    let skipped = |reason: &str, line| Skipped {
-        reason: reason.into(),
-        rows: 1,
-        lines: vec![line],
-    };
+    let skipped = |reason: &str, line| Skipped { reason: reason.into(), rows: 1, lines: vec![line] };
     let expected = Report {
         rows: 11,
         rows_used: 6,
@@ -168,21 +140,14 @@ fn the_same_facts_on_every_run() {
     let mapping = Mapping::parse(SHOP_MAPPING).expect("valid");
     let shop_twice = |csv: &[u8]| all(&mut Import::read("x", csv, &mapping).expect("opens")).0;
     let windows = SHOP.replace('\n', "\r\n");
-    assert_eq!(
-        shop_twice(windows.as_bytes()),
-        shop_twice(SHOP.as_bytes()),
-        "ends of lines don't count"
-    );
+    assert_eq!(shop_twice(windows.as_bytes()), shop_twice(SHOP.as_bytes()), "ends of lines don't count");
 }
 
 #[test]
 fn an_order_that_comes_back_stops_the_import() {
     let (_, bad, _) = shop(&SHOP_MAPPING.replace("rows_apart = 5", "rows_apart = 2"), SHOP);
     let last = bad.last().expect("an error");
-    assert!(
-        last.fatal && last.to_string().starts_with("shop.csv line 8: a row of 1001 comes after"),
-        "{last}"
-    );
+    assert!(last.fatal && last.to_string().starts_with("shop.csv line 8: a row of 1001 comes after"), "{last}");
     assert!(last.message.contains("order.rows_apart (now 2)"), "{last}");
     let (good, ..) = shop(&SHOP_MAPPING.replace("rows_apart = 5", "rows_apart = \"any\""), SHOP);
     assert_eq!(good.len(), 3);
@@ -190,22 +155,11 @@ fn an_order_that_comes_back_stops_the_import() {
 
 #[test]
 fn what_the_door_would_refuse_is_told_with_its_lines() {
-    let rows: String = (0..1_001)
-        .map(|row| format!("9;sale;01.03.2024 09:00;eve;a{row};;1;1,00;;\n"))
-        .collect();
-    let csv = format!(
-        "{}{rows}",
-        SHOP.lines().next().map(|head| format!("{head}\n")).expect("a header")
-    );
+    let rows: String = (0..1_001).map(|row| format!("9;sale;01.03.2024 09:00;eve;a{row};;1;1,00;;\n")).collect();
+    let csv = format!("{}{rows}", SHOP.lines().next().map(|head| format!("{head}\n")).expect("a header"));
     let (good, bad, report) = shop(SHOP_MAPPING, &csv);
     assert!(good.is_empty());
-    assert!(
-        bad[0]
-            .to_string()
-            .starts_with("shop.csv lines 2 to 1002: order 9 is left out: too_many: "),
-        "{}",
-        bad[0]
-    );
+    assert!(bad[0].to_string().starts_with("shop.csv lines 2 to 1002: order 9 is left out: too_many: "), "{}", bad[0]);
     assert_eq!((report.left_out, report.rows_left_out), (1, 1_001));
 }
 
@@ -235,24 +189,11 @@ fn refunds_that_name_their_order_and_totals() {
                C,,2024-03-02T10:00:00+01:00,m,XXQ,x,1,30,\nD,,2024-03-02T10:00:00+01:00,m,JPY,x,1,30.5,\nE,,2024-03-02T10:00:00+01:00,,JPY,x,1,30,\n\
                ,,2024-03-02T10:00:00+01:00,m,JPY,x,1,30,\n";
     let (good, bad, report) = shop(mapping, csv);
-    let [order, refund] = good.as_slice() else {
-        panic!("{good:?}")
-    };
-    let Some(Body::OrderPlaced(order)) = &order.fact.body else {
-        panic!("an order")
-    };
+    let [order, refund] = good.as_slice() else { panic!("{good:?}") };
+    let Some(Body::OrderPlaced(order)) = &order.fact.body else { panic!("an order") };
     assert_eq!(order.lines, [line("x", "", 3, 34, 12, &[])]);
-    let Some(Body::RefundRecorded(refund)) = &refund.fact.body else {
-        panic!("a refund")
-    };
-    assert_eq!(
-        (
-            refund.order_id.as_str(),
-            refund.lines[0].line_id.as_str(),
-            refund.lines[0].amount
-        ),
-        ("A", "x", Some(30))
-    );
+    let Some(Body::RefundRecorded(refund)) = &refund.fact.body else { panic!("a refund") };
+    assert_eq!((refund.order_id.as_str(), refund.lines[0].line_id.as_str(), refund.lines[0].amount), ("A", "x", Some(30)));
     let told: Vec<&str> = bad.iter().map(|error| error.message.as_str()).collect();
     let expected = [
         "\"XXQ\" is no ISO 4217 currency",
@@ -270,28 +211,20 @@ fn refunds_that_name_their_order_and_totals() {
 fn a_file_that_is_not_there() {
     let mapping = Mapping::parse(SHOP_MAPPING).expect("valid");
     let error = Import::open(Path::new("no-such.csv"), &mapping).err().expect("must fail");
-    assert!(
-        error.fatal && error.to_string().starts_with("no-such.csv: can't be opened"),
-        "{error}"
-    );
+    assert!(error.fatal && error.to_string().starts_with("no-such.csv: can't be opened"), "{error}");
 }
 
 /// What the documentation shows has every key, and is valid.
 #[test]
 fn the_documented_mapping_is_valid() {
     let page = include_str!("../../../../docs/import.md");
-    let text = page
-        .split("```")
-        .find_map(|block| block.strip_prefix("toml\n"))
-        .expect("a mapping");
+    let text = page.split("```").find_map(|block| block.strip_prefix("toml\n")).expect("a mapping");
     Mapping::parse(text).expect("valid");
     let words = include_str!("words.rs");
     let keys = words.lines().filter_map(|line| {
         let field = line.trim_start().strip_prefix("pub(super) ").unwrap_or(line.trim_start());
         let (name, _) = field.split_once(": ").filter(|_| line.ends_with(','))?;
-        name.bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-            .then_some(name)
+        name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_').then_some(name)
     });
     let missing: Vec<&str> = keys.filter(|key| !key.starts_with('_') && !page.contains(key)).collect();
     assert!(missing.is_empty(), "docs/import.md does not say what these are: {missing:?}");
@@ -306,10 +239,7 @@ fn the_files_of_the_real_shop_are_valid() {
 
 /// The real file; `None`, and a line that says so, where it is not.
 fn online_retail() -> Option<Import> {
-    let file = Path::new(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../../shared/data/online-retail.csv.gz"
-    ));
+    let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/online-retail.csv.gz"));
     if !file.exists() {
         eprintln!("skipped: no {}", file.display());
         return None;
@@ -331,11 +261,7 @@ fn online_retail_is_counted_as_by_python() {
         assert!(ids.insert(one.fact.id), "ids are unique");
         match one.fact.body {
             Some(Body::OrderPlaced(order)) => {
-                minor += order
-                    .lines
-                    .iter()
-                    .map(|line| line.quantity * line.unit_price - line.discount)
-                    .sum::<i64>();
+                minor += order.lines.iter().map(|line| line.quantity * line.unit_price - line.discount).sum::<i64>();
             }
             Some(Body::RefundRecorded(refund)) => {
                 assert_eq!(refund.order_id, "");
@@ -382,9 +308,6 @@ fn online_retail_folds_to_what_python_says() {
         let sums = state.account("main").map(|account| account.sums).unwrap_or_default();
         points += sums.earned - sums.cancelled - sums.clawed_back - sums.debt;
     }
-    assert_eq!(
-        (members.len(), spend, exceptions, points),
-        (4_372, 843_249_418, 768, 8_423_779)
-    );
+    assert_eq!((members.len(), spend, exceptions, points), (4_372, 843_249_418, 768, 8_423_779));
     assert_eq!(xxh3_64(printed.as_bytes()), 0x84cd_d2e9_8301_0790);
 }

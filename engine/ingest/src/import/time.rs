@@ -15,11 +15,7 @@ pub(super) struct Clockface {
 
 impl Clockface {
     pub(super) fn new(format: &str, zone: TimeZone) -> Self {
-        Clockface {
-            format: format.to_owned(),
-            zone,
-            last: None,
-        }
+        Clockface { format: format.to_owned(), zone, last: None }
     }
 
     /// An offset in the text counts; without one it is local time of the zone. A date alone is its first instant.
@@ -50,10 +46,7 @@ fn local(at: DateTime, zone: &TimeZone) -> Option<Instant> {
         AmbiguousOffset::Gap { before, .. } => {
             let beyond = before.to_timestamp(at).ok()?;
             let just_after = beyond.checked_add(jiff::SignedDuration::from_nanos(1)).ok()?;
-            return zone
-                .preceding(just_after)
-                .next()
-                .map(|transition| Instant::from(transition.timestamp()));
+            return zone.preceding(just_after).next().map(|transition| Instant::from(transition.timestamp()));
         }
     };
     offset.to_timestamp(at).ok().map(Instant::from)
@@ -78,12 +71,7 @@ mod tests {
         check(format, "Europe/London", "2011-06-01T08:26:00", "2011-06-01T07:26:00Z");
         check("%d/%m/%Y %H:%M", "Europe/Berlin", "31/12/2023 23:59", "2023-12-31T22:59:00Z");
         check("%Y-%m-%d", "America/New_York", "2024-03-01", "2024-03-01T05:00:00Z");
-        check(
-            "%Y-%m-%dT%H:%M:%S%z",
-            "UTC",
-            "2024-03-01T10:00:00+0200",
-            "2024-03-01T08:00:00Z",
-        );
+        check("%Y-%m-%dT%H:%M:%S%z", "UTC", "2024-03-01T10:00:00+0200", "2024-03-01T08:00:00Z");
     }
 
     #[test]

@@ -32,13 +32,7 @@ pub(super) struct FileText {
 impl Default for FileText {
     fn default() -> Self {
         let [delimiter, quote, decimal, thousands] = [",", "\"", ".", ""].map(str::to_owned);
-        FileText {
-            delimiter,
-            quote,
-            encoding: EncodingText::Utf8,
-            decimal,
-            thousands,
-        }
+        FileText { delimiter, quote, encoding: EncodingText::Utf8, decimal, thousands }
     }
 }
 
@@ -137,10 +131,7 @@ pub(super) struct LinesText {
 
 /// A column, `{ number = true }` or `{ sku_number = true }`.
 #[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "lines.id is a column's name, { number = true } or { sku_number = true }"
-)]
+#[serde(untagged, expecting = "lines.id is a column's name, { number = true } or { sku_number = true }")]
 pub(super) enum LineIdText {
     Number {
         #[serde(rename = "number")]
@@ -270,10 +261,7 @@ impl Texts {
 }
 
 #[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "a column's name, { column = \"…\", prefix = \"…\", split = \"…\" } or { value = \"…\" }"
-)]
+#[serde(untagged, expecting = "a column's name, { column = \"…\", prefix = \"…\", split = \"…\" } or { value = \"…\" }")]
 pub(super) enum ColumnText {
     Name(String),
     Table(ColumnTable),

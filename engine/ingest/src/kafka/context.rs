@@ -43,11 +43,7 @@ impl SourceContext {
     pub(crate) fn open(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) -> Vec<i32> {
         let layout = self.check_layout(consumer);
         let mut partitions = self.partitions.lock();
-        let wanted: Vec<i32> = list
-            .elements_for_topic(&self.options.topic)
-            .iter()
-            .map(|element| element.partition())
-            .collect();
+        let wanted: Vec<i32> = list.elements_for_topic(&self.options.topic).iter().map(|element| element.partition()).collect();
         let mut failed = Vec::new();
         for partition in wanted {
             let start = match &layout {
@@ -106,11 +102,7 @@ impl SourceContext {
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
         let lost = consumer.assignment_lost();
-        let revoked: Vec<i32> = list
-            .elements_for_topic(&self.options.topic)
-            .iter()
-            .map(|element| element.partition())
-            .collect();
+        let revoked: Vec<i32> = list.elements_for_topic(&self.options.topic).iter().map(|element| element.partition()).collect();
         tracing::info!(?revoked, lost, "partitions are taken away");
         let durable = self.partitions.lock().close(&revoked);
         // Of a lost partition another one is the owner already.
@@ -159,15 +151,8 @@ impl SourceContext {
                 tracing::info!(brokers = self.options.connection.brokers, "kafka answers");
                 source.last_error = None;
             } else if !connected && (before || source.last_error.is_none()) {
-                tracing::error!(
-                    brokers = self.options.connection.brokers,
-                    reason,
-                    "no kafka broker answers; trying on"
-                );
-                source.last_error = Some(format!(
-                    "kafka: no broker of {} answers: {reason}",
-                    self.options.connection.brokers
-                ));
+                tracing::error!(brokers = self.options.connection.brokers, reason, "no kafka broker answers; trying on");
+                source.last_error = Some(format!("kafka: no broker of {} answers: {reason}", self.options.connection.brokers));
             }
         });
     }
@@ -226,11 +211,7 @@ impl ClientContext for SourceContext {
         let partitions = self.partitions.lock();
         for (partition, known) in &topic.partitions {
             // The end for those who read only what is committed.
-            let end = if known.ls_offset >= 0 {
-                known.ls_offset
-            } else {
-                known.hi_offset
-            };
+            let end = if known.ls_offset >= 0 { known.ls_offset } else { known.hi_offset };
             if end >= 0 {
                 partitions.set_end(*partition, end);
             }

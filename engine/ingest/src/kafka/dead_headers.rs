@@ -25,10 +25,7 @@ pub(crate) fn headers(row: &DeadRow, group: &str) -> OwnedHeaders {
     let came = original(letter);
     let mut headers = OwnedHeaders::new_with_capacity(came.headers.len() + 10);
     for (key, value) in &came.headers {
-        headers = headers.insert(Header {
-            key,
-            value: value.as_ref().copied(),
-        });
+        headers = headers.insert(Header { key, value: value.as_ref().copied() });
     }
     let exception = format!("accrue.{}", letter.code);
     let mut add = |key, value: &[u8]| {
@@ -72,12 +69,7 @@ mod tests {
             ],
             ..DeadLetter::default()
         };
-        let row = DeadRow {
-            seq: 1,
-            recorded_at: Instant(0),
-            status: DeadStatus::Open,
-            letter,
-        };
+        let row = DeadRow { seq: 1, recorded_at: Instant(0), status: DeadStatus::Open, letter };
         let headers = headers(&row, "g");
         let all: Vec<(&str, Option<&[u8]>)> = headers.iter().map(|header| (header.key, header.value)).collect();
         let wanted: [(&str, Option<&[u8]>); 12] = [

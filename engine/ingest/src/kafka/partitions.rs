@@ -63,13 +63,7 @@ pub(crate) enum Flow {
 
 impl Partitions {
     pub(crate) fn new(shards: Shards, options: KafkaOptions, relay: Relay) -> Partitions {
-        Partitions {
-            shards,
-            options,
-            relay,
-            slots: BTreeMap::new(),
-            closing: Vec::new(),
-        }
+        Partitions { shards, options, relay, slots: BTreeMap::new(), closing: Vec::new() }
     }
 
     /// Opens a partition's shard and says where to start; `None`: it failed, and is not to be read.
@@ -96,16 +90,8 @@ impl Partitions {
 
     fn insert(&mut self, partition: i32, open: Option<OpenShard>) {
         let committed = open.as_ref().map_or(-1, |open| open.handle.status().next_offset());
-        self.slots.insert(
-            partition,
-            Slot {
-                open,
-                batch: Batch::default(),
-                filling: Stopwatch::start(),
-                paused: false,
-                committed,
-            },
-        );
+        self.slots
+            .insert(partition, Slot { open, batch: Batch::default(), filling: Stopwatch::start(), paused: false, committed });
     }
 
     fn try_open<C: ConsumerContext>(
@@ -121,43 +107,24 @@ impl Partitions {
                 Err(thread) => {
                     self.closing.push((partition, thread));
                     let what = format!("closing shard {shard} after its partition was revoked");
-                    return Err(IngestError::TooSlow {
-                        what,
-                        seconds: self.options.revoke_wait.as_secs(),
-                    });
+                    return Err(IngestError::TooSlow { what, seconds: self.options.revoke_wait.as_secs() });
                 }
             }
         }
         self.shards.store.create_shard(shard)?;
         let topic = &self.options.topic;
-        let open = self.shards.open(
-            shard,
-            Origin::Topic {
-                name: topic.clone(),
-                partition,
-            },
-        )?;
+        let open = self.shards.open(shard, Origin::Topic { name: topic.clone(), partition })?;
         let stored = open.handle.log().head().next_offset(Source::Topic(topic));
-        match range::start(
-            consumer,
-            Resume {
-                shard,
-                topic,
-                partition,
-                stored,
-                anchor: open.anchor,
-            },
-        ) {
+        match range::start(consumer, Resume { shard, topic, partition, stored, anchor: open.anchor }) {
             Ok(start) => {
                 tracing::info!(shard, topic, partition, ?start, stored, "reading the partition");
                 self.relay.add(open.handle.log());
                 Ok((open, start))
             }
             Err(error) => {
-                open.handle.status().set_state(ShardState::Stopped {
-                    reason: error.to_string(),
-                });
+                open.handle.status().set_state(ShardState::Stopped { reason: error.to_string() });
                 let _ = self.end(partition, open.thread, Stopping::AtOnce, self.options.revoke_wait);
+                self.relay.remove(shard_of(partition));
                 Err(error)
             }
         }
@@ -175,10 +142,7 @@ impl Partitions {
             return None;
         }
         let full = std::mem::replace(&mut slot.batch, open.handle.batch());
-        match open
-            .handle
-            .submit_within(full, if slot.paused { Duration::ZERO } else { PRESSURE_WAIT })
-        {
+        match open.handle.submit_within(full, if slot.paused { Duration::ZERO } else { PRESSURE_WAIT }) {
             Ok(()) => None,
             Err(NotTaken::Full(batch)) => {
                 slot.batch = batch;
@@ -238,11 +202,10 @@ impl Partitions {
         slot.batch.clear();
         slot.paused = true;
         if let Some(error) = reason {
-            open.handle.status().set_state(ShardState::Stopped {
-                reason: error.to_string(),
-            });
+            open.handle.status().set_state(ShardState::Stopped { reason: error.to_string() });
         }
         let ended = self.end(partition, open.thread, Stopping::AtOnce, self.options.revoke_wait);
+        self.relay.remove(shard_of(partition));
         let reason = open.handle.status().stopped().or(ended.err().map(|error| error.to_string()));
         tracing::error!(partition, reason, "the partition is not read any more");
         Some(Flow::Pause(partition))
@@ -251,7 +214,6 @@ impl Partitions {
     /// Ends a writer and waits for it.
     fn end(&mut self, partition: i32, thread: WriterThread, how: Stopping, at_most: Duration) -> Result<(), IngestError> {
         let shard = shard_of(partition);
-        self.relay.remove(shard);
         match thread.stop(how, at_most) {
             Ok(ended) => {
                 self.shards.closed(shard);
@@ -259,10 +221,7 @@ impl Partitions {
             }
             Err(thread) => {
                 self.closing.push((partition, thread));
-                Err(IngestError::TooSlow {
-                    what: format!("closing shard {shard}"),
-                    seconds: at_most.as_secs(),
-                })
+                Err(IngestError::TooSlow { what: format!("closing shard {shard}"), seconds: at_most.as_secs() })
             }
         }
     }
@@ -270,6 +229,12 @@ impl Partitions {
     /// Ends the writers of these partitions side by side, each after its group in progress and with a complete checkpoint;
     /// says what is durable of each.
     pub(crate) fn close(&mut self, partitions: &[i32]) -> Vec<(i32, i64)> {
+        let durable = self.end_all(partitions);
+        partitions.iter().for_each(|partition| self.relay.remove(shard_of(*partition)));
+        durable
+    }
+
+    fn end_all(&mut self, partitions: &[i32]) -> Vec<(i32, i64)> {
         let mut closing = Vec::new();
         for partition in partitions {
             let Some(slot) = self.slots.remove(partition) else { continue };
@@ -287,12 +252,7 @@ impl Partitions {
             let ended = self.end(partition, thread, Stopping::AtOnce, watch.left(self.options.revoke_wait));
             durable.push((partition, handle.status().next_offset()));
             match ended {
-                Ok(()) => tracing::info!(
-                    shard,
-                    partition,
-                    next_offset = handle.status().next_offset(),
-                    "closed the shard"
-                ),
+                Ok(()) => tracing::info!(shard, partition, next_offset = handle.status().next_offset(), "closed the shard"),
                 Err(error) => tracing::error!(shard, partition, %error, "the shard did not close well"),
             }
             self.shards.status.remove(shard);
@@ -303,7 +263,8 @@ impl Partitions {
     /// Closes all, and waits for those that were slow.
     pub(crate) fn close_all(&mut self) -> Vec<(i32, i64)> {
         let all: Vec<i32> = self.slots.keys().copied().collect();
-        let durable = self.close(&all);
+        // The relay keeps its lanes until its last look: what the last groups set aside still goes out.
+        let durable = self.end_all(&all);
         for (partition, thread) in std::mem::take(&mut self.closing) {
             if thread.join(self.options.revoke_wait).is_ok() {
                 self.shards.closed(shard_of(partition));
@@ -329,12 +290,8 @@ impl Partitions {
 
     /// Every partition that is read, with what comes next.
     pub(crate) fn read(&self) -> Vec<(i32, Option<i64>)> {
-        let open = self
-            .slots
-            .iter()
-            .filter_map(|(partition, slot)| Some((*partition, slot.open.as_ref()?)));
-        open.map(|(partition, open)| (partition, Some(open.handle.status().next_offset()).filter(|next| *next >= 0)))
-            .collect()
+        let open = self.slots.iter().filter_map(|(partition, slot)| Some((*partition, slot.open.as_ref()?)));
+        open.map(|(partition, open)| (partition, Some(open.handle.status().next_offset()).filter(|next| *next >= 0))).collect()
     }
 
     /// The end of a partition, as Kafka tells.

@@ -83,10 +83,7 @@ impl ProducerContext for Deliveries {
                 self.failed.fetch_add(1, Ordering::AcqRel);
                 let mut failures = self.failures.lock();
                 if failures.len() < FAILURES_KEPT_MAX {
-                    failures.push(Failure {
-                        tag,
-                        error: error.clone(),
-                    });
+                    failures.push(Failure { tag, error: error.clone() });
                 }
                 Err(error)
             }
@@ -103,31 +100,18 @@ impl KafkaPublisher {
     /// # Errors
     /// No broker answers within five seconds, there is no such topic, or a setting is wrong.
     pub fn connect(connection: &Connection, topic: &str, on_delivery: Option<OnDelivery>) -> Result<KafkaPublisher, IngestError> {
-        let context = Deliveries {
-            acknowledged: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            failures: Mutex::default(),
-            on_delivery,
-        };
-        let producer: ThreadedProducer<_> = connection
-            .producer()
-            .create_with_context(context)
-            .map_err(IngestError::kafka("make a producer"))?;
+        let context =
+            Deliveries { acknowledged: AtomicU64::new(0), failed: AtomicU64::new(0), failures: Mutex::default(), on_delivery };
+        let producer: ThreadedProducer<_> =
+            connection.producer().create_with_context(context).map_err(IngestError::kafka("make a producer"))?;
         // Asking for all topics creates none.
-        let all = producer
-            .client()
-            .fetch_metadata(None, ANSWER_WAIT)
-            .map_err(IngestError::kafka("list topics"))?;
+        let all = producer.client().fetch_metadata(None, ANSWER_WAIT).map_err(IngestError::kafka("list topics"))?;
         let known = all.topics().iter().find(|known| known.name() == topic);
         let partitions = known.map_or(0, |known| known.partitions().len());
         if partitions == 0 {
             return Err(IngestError::NoTopic { topic: topic.to_owned() });
         }
-        Ok(KafkaPublisher {
-            producer,
-            topic: topic.to_owned(),
-            partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
-        })
+        Ok(KafkaPublisher { producer, topic: topic.to_owned(), partitions: i32::try_from(partitions).unwrap_or(i32::MAX) })
     }
 
     /// Partitions of the topic.
@@ -157,14 +141,7 @@ impl KafkaPublisher {
             Kind::RulesetActivated => format!("{}/", read.program),
             _ => format!("{}/{}", read.program, read.member),
         };
-        self.publish(
-            &Message {
-                value: Some(fact),
-                key: Some(key.as_bytes()),
-                ..Message::default()
-            },
-            tag,
-        )
+        self.publish(&Message { value: Some(fact), key: Some(key.as_bytes()), ..Message::default() }, tag)
     }
 
     fn produce(&self, message: &Message<'_>, partition: Option<i32>, tag: usize) -> Result<(), IngestError> {
@@ -175,12 +152,10 @@ impl KafkaPublisher {
         record.timestamp = message.timestamp_ms;
         if !message.headers.is_empty() {
             let headers = OwnedHeaders::new_with_capacity(message.headers.len());
-            let headers = message.headers.iter().fold(headers, |headers, (key, value)| {
-                headers.insert(Header {
-                    key,
-                    value: value.as_ref().copied(),
-                })
-            });
+            let headers = message
+                .headers
+                .iter()
+                .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: value.as_ref().copied() }));
             record.headers = Some(headers);
         }
         loop {
@@ -225,9 +200,7 @@ pub fn requeue_kafka(
     rekey: Rekey,
     at_most: Duration,
 ) -> Result<(), IngestError> {
-    let row = log
-        .dead_letter(seq)?
-        .ok_or(StoreError::NoDeadLetter { shard: log.shard(), seq })?;
+    let row = log.dead_letter(seq)?.ok_or(StoreError::NoDeadLetter { shard: log.shard(), seq })?;
     let again = requeued(&row.letter, rekey);
     let mut message = again.original.message();
     message.key = again.key();

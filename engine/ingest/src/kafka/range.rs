@@ -42,22 +42,10 @@ fn resume(at: Resume<'_>, low: i64, end: i64) -> Result<Offset, IngestError> {
         return Ok(Offset::Beginning);
     };
     if stored < low || stored > end {
-        let Resume {
-            shard, topic, partition, ..
-        } = at;
-        return Err(IngestError::OffsetOutOfRange {
-            shard,
-            topic: topic.to_owned(),
-            partition,
-            stored,
-            low,
-            end,
-        });
+        let Resume { shard, topic, partition, .. } = at;
+        return Err(IngestError::OffsetOutOfRange { shard, topic: topic.to_owned(), partition, stored, low, end });
     }
-    let anchor = at
-        .anchor
-        .map(|anchor| anchor.offset)
-        .filter(|anchor| (low..stored).contains(anchor));
+    let anchor = at.anchor.map(|anchor| anchor.offset).filter(|anchor| (low..stored).contains(anchor));
     Ok(Offset::Offset(anchor.unwrap_or(stored)))
 }
 
@@ -78,23 +66,14 @@ mod tests {
 
     #[test]
     fn in_range_or_an_error() {
-        let at = |stored| Resume {
-            shard: 3,
-            topic: "facts",
-            partition: 3,
-            stored,
-            anchor: None,
-        };
+        let at = |stored| Resume { shard: 3, topic: "facts", partition: 3, stored, anchor: None };
         assert_eq!(resume(at(None), 5, 9).ok(), Some(Offset::Beginning));
         for stored in [5, 7, 9] {
             assert_eq!(resume(at(Some(stored)), 5, 9).ok(), Some(Offset::Offset(stored)));
         }
         for stored in [4, 10] {
             let error = resume(at(Some(stored)), 5, 9).expect_err("outside").to_string();
-            assert!(
-                error.contains(&format!("stored offset {stored} is outside facts [3], which has 5 to 9")),
-                "{error}"
-            );
+            assert!(error.contains(&format!("stored offset {stored} is outside facts [3], which has 5 to 9")), "{error}");
         }
     }
 }

@@ -58,25 +58,13 @@ impl Relay {
             skip: 0,
         };
         let name = "dead-letters".to_owned();
-        let spawned = std::thread::Builder::new()
-            .name(name.clone())
-            .spawn(move || work.run(&stopped));
-        let thread = spawned.map_err(|error| IngestError::Thread {
-            name,
-            detail: error.to_string(),
-        })?;
-        Ok(Relay {
-            lanes,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let spawned = std::thread::Builder::new().name(name.clone()).spawn(move || work.run(&stopped));
+        let thread = spawned.map_err(|error| IngestError::Thread { name, detail: error.to_string() })?;
+        Ok(Relay { lanes, stop: Some(stop), thread: Some(thread) })
     }
 
     pub(crate) fn add(&self, log: &ShardLog) {
-        let lane = Lane {
-            log: log.clone(),
-            relayed: relay_mark::read(log),
-        };
+        let lane = Lane { log: log.clone(), relayed: relay_mark::read(log) };
         self.lanes.lock().insert(log.shard(), lane);
     }
 
@@ -196,10 +184,7 @@ impl Work {
             let Some(last) = rows.last().map(|row| row.seq) else {
                 return Ok(sent);
             };
-            let ours: Vec<_> = rows
-                .into_iter()
-                .filter(|row| row.letter.topic == self.options.topic)
-                .collect();
+            let ours: Vec<_> = rows.into_iter().filter(|row| row.letter.topic == self.options.topic).collect();
             let (taken, result) = self.produce(&ours, enough);
             // Without gaps: what comes behind one that was not taken is sent again with it.
             let until = if taken == ours.len() { last } else { ours[taken].seq - 1 };
@@ -252,10 +237,7 @@ impl Work {
             self.producer = None;
         }
         let taken = acknowledged.iter().take_while(|acknowledged| **acknowledged).count();
-        (
-            taken,
-            failure.map_or(Ok(()), |error| Err(IngestError::kafka("send dead letters on")(error))),
-        )
+        (taken, failure.map_or(Ok(()), |error| Err(IngestError::kafka("send dead letters on")(error))))
     }
 
     /// # Errors
@@ -272,14 +254,9 @@ impl Work {
         };
         if !self.topic_found {
             // Asking for all topics creates none.
-            let all = producer
-                .client()
-                .fetch_metadata(None, ANSWER_WAIT)
-                .map_err(IngestError::kafka("list topics"))?;
+            let all = producer.client().fetch_metadata(None, ANSWER_WAIT).map_err(IngestError::kafka("list topics"))?;
             if !all.topics().iter().any(|topic| topic.name() == self.topic) {
-                return Err(IngestError::NoTopic {
-                    topic: self.topic.clone(),
-                });
+                return Err(IngestError::NoTopic { topic: self.topic.clone() });
             }
             self.topic_found = true;
         }

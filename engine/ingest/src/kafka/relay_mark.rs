@@ -46,25 +46,14 @@ mod tests {
     #[test]
     fn a_mark_is_kept_and_a_damaged_one_is_none() {
         let dir = tempfile::tempdir().expect("dir");
-        let store = Store::open(
-            dir.path(),
-            StoreOptions {
-                embedded_shards: Some(1),
-                ..StoreOptions::default()
-            },
-        )
-        .expect("opens");
+        let store = Store::open(dir.path(), StoreOptions { embedded_shards: Some(1), ..StoreOptions::default() }).expect("opens");
         let log = store.shard(0).expect("there");
         assert_eq!(read(&log), 0);
         write(&log, 3).expect("written");
         assert_eq!(read(&log), 0, "the log has none");
         let mut group = log.begin_group(Source::Embedded, Instant(0)).expect("begun");
         for offset in 0..5 {
-            group.dead(DeadLetter {
-                offset,
-                code: "conflict".into(),
-                ..DeadLetter::default()
-            });
+            group.dead(DeadLetter { offset, code: "conflict".into(), ..DeadLetter::default() });
         }
         log.append(&mut group).expect("appended");
         assert_eq!(read(&log), 3);

@@ -26,13 +26,7 @@ const FIXED: [(&str, &str); 6] = [
     ("allow.auto.create.topics", "false"),
 ];
 /// Said elsewhere in the options.
-const NAMED: [&str; 5] = [
-    "bootstrap.servers",
-    "metadata.broker.list",
-    "group.id",
-    "group.instance.id",
-    "enable.partition.eof",
-];
+const NAMED: [&str; 5] = ["bootstrap.servers", "metadata.broker.list", "group.id", "group.instance.id", "enable.partition.eof"];
 
 /// How to reach the brokers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,10 +80,7 @@ pub fn dead_letter_topic(topic: &str) -> String {
 impl Connection {
     /// Brokers alone.
     pub fn new(brokers: &str) -> Connection {
-        Connection {
-            brokers: brokers.to_owned(),
-            extra: BTreeMap::new(),
-        }
+        Connection { brokers: brokers.to_owned(), extra: BTreeMap::new() }
     }
 
     /// Of every client.
@@ -97,9 +88,7 @@ impl Connection {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers).set("client.id", "accrue");
         // A broker that comes back is found within a second, not within ten.
-        config
-            .set("reconnect.backoff.max.ms", "1000")
-            .set("log.connection.close", "false");
+        config.set("reconnect.backoff.max.ms", "1000").set("log.connection.close", "false");
         for (key, value) in &self.extra {
             config.set(key, value);
         }
@@ -134,10 +123,7 @@ impl KafkaOptions {
             instance: None,
             assignment: Assignment::default(),
             dead_letter_topic: None,
-            writer: WriterOptions {
-                queue_batches_max: QUEUE_BATCHES_MAX,
-                ..WriterOptions::default()
-            },
+            writer: WriterOptions { queue_batches_max: QUEUE_BATCHES_MAX, ..WriterOptions::default() },
             revoke_wait: REVOKE_WAIT,
             on_shard: Arc::new(|_, _| {}),
             clock: Clock::system(),
@@ -145,19 +131,13 @@ impl KafkaOptions {
     }
 
     pub(crate) fn dead_letters(&self) -> String {
-        self.dead_letter_topic
-            .clone()
-            .unwrap_or_else(|| dead_letter_topic(&self.topic))
+        self.dead_letter_topic.clone().unwrap_or_else(|| dead_letter_topic(&self.topic))
     }
 
     /// # Errors
     /// A setting that is not for choosing.
     pub(crate) fn consumer(&self) -> Result<ClientConfig, IngestError> {
-        for (what, value) in [
-            ("brokers", &self.connection.brokers),
-            ("topic", &self.topic),
-            ("group", &self.group),
-        ] {
+        for (what, value) in [("brokers", &self.connection.brokers), ("topic", &self.topic), ("group", &self.group)] {
             if value.is_empty() {
                 return Err(IngestError::Setting(format!("kafka: no {what} named")));
             }
@@ -172,14 +152,8 @@ impl KafkaOptions {
         }
         let mut config = self.connection.config();
         // The only way to hear that a topic was made again; a few lines with each refresh of the metadata.
-        let debug = self
-            .connection
-            .extra
-            .get("debug")
-            .map_or(String::new(), |more| format!(",{more}"));
-        config
-            .set("debug", format!("metadata{debug}"))
-            .set_log_level(RDKafkaLogLevel::Debug);
+        let debug = self.connection.extra.get("debug").map_or(String::new(), |more| format!(",{more}"));
+        config.set("debug", format!("metadata{debug}")).set_log_level(RDKafkaLogLevel::Debug);
         // The next fetch waits at most that long when many messages are here already; by default a second.
         for (key, value) in [
             ("partition.assignment.strategy", "cooperative-sticky"),
@@ -223,10 +197,7 @@ mod tests {
             assert_eq!(config.get(key), Some(value), "{key}");
         }
         let producer = options.connection.producer();
-        assert_eq!(
-            (producer.get("partitioner"), producer.get("security.protocol")),
-            (Some("murmur2_random"), Some("ssl"))
-        );
+        assert_eq!((producer.get("partitioner"), producer.get("security.protocol")), (Some("murmur2_random"), Some("ssl")));
         assert_eq!(options.dead_letters(), "facts-dlt");
     }
 
@@ -235,10 +206,7 @@ mod tests {
         for key in FIXED.iter().map(|(key, _)| *key).chain(NAMED) {
             let mut options = KafkaOptions::new("b:9092", "facts", "g");
             options.connection.extra.insert(key.into(), "x".into());
-            assert!(
-                options.consumer().is_err_and(|error| error.to_string().contains(key)),
-                "{key}"
-            );
+            assert!(options.consumer().is_err_and(|error| error.to_string().contains(key)), "{key}");
         }
         assert!(KafkaOptions::new("b:9092", "", "g").consumer().is_err());
     }

@@ -33,15 +33,10 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Damaged> {
 /// # Errors
 /// It can't be written.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), IngestError> {
-    let failed = |source| IngestError::File {
-        path: path.display().to_string(),
-        source,
-    };
+    let failed = |source| IngestError::File { path: path.display().to_string(), source };
     let part = path.with_extension("part");
     let mut new = File::create(&part).map_err(failed)?;
-    new.write_all(line(text).as_bytes())
-        .and_then(|()| new.sync_data())
-        .map_err(failed)?;
+    new.write_all(line(text).as_bytes()).and_then(|()| new.sync_data()).map_err(failed)?;
     fs::rename(&part, path).map_err(failed)
 }
 

@@ -68,27 +68,13 @@ impl KafkaSource {
             topic_id: Mutex::default(),
             made_again: AtomicBool::new(false),
         };
-        let consumer: SourceConsumer = config
-            .create_with_context(context)
-            .map_err(IngestError::kafka("make a consumer"))?;
+        let consumer: SourceConsumer = config.create_with_context(context).map_err(IngestError::kafka("make a consumer"))?;
         let stop = Arc::new(AtomicBool::new(false));
-        let reader = Reader {
-            consumer,
-            stop: Arc::clone(&stop),
-            committed: Stopwatch::start(),
-            troubled: false,
-        };
+        let reader = Reader { consumer, stop: Arc::clone(&stop), committed: Stopwatch::start(), troubled: false };
         let name = "kafka".to_owned();
         let spawned = std::thread::Builder::new().name(name.clone()).spawn(move || reader.run());
-        let thread = spawned.map_err(|error| IngestError::Thread {
-            name,
-            detail: error.to_string(),
-        })?;
-        Ok(KafkaSource {
-            status,
-            stop,
-            thread: Some(thread),
-        })
+        let thread = spawned.map_err(|error| IngestError::Thread { name, detail: error.to_string() })?;
+        Ok(KafkaSource { status, stop, thread: Some(thread) })
     }
 
     /// How the source and its shards are doing.
@@ -108,10 +94,7 @@ impl KafkaSource {
     fn end(&mut self) -> Result<(), IngestError> {
         self.stop.store(true, Ordering::Release);
         let Some(thread) = self.thread.take() else { return Ok(()) };
-        thread.join().map_err(|_| IngestError::Thread {
-            name: "kafka".to_owned(),
-            detail: "it panicked".to_owned(),
-        })
+        thread.join().map_err(|_| IngestError::Thread { name: "kafka".to_owned(), detail: "it panicked".to_owned() })
     }
 }
 
@@ -139,9 +122,7 @@ impl Reader {
         };
         if let Err(error) = ended {
             tracing::error!(%error, "reading from kafka has ended");
-            self.context()
-                .status
-                .update_source(|source| source.ended = Some(error.to_string()));
+            self.context().status.update_source(|source| source.ended = Some(error.to_string()));
         }
         let watch = Stopwatch::start();
         let durable = self.context().partitions.lock().close_all();
@@ -160,10 +141,7 @@ impl Reader {
         let context = self.context();
         let options = &context.options;
         match &options.assignment {
-            Assignment::Group => self
-                .consumer
-                .subscribe(&[&options.topic])
-                .map_err(IngestError::kafka("subscribe")),
+            Assignment::Group => self.consumer.subscribe(&[&options.topic]).map_err(IngestError::kafka("subscribe")),
             Assignment::Manual(partitions) => self.assign_by_hand(partitions),
         }
     }
@@ -175,10 +153,7 @@ impl Reader {
         while !self.stop.load(Ordering::Acquire) {
             drop(self.consumer.poll(Duration::ZERO));
             let found = self.consumer.fetch_metadata(Some(topic), ASSIGN_EVERY).ok().and_then(|all| {
-                let known = all
-                    .topics()
-                    .iter()
-                    .find(|known| known.name() == topic && known.error().is_none())?;
+                let known = all.topics().iter().find(|known| known.name() == topic && known.error().is_none())?;
                 Some(known.partitions().len())
             });
             let Some(count) = found.filter(|count| *count > 0) else {
@@ -186,13 +161,10 @@ impl Reader {
                 std::thread::sleep(ASSIGN_EVERY);
                 continue;
             };
-            if let Some(partition) = partitions
-                .iter()
-                .find(|partition| usize::try_from(**partition).map_or(true, |at| at >= count))
+            if let Some(partition) =
+                partitions.iter().find(|partition| usize::try_from(**partition).map_or(true, |at| at >= count))
             {
-                return Err(IngestError::Setting(format!(
-                    "{topic} has no partition {partition}, it has {count}"
-                )));
+                return Err(IngestError::Setting(format!("{topic} has no partition {partition}, it has {count}")));
             }
             let mut list = context.list(partitions.iter().map(|partition| (*partition, None)));
             let failed = context.open(&self.consumer, &mut list);
@@ -252,10 +224,7 @@ impl Reader {
     /// Everything that is read is opened once more, so that its start is compared with the log.
     fn compare_again(&self) {
         let context = self.context();
-        tracing::warn!(
-            topic = context.options.topic,
-            "the topic was made again: comparing it with the log"
-        );
+        tracing::warn!(topic = context.options.topic, "the topic was made again: comparing it with the log");
         let mut partitions = context.partitions.lock();
         let read: Vec<i32> = partitions.read().into_iter().map(|(partition, _)| partition).collect();
         partitions.close(&read);
@@ -266,11 +235,7 @@ impl Reader {
             tracing::error!(%error, "can't give partitions back");
         }
         let failed = context.open(&self.consumer, &mut list);
-        let assigned = if cooperative {
-            self.consumer.incremental_assign(&list)
-        } else {
-            self.consumer.assign(&list)
-        };
+        let assigned = if cooperative { self.consumer.incremental_assign(&list) } else { self.consumer.assign(&list) };
         context.assigned(&self.consumer, assigned, &failed);
     }
 
@@ -278,10 +243,7 @@ impl Reader {
         let context = self.context();
         let (partition, result) = match flow {
             Flow::Pause(partition) => (partition, self.consumer.pause(&context.list([(partition, None)].into_iter()))),
-            Flow::Resume(partition) => (
-                partition,
-                self.consumer.resume(&context.list([(partition, None)].into_iter())),
-            ),
+            Flow::Resume(partition) => (partition, self.consumer.resume(&context.list([(partition, None)].into_iter()))),
         };
         tracing::debug!(?flow, "pressure");
         if let Err(error) = result {
@@ -323,13 +285,7 @@ impl Reader {
         let read = context.partitions.lock().read();
         let mut found = false;
         for (partition, stored) in read {
-            let at = Resume {
-                shard: shard_of(partition),
-                topic,
-                partition,
-                stored,
-                anchor: None,
-            };
+            let at = Resume { shard: shard_of(partition), topic, partition, stored, anchor: None };
             if let Err(error) = range::check(&self.consumer, at) {
                 found = true;
                 let flow = context.partitions.lock().fail(partition, Some(error));

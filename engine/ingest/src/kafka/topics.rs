@@ -98,10 +98,7 @@ impl TopicAdmin {
     /// # Errors
     /// A setting is wrong.
     pub fn connect(connection: &Connection) -> Result<TopicAdmin, IngestError> {
-        let client = connection
-            .config()
-            .create()
-            .map_err(IngestError::kafka("make an admin client"))?;
+        let client = connection.config().create().map_err(IngestError::kafka("make an admin client"))?;
         Ok(TopicAdmin { client })
     }
 
@@ -110,11 +107,7 @@ impl TopicAdmin {
     /// # Errors
     /// No broker answers.
     pub fn plan(&self, options: &TopicOptions) -> Result<Plan, IngestError> {
-        let all = self
-            .client
-            .inner()
-            .fetch_metadata(None, ANSWER_WAIT)
-            .map_err(IngestError::kafka("list topics"))?;
+        let all = self.client.inner().fetch_metadata(None, ANSWER_WAIT).map_err(IngestError::kafka("list topics"))?;
         let brokers = i32::try_from(all.brokers().len()).unwrap_or(REPLICATION_MAX);
         let mut topics = wanted(options, brokers);
         for topic in &mut topics {
@@ -125,29 +118,17 @@ impl TopicAdmin {
             let mut differences = Vec::new();
             let mut compare = |what: &str, wanted: &str, found: String| {
                 if wanted != found {
-                    differences.push(Difference {
-                        what: what.to_owned(),
-                        wanted: wanted.to_owned(),
-                        found,
-                    });
+                    differences.push(Difference { what: what.to_owned(), wanted: wanted.to_owned(), found });
                 }
             };
             compare("partitions", &topic.partitions.to_string(), partitions.len().to_string());
-            let replicas = partitions
-                .iter()
-                .map(|partition| partition.replicas().len())
-                .min()
-                .unwrap_or(0);
+            let replicas = partitions.iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
             compare("replication", &topic.replication.to_string(), replicas.to_string());
             let settings = self.settings(&topic.name)?;
             for (name, wanted) in &topic.settings {
                 compare(name, wanted, settings.get(name).cloned().unwrap_or_default());
             }
-            topic.state = if differences.is_empty() {
-                TopicState::Right
-            } else {
-                TopicState::Differs(differences)
-            };
+            topic.state = if differences.is_empty() { TopicState::Right } else { TopicState::Differs(differences) };
         }
         Ok(Plan { topics })
     }
@@ -178,22 +159,14 @@ impl TopicAdmin {
 
     fn settings(&self, topic: &str) -> Result<BTreeMap<String, String>, IngestError> {
         let failed = IngestError::kafka("read a topic's settings");
-        let all = match block_on(
-            self.client
-                .describe_configs([&ResourceSpecifier::Topic(topic)], &admin_options()),
-        ) {
+        let all = match block_on(self.client.describe_configs([&ResourceSpecifier::Topic(topic)], &admin_options())) {
             Ok(all) => all,
             Err(error) => return Err(failed(error)),
         };
         let mut settings = BTreeMap::new();
         for resource in all {
             let resource = resource.map_err(|code| IngestError::kafka("read a topic's settings")(KafkaError::AdminOp(code)))?;
-            settings.extend(
-                resource
-                    .entries
-                    .into_iter()
-                    .map(|entry| (entry.name, entry.value.unwrap_or_default())),
-            );
+            settings.extend(resource.entries.into_iter().map(|entry| (entry.name, entry.value.unwrap_or_default())));
         }
         Ok(settings)
     }
@@ -207,30 +180,18 @@ fn wanted(options: &TopicOptions, brokers: i32) -> Vec<PlannedTopic> {
         name,
         partitions: options.partitions,
         replication,
-        settings: [
-            ("cleanup.policy", "delete"),
-            ("retention.ms", &retention),
-            ("min.insync.replicas", in_sync),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect(),
+        settings: [("cleanup.policy", "delete"), ("retention.ms", &retention), ("min.insync.replicas", in_sync)]
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
         state: TopicState::Missing,
     };
-    let dead_letters = options
-        .dead_letter_topic
-        .clone()
-        .unwrap_or_else(|| dead_letter_topic(&options.topic));
-    vec![
-        topic(options.topic.clone(), options.retention_ms.to_string()),
-        topic(dead_letters, DEAD_LETTERS_MS.to_owned()),
-    ]
+    let dead_letters = options.dead_letter_topic.clone().unwrap_or_else(|| dead_letter_topic(&options.topic));
+    vec![topic(options.topic.clone(), options.retention_ms.to_string()), topic(dead_letters, DEAD_LETTERS_MS.to_owned())]
 }
 
 fn admin_options() -> AdminOptions {
-    AdminOptions::new()
-        .request_timeout(Some(ANSWER_WAIT))
-        .operation_timeout(Some(ANSWER_WAIT))
+    AdminOptions::new().request_timeout(Some(ANSWER_WAIT)).operation_timeout(Some(ANSWER_WAIT))
 }
 
 struct Unpark(Thread);
@@ -260,31 +221,17 @@ mod tests {
 
     #[test]
     fn two_topics_with_as_many_partitions() {
-        let options = TopicOptions {
-            topic: "facts".into(),
-            dead_letter_topic: None,
-            partitions: 6,
-            replication: None,
-            retention_ms: -1,
-        };
+        let options =
+            TopicOptions { topic: "facts".into(), dead_letter_topic: None, partitions: 6, replication: None, retention_ms: -1 };
         for (brokers, replication, in_sync) in [(1, 1, "1"), (2, 2, "1"), (3, 3, "2"), (9, 3, "2")] {
             let topics = wanted(&options, brokers);
             assert_eq!(
-                topics
-                    .iter()
-                    .map(|topic| (topic.name.as_str(), topic.partitions))
-                    .collect::<Vec<_>>(),
+                topics.iter().map(|topic| (topic.name.as_str(), topic.partitions)).collect::<Vec<_>>(),
                 [("facts", 6), ("facts-dlt", 6)]
             );
+            assert_eq!((topics[0].replication, topics[0].settings["min.insync.replicas"].as_str()), (replication, in_sync));
             assert_eq!(
-                (topics[0].replication, topics[0].settings["min.insync.replicas"].as_str()),
-                (replication, in_sync)
-            );
-            assert_eq!(
-                (
-                    topics[0].settings["retention.ms"].as_str(),
-                    topics[1].settings["retention.ms"].as_str()
-                ),
+                (topics[0].settings["retention.ms"].as_str(), topics[1].settings["retention.ms"].as_str()),
                 ("-1", DEAD_LETTERS_MS)
             );
         }

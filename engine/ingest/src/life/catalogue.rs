@@ -10,12 +10,7 @@ pub(super) struct Article {
 }
 
 const fn article(sku: &'static str, price: i64, collections: &'static [&'static str], tags: &'static [&'static str]) -> Article {
-    Article {
-        sku,
-        price,
-        collections,
-        tags,
-    }
+    Article { sku, price, collections, tags }
 }
 
 /// The ones further up sell better.

@@ -58,10 +58,7 @@ pub(super) fn net(order: &pb::OrderPlaced) -> i64 {
 
 /// The order again with a line more, or with one piece less.
 pub(super) fn edited(chance: &mut Chance, order: &pb::OrderPlaced) -> pb::OrderPlaced {
-    let mut edited = pb::OrderPlaced {
-        version: order.version + 1,
-        ..order.clone()
-    };
+    let mut edited = pb::OrderPlaced { version: order.version + 1, ..order.clone() };
     match edited.lines.iter_mut().find(|line| line.quantity > 1 && line.discount == 0) {
         Some(line) if order.discount == 0 => line.quantity -= 1,
         _ => edited.lines.push(line(chance, order.lines.len() as u64 + 1)),
@@ -85,11 +82,7 @@ pub(super) fn refund(chance: &mut Chance, order: &pb::OrderPlaced, number: u32) 
             Vec::new()
         } else {
             let line_id = if referenced { line.line_id.clone() } else { line.sku.clone() };
-            vec![pb::RefundLine {
-                line_id,
-                quantity: pieces,
-                amount: stated.then_some(share),
-            }]
+            vec![pb::RefundLine { line_id, quantity: pieces, amount: stated.then_some(share) }]
         },
         currency: "GBP".to_owned(),
     }

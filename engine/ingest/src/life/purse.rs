@@ -45,14 +45,7 @@ mod tests {
         purse.put(Instant(10), Instant(200), 40);
         assert_eq!(purse.spendable(Instant(5)), 50);
         purse.take(Instant(5), 25);
-        assert_eq!(
-            (
-                purse.spendable(Instant(5)),
-                purse.spendable(Instant(60)),
-                purse.spendable(Instant(150))
-            ),
-            (25, 65, 40)
-        );
+        assert_eq!((purse.spendable(Instant(5)), purse.spendable(Instant(60)), purse.spendable(Instant(150))), (25, 65, 40));
         purse.take(Instant(150), 100);
         assert_eq!(purse.spendable(Instant(150)), 0);
     }

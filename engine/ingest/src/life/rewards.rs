@@ -28,11 +28,7 @@ impl Shopper {
                 70..85 => self.kept = Some(redemption_id),
                 85..94 => {
                     let coupon = Some(pb::coupon_revoked::Coupon::RedemptionId(redemption_id));
-                    let body = pb::CouponRevoked {
-                        coupon,
-                        restore_points: true,
-                        cause: pb::Cause::Staff.into(),
-                    };
+                    let body = pb::CouponRevoked { coupon, restore_points: true, cause: pb::Cause::Staff.into() };
                     let later = at.0 + self.chance.between(HOUR, 20 * DAY);
                     self.say_by(Instant(later), Body::CouponRevoked(body), "staff:jo");
                     self.points.put(Instant(later), Instant(later + 30 * DAY), 250);
@@ -50,11 +46,7 @@ impl Shopper {
             let redemption_id = self.redeem(at, PAY, points, &order.order_id, None);
             if self.chance.in_1000(60) {
                 let later = Instant(at.0 + self.chance.between(HOUR, 5 * DAY));
-                let body = pb::RedemptionReversed {
-                    redemption_id,
-                    points: Some(50),
-                    cause: pb::Cause::Staff.into(),
-                };
+                let body = pb::RedemptionReversed { redemption_id, points: Some(50), cause: pb::Cause::Staff.into() };
                 self.say_by(later, Body::RedemptionReversed(body), "staff:jo");
             }
         }
@@ -75,12 +67,7 @@ impl Shopper {
             order_id: order_id.to_owned(),
         };
         self.say(Instant(at.0 - 5 * MINUTE), Body::RedemptionRequested(body));
-        (if ledger.is_some() {
-            &mut self.stamps
-        } else {
-            &mut self.points
-        })
-        .take(at, points);
+        (if ledger.is_some() { &mut self.stamps } else { &mut self.points }).take(at, points);
         redemption_id
     }
 
@@ -90,27 +77,14 @@ impl Shopper {
         if self.chance.in_1000(250) {
             let coupon = Some(pb::coupon_reserved::Coupon::RedemptionId(redemption_id.clone()));
             let until = Some(to_timestamp(Instant(at.0 + 30 * MINUTE)));
-            let body = pb::CouponReserved {
-                coupon,
-                order_id: order_id.clone(),
-                until,
-            };
+            let body = pb::CouponReserved { coupon, order_id: order_id.clone(), until };
             self.say(Instant(at.0 - 2 * MINUTE), Body::CouponReserved(body));
         }
         let used = Some(pb::coupon_used::Coupon::RedemptionId(redemption_id.clone()));
-        self.say(
-            Instant(at.0 + 1),
-            Body::CouponUsed(pb::CouponUsed {
-                coupon: used,
-                order_id: order_id.clone(),
-            }),
-        );
+        self.say(Instant(at.0 + 1), Body::CouponUsed(pb::CouponUsed { coupon: used, order_id: order_id.clone() }));
         if self.chance.in_1000(20) {
             let coupon = Some(pb::coupon_released::Coupon::RedemptionId(redemption_id));
-            self.say(
-                Instant(at.0 + HOUR),
-                Body::CouponReleased(pb::CouponReleased { coupon, order_id }),
-            );
+            self.say(Instant(at.0 + HOUR), Body::CouponReleased(pb::CouponReleased { coupon, order_id }));
         }
     }
 }

@@ -100,11 +100,7 @@ impl Shopper {
     fn plan(&mut self, at: Instant, what: What) {
         if at < self.end {
             self.planned += 1;
-            self.plans.push(Plan {
-                at,
-                number: self.planned,
-                what,
-            });
+            self.plans.push(Plan { at, number: self.planned, what });
         }
     }
 
@@ -116,11 +112,7 @@ impl Shopper {
         self.facts += 1;
         let fact = pb::Fact {
             id: format!("f-{}-{}", self.tag, self.facts),
-            source: if actor.is_empty() {
-                "shop".to_owned()
-            } else {
-                "console".to_owned()
-            },
+            source: if actor.is_empty() { "shop".to_owned() } else { "console".to_owned() },
             program: PROGRAM.to_owned(),
             member: self.name.clone(),
             occurred_at: Some(to_timestamp(at)),
@@ -132,20 +124,12 @@ impl Shopper {
 
     fn activity(&self, activity: &str, id: &str) -> Body {
         let (activity_id, activity) = (format!("{activity}-{id}"), activity.to_owned());
-        Body::ActivityRecorded(pb::ActivityRecorded {
-            activity_id,
-            activity,
-            attributes: [].into(),
-        })
+        Body::ActivityRecorded(pb::ActivityRecorded { activity_id, activity, attributes: [].into() })
     }
 
     fn join(&mut self, start: Instant) {
         let old = self.chance.in_1000(450);
-        let after = if old {
-            self.chance.between(HOUR, 20 * HOUR)
-        } else {
-            self.chance.between(DAY, 640 * DAY)
-        };
+        let after = if old { self.chance.between(HOUR, 20 * HOUR) } else { self.chance.between(DAY, 640 * DAY) };
         let at = Instant(start.0 + after);
         if old {
             self.say(at, Body::MemberRegistered(pb::MemberRegistered { guest: false }));
@@ -153,21 +137,9 @@ impl Shopper {
                 let points = self.chance.between(20, 600);
                 let until = Instant(at.0 + self.chance.between(60, 365) * DAY);
                 let earned_at = Some(to_timestamp(Instant(at.0 - self.chance.between(20, 300) * DAY)));
-                let lot = pb::ImportedLot {
-                    points,
-                    earned_at,
-                    starts_at: None,
-                    expires_at: Some(to_timestamp(until)),
-                };
+                let lot = pb::ImportedLot { points, earned_at, starts_at: None, expires_at: Some(to_timestamp(until)) };
                 let import_id = format!("opening-{}", self.tag);
-                self.say(
-                    at,
-                    Body::PointsImported(pb::PointsImported {
-                        import_id,
-                        lots: vec![lot],
-                        ..Default::default()
-                    }),
-                );
+                self.say(at, Body::PointsImported(pb::PointsImported { import_id, lots: vec![lot], ..Default::default() }));
                 self.points.put(at, until, points);
             }
         } else if self.chance.in_1000(850) {
@@ -180,11 +152,7 @@ impl Shopper {
             self.plan(Instant(birthday / DAY * DAY + 6 * HOUR), What::Birthday);
         }
         // Whoever joins does so to buy something.
-        let first = if old {
-            self.next_visit(at)
-        } else {
-            Some(Instant(at.0 + self.chance.between(MINUTE, HOUR)))
-        };
+        let first = if old { self.next_visit(at) } else { Some(Instant(at.0 + self.chance.between(MINUTE, HOUR))) };
         first.into_iter().for_each(|first| self.plan(first, What::Visit));
     }
 
@@ -216,12 +184,7 @@ impl Shopper {
             self.redemptions += 1;
             let redemption_id = format!("till-{}-{}", self.tag, self.redemptions);
             let (points, order_id) = (Some(50), order.order_id.clone());
-            let body = pb::RedemptionRecorded {
-                redemption_id,
-                points,
-                order_id,
-                ..Default::default()
-            };
+            let body = pb::RedemptionRecorded { redemption_id, points, order_id, ..Default::default() };
             self.say(at, Body::RedemptionRecorded(body));
             self.points.take(at, 50);
         }
@@ -237,49 +200,24 @@ impl Shopper {
             let when = later(&mut self.chance, 10 * MINUTE, 12 * HOUR);
             return self.say(when, Body::OrderCancelled(pb::OrderCancelled { order_id }));
         }
-        let sent = if in_store {
-            Instant(at.0 + MINUTE)
-        } else {
-            later(&mut self.chance, 14 * HOUR, 3 * DAY)
-        };
+        let sent = if in_store { Instant(at.0 + MINUTE) } else { later(&mut self.chance, 14 * HOUR, 3 * DAY) };
         self.say(sent, Body::OrderFulfilled(pb::OrderFulfilled { order_id }));
-        self.points
-            .put(Instant(at.0 + WAIT), Instant(at.0 + YEAR), order::net(order) / 100);
-        if order
-            .lines
-            .iter()
-            .any(|line| line.collections.iter().any(|name| name == "coffee"))
-        {
+        self.points.put(Instant(at.0 + WAIT), Instant(at.0 + YEAR), order::net(order) / 100);
+        if order.lines.iter().any(|line| line.collections.iter().any(|name| name == "coffee")) {
             self.stamps.put(sent, Instant(sent.0 + YEAR / 2), 1);
         }
         if self.chance.in_1000(20) {
-            let (when, edited) = (
-                later(&mut self.chance, 10 * MINUTE, 2 * HOUR),
-                order::edited(&mut self.chance, order),
-            );
+            let (when, edited) = (later(&mut self.chance, 10 * MINUTE, 2 * HOUR), order::edited(&mut self.chance, order));
             self.say(when, Body::OrderPlaced(edited));
         }
         let refunds = u32::from(self.chance.in_1000(90)) + u32::from(self.chance.in_1000(10));
         for number in 1..=refunds {
-            let (when, refund) = (
-                later(&mut self.chance, 3 * DAY, 25 * DAY),
-                order::refund(&mut self.chance, order, number),
-            );
-            self.points.take(
-                when,
-                refund
-                    .amount
-                    .or(refund.lines.first().and_then(|line| line.amount))
-                    .unwrap_or(0)
-                    / 100,
-            );
+            let (when, refund) = (later(&mut self.chance, 3 * DAY, 25 * DAY), order::refund(&mut self.chance, order, number));
+            self.points.take(when, refund.amount.or(refund.lines.first().and_then(|line| line.amount)).unwrap_or(0) / 100);
             self.say(when, Body::RefundRecorded(refund));
         }
         if self.chance.in_1000(120) {
-            let (when, review) = (
-                later(&mut self.chance, 5 * DAY, 20 * DAY),
-                self.activity("review", &order.order_id),
-            );
+            let (when, review) = (later(&mut self.chance, 5 * DAY, 20 * DAY), self.activity("review", &order.order_id));
             self.say(when, review);
             self.points.put(Instant(when.0 + 2 * DAY), Instant(when.0 + YEAR), 20);
         }
@@ -296,44 +234,20 @@ impl Shopper {
                 (self.chance.between(1, 8) * 25, "goodwill")
             };
             let (adjustment_id, reason) = (format!("adj-{order_id}"), reason.to_owned());
-            let message = if points > 0 {
-                "With our apologies".to_owned()
-            } else {
-                String::new()
-            };
+            let message = if points > 0 { "With our apologies".to_owned() } else { String::new() };
             let allow_debt = points < 0 && self.chance.in_1000(300);
-            let body = pb::PointsAdjusted {
-                adjustment_id,
-                points,
-                reason,
-                message,
-                allow_debt,
-                ..Default::default()
-            };
+            let body = pb::PointsAdjusted { adjustment_id, points, reason, message, allow_debt, ..Default::default() };
             self.say_by(when, Body::PointsAdjusted(body), actor);
             self.points.put(when, Instant(when.0 + YEAR), points.max(0));
         }
         if self.chance.in_1000(7) {
             let grant_id = format!("g-{order_id}");
             let (reward, reason) = (rewards::SORRY.to_owned(), "parcel came late".to_owned());
-            self.say_by(
-                when,
-                Body::RewardGranted(pb::RewardGranted {
-                    grant_id,
-                    reward,
-                    reason,
-                }),
-                actor,
-            );
+            self.say_by(when, Body::RewardGranted(pb::RewardGranted { grant_id, reward, reason }), actor);
         }
         if self.chance.in_1000(1) {
             let until = Some(to_timestamp(Instant(when.0 + 60 * DAY)));
-            let body = pb::MemberExcluded {
-                from: None,
-                until,
-                earn: true,
-                redeem: true,
-            };
+            let body = pb::MemberExcluded { from: None, until, earn: true, redeem: true };
             self.say_by(when, Body::MemberExcluded(body), actor);
         }
     }

@@ -86,10 +86,7 @@ pub(super) struct Id {
 impl Id {
     /// `o-00001234`: at least eight digits.
     pub(super) fn new(letter: u8, number: u64) -> Id {
-        let mut id = Id {
-            bytes: [b'0'; 24],
-            start: 24,
-        };
+        let mut id = Id { bytes: [b'0'; 24], start: 24 };
         let mut rest = number;
         while rest > 0 || id.start > 24 - 8 {
             id.start -= 1;

@@ -40,10 +40,7 @@ impl Run {
         let status = Arc::clone(&self.desk.status);
         let shard = status.shard();
         let mut batches = Vec::new();
-        let guard = Ending {
-            queue: Arc::clone(&self.queue),
-            status,
-        };
+        let guard = Ending { queue: Arc::clone(&self.queue), status };
         let result = self.work(&mut batches);
         let reason = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
         if result.is_err() {
@@ -65,11 +62,9 @@ impl Run {
             loop {
                 match self.gather(batches) {
                     Gathered::Group => self.desk.take(batches)?,
-                    Gathered::Nothing => self
-                        .desk
-                        .inline
-                        .checkpoint(false)
-                        .map_err(IngestError::inline(self.desk.log.shard()))?,
+                    Gathered::Nothing => {
+                        self.desk.inline.checkpoint(false).map_err(IngestError::inline(self.desk.log.shard()))?
+                    }
                     Gathered::End => break,
                 }
                 for mut batch in batches.drain(..) {
@@ -79,10 +74,7 @@ impl Run {
                 }
             }
         }
-        self.desk
-            .inline
-            .checkpoint(true)
-            .map_err(IngestError::inline(self.desk.log.shard()))?;
+        self.desk.inline.checkpoint(true).map_err(IngestError::inline(self.desk.log.shard()))?;
         Ok(self.desk.log.write_witness()?)
     }
 
@@ -132,9 +124,7 @@ struct Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.status.set_state(ShardState::Stopped {
-                reason: "its writer panicked".to_owned(),
-            });
+            self.status.set_state(ShardState::Stopped { reason: "its writer panicked".to_owned() });
         }
         self.queue.end(&self.status.stopped().unwrap_or_default());
     }

@@ -35,11 +35,7 @@ impl Disk {
     pub fn open(&self, shard: u32) -> Box<dyn Inline> {
         let mut known = self.0.lock().expect("whole").get(&shard).cloned().unwrap_or_default();
         known.next = known.next.max(1);
-        Box::new(Ids {
-            shard,
-            known,
-            disk: self.clone(),
-        })
+        Box::new(Ids { shard, known, disk: self.clone() })
     }
 }
 
@@ -52,19 +48,9 @@ pub struct Ids {
 impl Ids {
     fn book(&mut self, candidate: &Candidate<'_>, position: Position, decision: Option<Decision>) -> bool {
         let fact = candidate.fact;
-        let entry = Entry {
-            position,
-            fingerprint: fingerprint(candidate.bytes),
-            decision,
-        };
-        self.known
-            .ids
-            .insert((fact.program.into(), fact.source.into(), fact.id.into()), entry);
-        let member = self
-            .known
-            .members
-            .entry((fact.program.into(), fact.member.into()))
-            .or_insert((0, i64::MIN));
+        let entry = Entry { position, fingerprint: fingerprint(candidate.bytes), decision };
+        self.known.ids.insert((fact.program.into(), fact.source.into(), fact.id.into()), entry);
+        let member = self.known.members.entry((fact.program.into(), fact.member.into())).or_insert((0, i64::MIN));
         let late = fact.occurred_at.0 < member.1;
         *member = (member.0 + 1, member.1.max(fact.occurred_at.0));
         self.known.next = position.next().0;
@@ -77,10 +63,7 @@ impl Ids {
         fact.kind.is_request().then(|| Decision {
             at: Instant(member.map_or(i64::MIN, |member| member.1)).max(fact.occurred_at),
             outcome: match member {
-                Some(member) => Outcome::Accepted(Promise {
-                    points: member.0 as i64,
-                    ..Promise::default()
-                }),
+                Some(member) => Outcome::Accepted(Promise { points: member.0 as i64, ..Promise::default() }),
                 None => Outcome::Rejected(Rejection::MemberUnknown),
             },
             ruleset: 1,
@@ -120,48 +103,26 @@ impl Inline for Ids {
             panic!("a bug in the projection");
         }
         if fact.program != "acme" {
-            return Ok(Verdict::Refused {
-                code: "unknown_program",
-                detail: format!("no program {}", fact.program),
-            });
+            return Ok(Verdict::Refused { code: "unknown_program", detail: format!("no program {}", fact.program) });
         }
         if let Some(known) = self.known.ids.get(&(fact.program.into(), fact.source.into(), fact.id.into())) {
             let (first, now) = (known.position, fingerprint(candidate.bytes));
             return Ok(if known.fingerprint == now {
-                Verdict::Duplicate {
-                    first,
-                    decision: known.decision.clone(),
-                    parked: false,
-                }
+                Verdict::Duplicate { first, decision: known.decision.clone(), parked: false }
             } else {
-                Verdict::Conflict {
-                    first,
-                    detail: format!("{:016x} is not {now:016x}", known.fingerprint),
-                }
+                Verdict::Conflict { first, detail: format!("{:016x} is not {now:016x}", known.fingerprint) }
             });
         }
         let decision = self.decide(candidate);
         let late = self.book(candidate, position, decision.clone());
-        Ok(Verdict::New {
-            decision,
-            late,
-            parked: false,
-        })
+        Ok(Verdict::New { decision, late, parked: false })
     }
 
     fn replay(&mut self, frame: &Frame<'_>, _: &ShardLog) -> Result<(), InlineError> {
         assert_eq!(frame.position, Position(self.known.next), "no gaps, nothing twice");
         let fact = read_fact(frame.fact).map_err(InlineError::projection)?;
-        let decision = frame
-            .decision
-            .map(read_decision)
-            .transpose()
-            .map_err(InlineError::projection)?;
-        let candidate = Candidate {
-            fact: &fact,
-            bytes: frame.fact,
-            hash: frame.member_hash,
-        };
+        let decision = frame.decision.map(read_decision).transpose().map_err(InlineError::projection)?;
+        let candidate = Candidate { fact: &fact, bytes: frame.fact, hash: frame.member_hash };
         self.book(&candidate, frame.position, decision);
         *self.disk.1.lock().expect("whole") += 1;
         Ok(())

@@ -45,14 +45,7 @@ fn request(member: &str, id: &str) -> Vec<u8> {
 }
 
 fn store(dir: &Path, shards: u32) -> Store {
-    Store::open(
-        dir,
-        StoreOptions {
-            embedded_shards: Some(shards),
-            ..StoreOptions::default()
-        },
-    )
-    .expect("opens")
+    Store::open(dir, StoreOptions { embedded_shards: Some(shards), ..StoreOptions::default() }).expect("opens")
 }
 
 fn maker(disk: &Disk) -> MakeInline {
@@ -62,10 +55,7 @@ fn maker(disk: &Disk) -> MakeInline {
 
 fn open(dir: &Path, shards: u32, disk: &Disk) -> (Store, Embedded) {
     let store = store(dir, shards);
-    let options = EmbeddedOptions {
-        clock: Clock::fixed(NOW),
-        ..EmbeddedOptions::default()
-    };
+    let options = EmbeddedOptions { clock: Clock::fixed(NOW), ..EmbeddedOptions::default() };
     let embedded = Embedded::open(&store, maker(disk), options).expect("opens");
     (store, embedded)
 }

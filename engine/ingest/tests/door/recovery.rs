@@ -39,11 +39,7 @@ fn a_recovery_can_be_left_and_taken_up() {
     let (store, embedded) = open(dir.path(), 1, &disk);
     let facts: Vec<_> = (0..25_000).map(|n| fulfilled("m1", &n.to_string())).collect();
     embedded
-        .publish_all(facts.iter().map(|value| Message {
-            value: Some(value),
-            key: Some(b"acme/m1"),
-            ..Message::default()
-        }))
+        .publish_all(facts.iter().map(|value| Message { value: Some(value), key: Some(b"acme/m1"), ..Message::default() }))
         .expect("taken");
     embedded.stop().expect("ends");
     let whole = disk.known(0);
@@ -60,20 +56,9 @@ fn a_recovery_can_be_left_and_taken_up() {
             Clock::fixed(NOW),
         )
         .expect("opens");
-        assert!(matches!(
-            handle.status().wait_recovered(Duration::ZERO),
-            ShardState::Recovering { .. } | ShardState::Live
-        ));
-        thread
-            .stop(Stopping::AtOnce, Duration::from_secs(20))
-            .ok()
-            .expect("in time")
-            .expect("ends well");
-        assert_eq!(
-            fresh.known(0).next,
-            *fresh.1.lock().expect("whole") + 1,
-            "nothing is applied twice"
-        );
+        assert!(matches!(handle.status().wait_recovered(Duration::ZERO), ShardState::Recovering { .. } | ShardState::Live));
+        thread.stop(Stopping::AtOnce, Duration::from_secs(20)).ok().expect("in time").expect("ends well");
+        assert_eq!(fresh.known(0).next, *fresh.1.lock().expect("whole") + 1, "nothing is applied twice");
     }
 }
 
@@ -105,28 +90,14 @@ fn a_view_ahead_of_its_log_is_made_again() {
 
     let stubborn = disk.clone_of();
     stubborn.0.lock().expect("whole").get_mut(&0).expect("there").next = 99;
-    let error = Embedded::open(&store, maker(&stubborn), EmbeddedOptions::default())
-        .err()
-        .expect("refused");
-    assert!(
-        matches!(
-            error,
-            IngestError::ViewAhead {
-                shard: 0,
-                view: Position(99),
-                log: Position(2)
-            }
-        ),
-        "{error}"
-    );
+    let error = Embedded::open(&store, maker(&stubborn), EmbeddedOptions::default()).err().expect("refused");
+    assert!(matches!(error, IngestError::ViewAhead { shard: 0, view: Position(99), log: Position(2) }), "{error}");
 }
 
 #[test]
 fn a_store_from_kafka_has_no_embedded_log() {
     let dir = tempfile::tempdir().expect("dir");
     let store = Store::open(dir.path(), StoreOptions::default()).expect("opens");
-    let error = Embedded::open(&store, maker(&Disk::default()), EmbeddedOptions::default())
-        .err()
-        .expect("refused");
+    let error = Embedded::open(&store, maker(&Disk::default()), EmbeddedOptions::default()).err().expect("refused");
     assert!(error.to_string().contains("filled from kafka"), "{error}");
 }

@@ -19,9 +19,7 @@ impl<S: Sink> Fold<'_, S> {
         at: Instant,
     ) {
         let ledger = fact.ledger.unwrap_or(MAIN);
-        let why = Why::Manual {
-            reason: Text::new(fact.reason),
-        };
+        let why = Why::Manual { reason: Text::new(fact.reason) };
         let ruleset = rules.tag();
         if promise.points > 0 {
             let new = NewLot {
@@ -35,16 +33,7 @@ impl<S: Sink> Fold<'_, S> {
                 expires_at: promise.expires_at.unwrap_or(Instant::MAX),
                 cancel_at: Instant::MAX,
             };
-            self.open_lot(
-                new,
-                Told {
-                    kind: EntryKind::Adjusted,
-                    source,
-                    why,
-                },
-                rules,
-                at,
-            );
+            self.open_lot(new, Told { kind: EntryKind::Adjusted, source, why }, rules, at);
             return;
         }
         let taken = self.take_active(ledger, -promise.points, rules);
@@ -52,17 +41,7 @@ impl<S: Sink> Fold<'_, S> {
         self.member.account_mut(ledger).sums.deducted += points;
         if points > 0 {
             let (kind, lots) = (EntryKind::Adjusted, parts(&taken, -1));
-            self.entry(Draft {
-                kind,
-                at,
-                ledger,
-                points: -points,
-                source,
-                ruleset,
-                rule: None,
-                lots: &lots,
-                why,
-            });
+            self.entry(Draft { kind, at, ledger, points: -points, source, ruleset, rule: None, lots: &lots, why });
         }
         let missing = -promise.points - points;
         if missing > 0 {
@@ -84,16 +63,7 @@ impl<S: Sink> Fold<'_, S> {
                 expires_at: lot.expires_at.unwrap_or(Instant::MAX),
                 cancel_at: Instant::MAX,
             };
-            self.open_lot(
-                new,
-                Told {
-                    kind: EntryKind::Imported,
-                    source,
-                    why: Why::Import,
-                },
-                rules,
-                at,
-            );
+            self.open_lot(new, Told { kind: EntryKind::Imported, source, why: Why::Import }, rules, at);
         }
     }
 }

@@ -52,25 +52,16 @@ impl<S: Sink> Fold<'_, S> {
             due.extend(account.active.pop_front().map(|lot| (Due::Ends { active: true }, lot)));
         }
         while account.pending.front().is_some_and(|lot| lot.due() <= at) {
-            due.extend(
-                account
-                    .pending
-                    .pop_front()
-                    .map(|lot| match (lot.waits(), lot.expires_at <= at) {
-                        (true, _) => (Due::GivenUp, lot),
-                        (false, true) => (Due::Ends { active: false }, lot),
-                        (false, false) => (Due::Starts, lot),
-                    }),
-            );
+            due.extend(account.pending.pop_front().map(|lot| match (lot.waits(), lot.expires_at <= at) {
+                (true, _) => (Due::GivenUp, lot),
+                (false, true) => (Due::Ends { active: false }, lot),
+                (false, false) => (Due::Starts, lot),
+            }));
         }
         due.sort_by(|(a_due, a), (b_due, b)| a_due.phase().cmp(&b_due.phase()).then_with(|| a.used_cmp(b, order)));
         for (what, lot) in due {
             let sums = &mut self.member.accounts[index].sums;
-            *(if what == (Due::Ends { active: true }) {
-                &mut sums.active
-            } else {
-                &mut sums.pending
-            }) -= lot.left;
+            *(if what == (Due::Ends { active: true }) { &mut sums.active } else { &mut sums.pending }) -= lot.left;
             match what {
                 Due::Ends { .. } => {
                     sums.expired += lot.left;
@@ -94,45 +85,20 @@ impl<S: Sink> Fold<'_, S> {
     }
 
     pub(super) fn lot_entry(&mut self, kind: EntryKind, lot: &Lot, points: i64, ledger: &str, why: Why, at: Instant) {
-        let source = Source {
-            kind: lot.source_kind,
-            id: &lot.source,
-        };
+        let source = Source { kind: lot.source_kind, id: &lot.source };
         let (ruleset, rule, lots) = (lot.ruleset, lot.rule, [LotPart::of(lot, points)]);
-        self.entry(Draft {
-            kind,
-            at,
-            ledger,
-            points,
-            source,
-            ruleset,
-            rule,
-            lots: &lots,
-            why,
-        });
+        self.entry(Draft { kind, at, ledger, points, source, ruleset, rule, lots: &lots, why });
     }
 
     fn coupons_due(&mut self, rules: &Ruleset, at: Instant) {
-        while let Some(index) = self
-            .member
-            .open
-            .iter()
-            .position(|redemption| redemption.next_boundary() <= at)
-        {
+        while let Some(index) = self.member.open.iter().position(|redemption| redemption.next_boundary() <= at) {
             let mut redemption = self.member.open.remove(index);
             let Some(coupon) = redemption.coupon.as_mut() else { continue };
             let ended = coupon.expires_at <= at;
             coupon.expired = ended;
             let order = coupon.reserved.take().map_or(Text::default(), |(order, _)| order);
-            let kind = if ended {
-                EntryKind::CouponExpired
-            } else {
-                EntryKind::CouponReleased
-            };
-            let why = Why::Coupon {
-                code: coupon.code.clone(),
-                order,
-            };
+            let kind = if ended { EntryKind::CouponExpired } else { EntryKind::CouponReleased };
+            let why = Why::Coupon { code: coupon.code.clone(), order };
             let restore = ended && coupon.restore_on_expiry && coupon.used_by.is_empty();
             let (family, id, key) = (redemption.family, redemption.id.clone(), redemption.key());
             let left = redemption.points - redemption.reversed;
@@ -144,17 +110,7 @@ impl<S: Sink> Fold<'_, S> {
             }
             let source = Source { kind: family, id: &id };
             let (ruleset, rule, lots) = (rules.tag(), None, []);
-            self.entry(Draft {
-                kind,
-                at,
-                ledger: MAIN,
-                points: 0,
-                source,
-                ruleset,
-                rule,
-                lots: &lots,
-                why,
-            });
+            self.entry(Draft { kind, at, ledger: MAIN, points: 0, source, ruleset, rule, lots: &lots, why });
             if restore && left > 0 {
                 self.give_back(key, left, Cause::System, source, rules, at);
             }

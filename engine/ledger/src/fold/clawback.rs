@@ -30,14 +30,7 @@ pub(super) struct Loss<'r> {
 impl<S: Sink> Fold<'_, S> {
     /// `own`: numbers of all the order's lots. Returns what was taken while pending.
     pub(super) fn claw_back(&mut self, own: &[u32], loss: Loss<'_>, source: Source<'_>, at: Instant) -> Vec<Allocation> {
-        let Loss {
-            rules,
-            now,
-            index,
-            worth,
-            before,
-            gone,
-        } = loss;
+        let Loss { rules, now, index, worth, before, gone } = loss;
         let ledger = rules.earn[index].ledger.as_str();
         let (rule, ruleset, due) = (Some(index as u16), rules.tag(), before - worth.points);
         let account = self.member.account_mut(ledger);
@@ -72,17 +65,7 @@ impl<S: Sink> Fold<'_, S> {
             let points = -sum(taken);
             if points != 0 {
                 let (lots, why) = (parts(taken, -1), why.clone());
-                self.entry(Draft {
-                    kind,
-                    at,
-                    ledger,
-                    points,
-                    source,
-                    ruleset,
-                    rule,
-                    lots: &lots,
-                    why,
-                });
+                self.entry(Draft { kind, at, ledger, points, source, ruleset, rule, lots: &lots, why });
             }
         }
         if rest > 0 && now.refund.clawback == Clawback::Debt {
@@ -104,9 +87,8 @@ fn take_pending(account: &mut Account, own: &[u32], rule: Option<u16>, due: i64,
     if account.pending.is_empty() || own.is_empty() {
         return Vec::new();
     }
-    let mut indexes: Vec<usize> = (0..account.pending.len())
-        .filter(|&index| own.contains(&account.pending[index].number))
-        .collect();
+    let mut indexes: Vec<usize> =
+        (0..account.pending.len()).filter(|&index| own.contains(&account.pending[index].number)).collect();
     indexes.sort_by(|&a, &b| {
         let (a, b) = (&account.pending[a], &account.pending[b]);
         (a.rule != rule).cmp(&(b.rule != rule)).then_with(|| a.used_cmp(b, order))
@@ -123,9 +105,8 @@ fn take_own_active(account: &mut Account, own: &[u32], rule: Option<u16>, due: i
     if due == 0 || own.is_empty() {
         return Vec::new();
     }
-    let mut indexes: Vec<usize> = (0..account.active.len())
-        .filter(|&index| own.contains(&account.active[index].number))
-        .collect();
+    let mut indexes: Vec<usize> =
+        (0..account.active.len()).filter(|&index| own.contains(&account.active[index].number)).collect();
     indexes.sort_by(|&a, &b| {
         let (a, b) = (&account.active[a], &account.active[b]);
         (a.rule != rule).cmp(&(b.rule != rule)).then_with(|| a.used_cmp(b, order))
@@ -144,10 +125,7 @@ fn take_at(lots: &mut std::collections::VecDeque<crate::Lot>, indexes: &[usize],
         if points > 0 {
             lot.left -= points;
             due -= points;
-            taken.push(Allocation {
-                lot: lot.clone(),
-                points,
-            });
+            taken.push(Allocation { lot: lot.clone(), points });
         }
     }
     taken

@@ -17,15 +17,11 @@ pub(crate) fn key_of(member: &Member, records: &Records, coupon: CouponRef<'_>) 
         CouponRef::Grant(id) => Some(RecordKey::new(Kind::RewardGranted, id)),
         CouponRef::Code(code) => {
             let has_code = |coupon: &Coupon| coupon.code == *code;
-            let open = member
-                .open
-                .iter()
-                .find(|redemption| redemption.coupon.as_ref().is_some_and(has_code));
-            open.map(|redemption| redemption.key())
-                .or_else(|| match records.peek(RecordKey::code(code)) {
-                    Some(Record::Code(key)) => Some(*key),
-                    _ => None,
-                })
+            let open = member.open.iter().find(|redemption| redemption.coupon.as_ref().is_some_and(has_code));
+            open.map(|redemption| redemption.key()).or_else(|| match records.peek(RecordKey::code(code)) {
+                Some(Record::Code(key)) => Some(*key),
+                _ => None,
+            })
         }
     }
 }
@@ -91,14 +87,7 @@ impl<S: Sink> Fold<'_, S> {
         let code = held.code.clone();
         if let Some(trouble) = trouble {
             self.put_redemption(redemption);
-            self.exception(
-                trouble,
-                &format!("{code} on order {}", order.order_id),
-                cost,
-                source,
-                rules,
-                at,
-            );
+            self.exception(trouble, &format!("{code} on order {}", order.order_id), cost, source, rules, at);
             return;
         }
         held.reserved = None;
@@ -110,10 +99,7 @@ impl<S: Sink> Fold<'_, S> {
             order.tied.push(key);
         }
         self.put_redemption(redemption);
-        let why = Why::Coupon {
-            code,
-            order: order.order_id.clone(),
-        };
+        let why = Why::Coupon { code, order: order.order_id.clone() };
         self.coupon_entry(EntryKind::CouponUsed, why, source, rules, at);
     }
 
@@ -156,10 +142,7 @@ impl<S: Sink> Fold<'_, S> {
         }
         self.put_redemption(redemption);
         if let Some(code) = released {
-            let why = |order: Text| Why::Coupon {
-                code: code.clone(),
-                order,
-            };
+            let why = |order: Text| Why::Coupon { code: code.clone(), order };
             self.coupon_entry(EntryKind::CouponReleased, why(Text::new(order_id)), source, rules, at);
             if ended {
                 self.coupon_entry(EntryKind::CouponExpired, why(Text::default()), source, rules, at);
@@ -190,10 +173,7 @@ impl<S: Sink> Fold<'_, S> {
         let mut why = None;
         if let Some(coupon) = redemption.coupon.as_mut().filter(|_| open && until > at) {
             coupon.reserved = Some((Text::new(order_id), until));
-            why = Some(Why::Coupon {
-                code: coupon.code.clone(),
-                order: Text::new(order_id),
-            });
+            why = Some(Why::Coupon { code: coupon.code.clone(), order: Text::new(order_id) });
         }
         self.put_redemption(redemption);
         if let Some(why) = why {
@@ -217,10 +197,7 @@ impl<S: Sink> Fold<'_, S> {
             return;
         };
         let left = redemption.points - redemption.reversed;
-        let why = redemption
-            .coupon
-            .as_mut()
-            .and_then(|coupon| take_back(coupon, &mut self.member.closed));
+        let why = redemption.coupon.as_mut().and_then(|coupon| take_back(coupon, &mut self.member.closed));
         self.put_redemption(redemption);
         if let Some(why) = why {
             self.coupon_entry(EntryKind::CouponRevoked, why, source, rules, at);
@@ -237,17 +214,7 @@ impl<S: Sink> Fold<'_, S> {
 
     pub(super) fn coupon_entry(&mut self, kind: EntryKind, why: Why, source: Source<'_>, rules: &Ruleset, at: Instant) {
         let ruleset = rules.tag();
-        self.entry(Draft {
-            kind,
-            at,
-            ledger: MAIN,
-            points: 0,
-            source,
-            ruleset,
-            rule: None,
-            lots: &[],
-            why,
-        });
+        self.entry(Draft { kind, at, ledger: MAIN, points: 0, source, ruleset, rule: None, lots: &[], why });
     }
 }
 
@@ -262,10 +229,7 @@ pub(super) fn take_back(coupon: &mut Coupon, closed: &mut ClosedCoupons) -> Opti
     closed.revoked += 1;
     coupon.revoked = true;
     coupon.reserved = None;
-    Some(Why::Coupon {
-        code: coupon.code.clone(),
-        order: Text::default(),
-    })
+    Some(Why::Coupon { code: coupon.code.clone(), order: Text::default() })
 }
 
 fn name_of<'a>(coupon: CouponRef<'a>) -> &'a str {

@@ -29,11 +29,7 @@ pub(super) struct Told<'s> {
 
 impl LotPart {
     pub(super) fn of(lot: &Lot, points: i64) -> LotPart {
-        LotPart {
-            lot: lot.number,
-            points,
-            expires_at: lot.expires_at,
-        }
+        LotPart { lot: lot.number, points, expires_at: lot.expires_at }
     }
 }
 
@@ -75,35 +71,12 @@ impl<S: Sink> Fold<'_, S> {
         }
         let Told { kind, source, why } = told;
         let (ledger, ruleset, rule, points) = (new.ledger, new.ruleset, new.rule, new.points);
-        self.entry(Draft {
-            kind,
-            at,
-            ledger,
-            points,
-            source,
-            ruleset,
-            rule,
-            lots: &[part],
-            why,
-        });
+        self.entry(Draft { kind, at, ledger, points, source, ruleset, rule, lots: &[part], why });
         if ended {
             let part = LotPart { points: -points, ..part };
-            let (kind, why) = if given_up {
-                (EntryKind::Cancelled, Why::NeverFulfilled)
-            } else {
-                (EntryKind::Expired, Why::EndedAlready)
-            };
-            self.entry(Draft {
-                kind,
-                at,
-                ledger,
-                points: -points,
-                source,
-                ruleset,
-                rule,
-                lots: &[part],
-                why,
-            });
+            let (kind, why) =
+                if given_up { (EntryKind::Cancelled, Why::NeverFulfilled) } else { (EntryKind::Expired, Why::EndedAlready) };
+            self.entry(Draft { kind, at, ledger, points: -points, source, ruleset, rule, lots: &[part], why });
         }
         if active {
             self.repay(ledger, rules, at);
@@ -124,10 +97,7 @@ impl<S: Sink> Fold<'_, S> {
             let part = lot.left.min(missing);
             lot.left -= part;
             missing -= part;
-            taken.push(Allocation {
-                lot: lot.clone(),
-                points: part,
-            });
+            taken.push(Allocation { lot: lot.clone(), points: part });
         }
         account.sums.active -= taken.iter().map(|part| part.points).sum::<i64>();
         account.sweep();
@@ -161,17 +131,7 @@ impl<S: Sink> Fold<'_, S> {
             }
             let source = Source { kind, id: &id };
             let (kind, ruleset) = (EntryKind::DebtRepaid, rules.tag());
-            self.entry(Draft {
-                kind,
-                at,
-                ledger,
-                points: -points,
-                source,
-                ruleset,
-                rule: None,
-                lots: &lots,
-                why: Why::Debt,
-            });
+            self.entry(Draft { kind, at, ledger, points: -points, source, ruleset, rule: None, lots: &lots, why: Why::Debt });
         }
     }
 
@@ -180,25 +140,10 @@ impl<S: Sink> Fold<'_, S> {
         let account = self.member.account_mut(ledger);
         account.sums.debt += points;
         account.sums.debt_opened += points;
-        let debt = crate::Debt {
-            source_kind: source.kind,
-            source: Text::new(source.id),
-            open: points,
-            paid_by: Vec::new(),
-        };
+        let debt = crate::Debt { source_kind: source.kind, source: Text::new(source.id), open: points, paid_by: Vec::new() };
         account.debts.push(debt);
         let (kind, why) = (EntryKind::DebtOpened, Why::Uncovered { due: points });
-        self.entry(Draft {
-            kind,
-            at,
-            ledger,
-            points,
-            source,
-            ruleset,
-            rule,
-            lots: &[],
-            why,
-        });
+        self.entry(Draft { kind, at, ledger, points, source, ruleset, rule, lots: &[], why });
     }
 }
 

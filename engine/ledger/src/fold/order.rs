@@ -26,10 +26,7 @@ impl<S: Sink> Fold<'_, S> {
             self.records.put(key, Record::Order(order));
             return;
         }
-        let captured = known
-            .as_ref()
-            .and_then(|known| self.rules.by_tag(known.ruleset))
-            .map(Arc::clone);
+        let captured = known.as_ref().and_then(|known| self.rules.by_tag(known.ruleset)).map(Arc::clone);
         let judging = captured.as_deref().unwrap_or(rules);
         let reopened = known.is_some() && order.cancelled;
         if known.is_none() {
@@ -40,13 +37,7 @@ impl<S: Sink> Fold<'_, S> {
         let mut next = known.unwrap_or_else(|| {
             self.member.orders += 1;
             let (first_order, excluded) = (self.member.orders == 1, self.member.excluded_from_earning(at));
-            Placed {
-                at,
-                ruleset: rules.tag(),
-                first_order,
-                excluded,
-                ..Placed::default()
-            }
+            Placed { at, ruleset: rules.tag(), first_order, excluded, ..Placed::default() }
         });
         fill(&mut next, placed, judging);
         order.placed = Some(next);
@@ -114,10 +105,7 @@ impl<S: Sink> Fold<'_, S> {
     pub(super) fn take_order(&mut self, key: RecordKey, order_id: &str) -> Box<Order> {
         match self.records.take(key) {
             Some(Record::Order(order)) => order,
-            _ => Box::new(Order {
-                order_id: Text::new(order_id),
-                ..Order::default()
-            }),
+            _ => Box::new(Order { order_id: Text::new(order_id), ..Order::default() }),
         }
     }
 
@@ -125,22 +113,9 @@ impl<S: Sink> Fold<'_, S> {
     pub(super) fn park(&mut self, order: &mut Order, source: Source<'_>, rules: &Ruleset, at: Instant) {
         order.waiting += 1;
         self.member.parked += 1;
-        let why = Why::Trouble {
-            code: Text::new("order_not_known_yet"),
-            about: order.order_id.clone(),
-        };
+        let why = Why::Trouble { code: Text::new("order_not_known_yet"), about: order.order_id.clone() };
         let (kind, ruleset) = (EntryKind::Parked, rules.tag());
-        self.entry(Draft {
-            kind,
-            at,
-            ledger: MAIN,
-            points: 0,
-            source,
-            ruleset,
-            rule: None,
-            lots: &[],
-            why,
-        });
+        self.entry(Draft { kind, at, ledger: MAIN, points: 0, source, ruleset, rule: None, lots: &[], why });
     }
 
     /// Refunds that waited are noted on the order now that its currency is known.
@@ -168,9 +143,7 @@ impl<S: Sink> Fold<'_, S> {
         let Some(mut placed) = order.placed.take() else { return };
         let worths: SmallVec<[Worth; 4]> = worth::worths(order, &placed, rules).collect();
         if placed.awards.is_empty() {
-            placed
-                .awards
-                .reserve_exact(worths.iter().filter(|worth| worth.points > 0).count());
+            placed.awards.reserve_exact(worths.iter().filter(|worth| worth.points > 0).count());
         }
         for (index, worth) in worths.into_iter().enumerate() {
             let award = placed.awards.iter().position(|award| award.rule == index as u16);
@@ -179,12 +152,7 @@ impl<S: Sink> Fold<'_, S> {
                 continue;
             }
             let award = award.unwrap_or_else(|| {
-                placed.awards.push(Award {
-                    rule: index as u16,
-                    points: 0,
-                    lots: Vec::new(),
-                    waiting: 0,
-                });
+                placed.awards.push(Award { rule: index as u16, points: 0, lots: Vec::new(), waiting: 0 });
                 placed.awards.len() - 1
             });
             placed.awards[award].points = worth.points;
@@ -195,22 +163,11 @@ impl<S: Sink> Fold<'_, S> {
                 placed.awards[award].waiting += if waits { worth.points - before } else { 0 };
             } else {
                 // What was given up is gone already: it is not taken a second time.
-                let gone = if given_up(&rules.earn[index], order, &placed, rules, at) {
-                    placed.awards[award].waiting
-                } else {
-                    0
-                };
+                let gone = if given_up(&rules.earn[index], order, &placed, rules, at) { placed.awards[award].waiting } else { 0 };
                 let gone = gone.min(before - worth.points);
                 placed.awards[award].waiting -= gone;
                 let own: Vec<u32> = placed.awards.iter().flat_map(|award| &award.lots).copied().collect();
-                let loss = Loss {
-                    rules,
-                    now,
-                    index,
-                    worth,
-                    before,
-                    gone,
-                };
+                let loss = Loss { rules, now, index, worth, before, gone };
                 let cancelled = self.claw_back(&own, loss, source, at);
                 for part in cancelled.iter().filter(|part| part.lot.waits()) {
                     let of_lot = placed.awards.iter_mut().find(|award| award.lots.contains(&part.lot.number));
@@ -218,9 +175,9 @@ impl<S: Sink> Fold<'_, S> {
                 }
             }
         }
-        let counted = rules.factor(&placed.currency).map_or(0, |factor| {
-            factor.apply(worth::eligible(order, &placed, rules), crate::Rounding::Floor)
-        });
+        let counted = rules
+            .factor(&placed.currency)
+            .map_or(0, |factor| factor.apply(worth::eligible(order, &placed, rules), crate::Rounding::Floor));
         self.member.eligible_spend += counted - placed.counted;
         placed.counted = counted;
         order.placed = Some(placed);
@@ -246,19 +203,10 @@ impl<S: Sink> Fold<'_, S> {
         } else {
             rules.expires_at(&rule.life, at, starts_at)
         };
-        let why = Why::Entitlement {
-            eligible: worth.eligible,
-            before,
-            after: worth.points,
-            starts_at,
-            expires_at,
-        };
+        let why = Why::Entitlement { eligible: worth.eligible, before, after: worth.points, starts_at, expires_at };
         let new = NewLot {
             ledger: &rule.ledger,
-            source: Source {
-                kind: Kind::OrderPlaced as u8,
-                id: &order.order_id,
-            },
+            source: Source { kind: Kind::OrderPlaced as u8, id: &order.order_id },
             occurred_at: placed.at,
             ruleset: rules.tag(),
             rule: Some(index as u16),
@@ -267,16 +215,7 @@ impl<S: Sink> Fold<'_, S> {
             expires_at,
             cancel_at,
         };
-        self.open_lot(
-            new,
-            Told {
-                kind: EntryKind::Earned,
-                source,
-                why,
-            },
-            now,
-            at,
-        )
+        self.open_lot(new, Told { kind: EntryKind::Earned, source, why }, now, at)
     }
 
     /// The order's lots that waited for fulfilment become spendable.
@@ -332,11 +271,7 @@ impl<S: Sink> Fold<'_, S> {
                 continue;
             }
             // An activity has nothing to be fulfilled: such points start at once.
-            let starts_at = if matches!(rule.start, Start::Fulfilled { .. }) {
-                at
-            } else {
-                rules.starts_at(&rule.start, at)
-            };
+            let starts_at = if matches!(rule.start, Start::Fulfilled { .. }) { at } else { rules.starts_at(&rule.start, at) };
             let expires_at = rules.expires_at(&rule.life, at, starts_at);
             let new = NewLot {
                 ledger: &rule.ledger,
@@ -349,26 +284,14 @@ impl<S: Sink> Fold<'_, S> {
                 expires_at,
                 cancel_at: Instant::MAX,
             };
-            self.open_lot(
-                new,
-                Told {
-                    kind: EntryKind::Earned,
-                    source,
-                    why: Why::Fixed { starts_at, expires_at },
-                },
-                rules,
-                at,
-            );
+            self.open_lot(new, Told { kind: EntryKind::Earned, source, why: Why::Fixed { starts_at, expires_at } }, rules, at);
         }
     }
 }
 
 /// Whether what waited for the order's fulfilment was given up already.
 fn given_up(rule: &EarnRule, order: &Order, placed: &Placed, rules: &Ruleset, at: Instant) -> bool {
-    let Start::Fulfilled {
-        cancel_after: Some(after),
-    } = &rule.start
-    else {
+    let Start::Fulfilled { cancel_after: Some(after) } = &rule.start else {
         return false;
     };
     let cancel_at = calendar::add(placed.at, *after, calendar::To::Exact, &rules.zone);
@@ -383,9 +306,7 @@ fn order_start(rule: &EarnRule, order: &Order, placed: &Placed, rules: &Ruleset,
     if order.fulfilled_at.is_some() {
         return (at, Instant::MAX);
     }
-    let cancel_at = cancel_after.map_or(Instant::MAX, |after| {
-        calendar::add(placed.at, after, calendar::To::Exact, &rules.zone)
-    });
+    let cancel_at = cancel_after.map_or(Instant::MAX, |after| calendar::add(placed.at, after, calendar::To::Exact, &rules.zone));
     (Instant::MAX, cancel_at)
 }
 
@@ -411,10 +332,6 @@ fn fill(placed: &mut Placed, version: &OrderPlaced<'_>, rules: &Ruleset) {
     if version.discount > 0 {
         let mut shares = Vec::with_capacity(version.lines.len());
         spread(version.discount, version.lines.iter().map(|line| line.net()), &mut shares);
-        placed
-            .lines
-            .iter_mut()
-            .zip(shares)
-            .for_each(|(line, share)| line.value -= share);
+        placed.lines.iter_mut().zip(shares).for_each(|(line, share)| line.value -= share);
     }
 }

@@ -38,10 +38,7 @@ impl<S: Sink> Fold<'_, S> {
         rules: &Ruleset,
         at: Instant,
     ) {
-        let restore = fact
-            .reward
-            .and_then(|id| rules.reward(id))
-            .is_some_and(|reward| reward.restore_on_expiry);
+        let restore = fact.reward.and_then(|id| rules.reward(id)).is_some_and(|reward| reward.restore_on_expiry);
         let coupon = promise.coupon.as_ref().map(|issued| issue(issued, restore));
         self.redeem(fact, promise.points, coupon, source, rules, at);
     }
@@ -61,21 +58,9 @@ impl<S: Sink> Fold<'_, S> {
         self.member.account_mut(ledger).sums.spent += covered;
         let ruleset = rules.tag();
         if covered > 0 {
-            let why = Why::Redemption {
-                reward: Text::new(fact.reward.unwrap_or_default()),
-            };
+            let why = Why::Redemption { reward: Text::new(fact.reward.unwrap_or_default()) };
             let (kind, lots) = (EntryKind::Spent, parts(&allocation, -1));
-            self.entry(Draft {
-                kind,
-                at,
-                ledger,
-                points: -covered,
-                source,
-                ruleset,
-                rule: None,
-                lots: &lots,
-                why,
-            });
+            self.entry(Draft { kind, at, ledger, points: -covered, source, ruleset, rule: None, lots: &lots, why });
         }
         if points > covered {
             self.owe(ledger, points - covered, source, None, ruleset, at);
@@ -121,26 +106,9 @@ impl<S: Sink> Fold<'_, S> {
         if let Some(coupon) = &redemption.coupon {
             let code = coupon.code.clone();
             self.records.put(RecordKey::code(&code), Record::Code(redemption.key()));
-            let kind = if redemption.is_open() {
-                EntryKind::CouponIssued
-            } else {
-                EntryKind::CouponUsed
-            };
-            let why = Why::Coupon {
-                code,
-                order: redemption.order_id.clone(),
-            };
-            self.entry(Draft {
-                kind,
-                at,
-                ledger: MAIN,
-                points: 0,
-                source,
-                ruleset,
-                rule: None,
-                lots: &[],
-                why,
-            });
+            let kind = if redemption.is_open() { EntryKind::CouponIssued } else { EntryKind::CouponUsed };
+            let why = Why::Coupon { code, order: redemption.order_id.clone() };
+            self.entry(Draft { kind, at, ledger: MAIN, points: 0, source, ruleset, rule: None, lots: &[], why });
         }
         self.put_redemption(redemption);
     }

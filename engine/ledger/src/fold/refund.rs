@@ -38,10 +38,7 @@ impl<S: Sink> Fold<'_, S> {
             return Applied::default();
         }
         order.refunded_amount += refund.amount.unwrap_or(0);
-        refund
-            .lines
-            .iter()
-            .for_each(|line| note_line(&mut order.refunds, of_line(line)));
+        refund.lines.iter().for_each(|line| note_line(&mut order.refunds, of_line(line)));
         self.settle_captured(&mut order, rules, source, at);
         self.records.put(key, Record::Order(order));
         Applied::default()
@@ -137,11 +134,7 @@ fn take_from_order(order: &mut Order, wanted: &RefundLine<'_>, pieces: &mut i64,
     let Some(placed) = &order.placed else { return };
     let by_id = placed.lines.iter().any(|line| line.line_id == *wanted.line_id);
     for line in &placed.lines {
-        if if by_id {
-            line.line_id != *wanted.line_id
-        } else {
-            line.sku != *wanted.line_id
-        } {
+        if if by_id { line.line_id != *wanted.line_id } else { line.sku != *wanted.line_id } {
             continue;
         }
         let (pieces_left, amount_left) = worth::left_of(line, &order.refunds);
@@ -149,10 +142,7 @@ fn take_from_order(order: &mut Order, wanted: &RefundLine<'_>, pieces: &mut i64,
             (0, amount_left.min(*amount))
         } else {
             let take = pieces_left.min(*pieces);
-            (
-                take,
-                wanted.amount.map_or(0, |whole| share(whole, wanted.quantity, *pieces, take)),
-            )
+            (take, wanted.amount.map_or(0, |whole| share(whole, wanted.quantity, *pieces, take)))
         };
         if take_pieces == 0 && take_amount == 0 {
             continue;

@@ -63,10 +63,7 @@ impl<S: Sink> Fold<'_, S> {
         let repaid = self.take_back_repaid(&redemption.id, &ledger, &mut rest);
         let spent = take_back(&mut redemption.allocation, &mut rest);
         let (from_debt, from_spent): (i64, i64) = (sum(&repaid), sum(&spent));
-        let closed = redemption
-            .coupon
-            .as_ref()
-            .is_some_and(|coupon| coupon.status() == CouponStatus::Expired);
+        let closed = redemption.coupon.as_ref().is_some_and(|coupon| coupon.status() == CouponStatus::Expired);
         debug_assert!(rest == 0 || closed || redemption.points == 0);
         self.put_redemption(redemption);
         let sums = &mut self.member.account_mut(&ledger).sums;
@@ -81,11 +78,7 @@ impl<S: Sink> Fold<'_, S> {
 
     fn lift_debt(&mut self, id: &str, ledger: &str, points: i64, source: Source<'_>, rules: &Ruleset, at: Instant) -> i64 {
         let account = self.member.account_mut(ledger);
-        let Some(debt) = account
-            .debts
-            .iter_mut()
-            .find(|debt| is_redemption(debt.source_kind) && debt.source == *id)
-        else {
+        let Some(debt) = account.debts.iter_mut().find(|debt| is_redemption(debt.source_kind) && debt.source == *id) else {
             return 0;
         };
         let lifted = debt.open.min(points);
@@ -94,28 +87,14 @@ impl<S: Sink> Fold<'_, S> {
         account.sums.debt_lifted += lifted;
         if lifted > 0 {
             let (kind, ruleset, why) = (EntryKind::DebtOpened, rules.tag(), Why::Reversal { guaranteed: false });
-            self.entry(Draft {
-                kind,
-                at,
-                ledger,
-                points: -lifted,
-                source,
-                ruleset,
-                rule: None,
-                lots: &[],
-                why,
-            });
+            self.entry(Draft { kind, at, ledger, points: -lifted, source, ruleset, rule: None, lots: &[], why });
         }
         lifted
     }
 
     fn take_back_repaid(&mut self, id: &str, ledger: &str, rest: &mut i64) -> Vec<Allocation> {
         let account = self.member.account_mut(ledger);
-        let Some(index) = account
-            .debts
-            .iter()
-            .position(|debt| is_redemption(debt.source_kind) && debt.source == *id)
-        else {
+        let Some(index) = account.debts.iter().position(|debt| is_redemption(debt.source_kind) && debt.source == *id) else {
             return Vec::new();
         };
         let back = take_back(&mut account.debts[index].paid_by, rest);
@@ -133,10 +112,7 @@ impl<S: Sink> Fold<'_, S> {
         let (mut restored, mut ended) = (Vec::new(), Vec::new());
         for part in back {
             let guaranteed = part.lot.expires_at < least;
-            let mut lot = Lot {
-                left: part.points,
-                ..part.lot
-            };
+            let mut lot = Lot { left: part.points, ..part.lot };
             if guaranteed {
                 lot.number = self.member.lots_opened;
                 self.member.lots_opened += 1;
@@ -156,41 +132,15 @@ impl<S: Sink> Fold<'_, S> {
             }
         }
         let points: i64 = restored.iter().map(|part| part.points).sum();
-        let (kind, ruleset, why) = (
-            EntryKind::Restored,
-            rules.tag(),
-            Why::Reversal {
-                guaranteed: least != Instant::MIN,
-            },
-        );
+        let (kind, ruleset, why) = (EntryKind::Restored, rules.tag(), Why::Reversal { guaranteed: least != Instant::MIN });
         // The balance after "restored" still has what ends in the same instant.
         let ending: i64 = ended.iter().map(|part| -part.points).sum();
         self.member.account_mut(ledger).sums.active += ending;
-        self.entry(Draft {
-            kind,
-            at,
-            ledger,
-            points,
-            source,
-            ruleset,
-            rule: None,
-            lots: &restored,
-            why,
-        });
+        self.entry(Draft { kind, at, ledger, points, source, ruleset, rule: None, lots: &restored, why });
         self.member.account_mut(ledger).sums.active -= ending;
         for part in ended {
             let (kind, why) = (EntryKind::Expired, Why::EndedAlready);
-            self.entry(Draft {
-                kind,
-                at,
-                ledger,
-                points: part.points,
-                source,
-                ruleset,
-                rule: None,
-                lots: &[part],
-                why,
-            });
+            self.entry(Draft { kind, at, ledger, points: part.points, source, ruleset, rule: None, lots: &[part], why });
         }
         self.repay(ledger, rules, at);
     }
@@ -203,10 +153,7 @@ fn take_back(allocation: &mut Vec<Allocation>, rest: &mut i64) -> Vec<Allocation
         let points = last.points.min(*rest);
         *rest -= points;
         last.points -= points;
-        back.push(Allocation {
-            lot: last.lot.clone(),
-            points,
-        });
+        back.push(Allocation { lot: last.lot.clone(), points });
         if last.points == 0 {
             allocation.pop();
         }

@@ -35,23 +35,11 @@ fn change(exclusions: &mut Vec<Excluded>, fact: &Fact<'_>, at: Instant) {
     match (&fact.body, fact.kind) {
         (Body::MemberExcluded(exclusion), _) => {
             let (from, until) = (exclusion.from.unwrap_or(at), exclusion.until.unwrap_or(Instant::MAX));
-            exclusions.push(Excluded {
-                from,
-                until,
-                earn: exclusion.earn,
-                redeem: exclusion.redeem,
-            });
+            exclusions.push(Excluded { from, until, earn: exclusion.earn, redeem: exclusion.redeem });
         }
-        (_, Kind::MemberLeft) => exclusions.push(Excluded {
-            from: at,
-            until: Instant::MAX,
-            earn: true,
-            redeem: true,
-        }),
+        (_, Kind::MemberLeft) => exclusions.push(Excluded { from: at, until: Instant::MAX, earn: true, redeem: true }),
         (Body::MemberIncluded, _) | (_, Kind::MemberRegistered) => {
-            exclusions
-                .iter_mut()
-                .for_each(|excluded| excluded.until = excluded.until.min(at));
+            exclusions.iter_mut().for_each(|excluded| excluded.until = excluded.until.min(at));
             exclusions.retain(|excluded| excluded.from < excluded.until);
         }
         _ => {}

@@ -36,10 +36,7 @@ struct Wrong {
 }
 
 fn wrong<T>(span: Range<usize>, message: impl Into<String>) -> Loaded<T> {
-    Err(Wrong {
-        span,
-        message: message.into(),
-    })
+    Err(Wrong { span, message: message.into() })
 }
 
 impl Ruleset {
@@ -60,20 +57,12 @@ impl Ruleset {
 /// Adds "did you mean" to serde's list of known keys.
 fn with_hint(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
-    let Some(given) = quoted
-        .next()
-        .filter(|_| message.starts_with("unknown field") || message.starts_with("unknown variant"))
+    let Some(given) = quoted.next().filter(|_| message.starts_with("unknown field") || message.starts_with("unknown variant"))
     else {
         return message.to_string();
     };
-    let nearest = quoted
-        .map(|known| (distance(given, known), known))
-        .min()
-        .filter(|(distance, _)| *distance <= 3);
-    nearest.map_or_else(
-        || message.to_string(),
-        |(_, known)| format!("{message}; did you mean `{known}`?"),
-    )
+    let nearest = quoted.map(|known| (distance(given, known), known)).min().filter(|(distance, _)| *distance <= 3);
+    nearest.map_or_else(|| message.to_string(), |(_, known)| format!("{message}; did you mean `{known}`?"))
 }
 
 /// Levenshtein distance.
@@ -102,15 +91,11 @@ fn write_value(value: &toml::Value, path: &str, out: &mut String) {
         toml::Value::Table(table) => {
             let mut keys: Vec<_> = table.iter().collect();
             keys.sort_by_key(|(key, _)| *key);
-            keys.into_iter()
-                .for_each(|(key, value)| write_value(value, &format!("{path}.{key:?}"), out));
+            keys.into_iter().for_each(|(key, value)| write_value(value, &format!("{path}.{key:?}"), out));
         }
         toml::Value::Array(values) => {
             out.push_str(&format!("{path}#{}\n", values.len()));
-            values
-                .iter()
-                .enumerate()
-                .for_each(|(index, value)| write_value(value, &format!("{path}[{index}]"), out));
+            values.iter().enumerate().for_each(|(index, value)| write_value(value, &format!("{path}[{index}]"), out));
         }
         scalar => out.push_str(&format!("{path}={scalar}\n")),
     }
@@ -128,17 +113,11 @@ fn hash(table: &toml::Table) -> [u8; 32] {
 fn load(text: RulesetText, source: &str, table: &toml::Table) -> Loaded<Ruleset> {
     let currency = text.currency.get_ref().as_str();
     let Some(exponent_of_program) = exponent(currency) else {
-        return wrong(
-            text.currency.span(),
-            format!("\"{currency}\" is not an ISO 4217 currency code"),
-        );
+        return wrong(text.currency.span(), format!("\"{currency}\" is not an ISO 4217 currency code"));
     };
     let zone_name = text.time_zone.get_ref().as_str();
     let Some(zone) = Zone::get(zone_name) else {
-        return wrong(
-            text.time_zone.span(),
-            format!("\"{zone_name}\" is not a time zone, such as \"Europe/London\" or \"UTC\""),
-        );
+        return wrong(text.time_zone.span(), format!("\"{zone_name}\" is not a time zone, such as \"Europe/London\" or \"UTC\""));
     };
     if text.program.get_ref().is_empty() || text.program.get_ref().contains(['/', '\0']) {
         return wrong(text.program.span(), "a program's id is not empty and has no \"/\"");
@@ -148,10 +127,8 @@ fn load(text: RulesetText, source: &str, table: &toml::Table) -> Loaded<Ruleset>
     }
     let ledgers = ledgers(&text)?;
     let currencies = currencies(&text, exponent_of_program)?;
-    let defaults = Defaults {
-        start: text.pending.start.as_ref().map_or(Start::Immediate, start),
-        life: life(&text.expiry, None),
-    };
+    let defaults =
+        Defaults { start: text.pending.start.as_ref().map_or(Start::Immediate, start), life: life(&text.expiry, None) };
     let mut earn: Vec<EarnRule> = Vec::new();
     for rule in &text.earn {
         if earn.iter().any(|known| known.id == rule.id.get_ref()) {
@@ -165,10 +142,7 @@ fn load(text: RulesetText, source: &str, table: &toml::Table) -> Loaded<Ruleset>
     let mut rewards: Vec<Reward> = Vec::new();
     for reward in &text.reward {
         if rewards.iter().any(|known| known.id == reward.id.get_ref()) {
-            return wrong(
-                reward.id.span(),
-                format!("two rewards have the id \"{}\"", reward.id.get_ref()),
-            );
+            return wrong(reward.id.span(), format!("two rewards have the id \"{}\"", reward.id.get_ref()));
         }
         rewards.push(reward_rule(reward, currency, exponent_of_program)?);
     }
@@ -208,21 +182,14 @@ fn ledgers(text: &RulesetText) -> Loaded<Vec<(SmolStr, SmolStr)>> {
     if let Some((id, _)) = text.ledgers.iter().find(|(id, _)| id.get_ref() == MAIN) {
         return wrong(id.span(), "the ledger \"main\" is always there and is not declared");
     }
-    Ok(text
-        .ledgers
-        .iter()
-        .map(|(id, ledger)| (SmolStr::new(id.get_ref()), SmolStr::new(&ledger.name)))
-        .collect())
+    Ok(text.ledgers.iter().map(|(id, ledger)| (SmolStr::new(id.get_ref()), SmolStr::new(&ledger.name))).collect())
 }
 
 fn currencies(text: &RulesetText, exponent_of_program: u32) -> Loaded<Vec<(SmolStr, Ratio)>> {
     let mut currencies = Vec::new();
     for (code, other) in &text.currencies {
         let Some(digits) = exponent(code.get_ref()) else {
-            return wrong(
-                code.span(),
-                format!("\"{}\" is not an ISO 4217 currency code", code.get_ref()),
-            );
+            return wrong(code.span(), format!("\"{}\" is not an ISO 4217 currency code", code.get_ref()));
         };
         // A factor is between whole units; amounts are in minor ones.
         let minor = Ratio::new(10_i128.pow(exponent_of_program), 10_i128.pow(digits));
@@ -240,9 +207,7 @@ fn start(text: &StartText) -> Start {
     match text {
         StartText::Immediate(_) => Start::Immediate,
         StartText::After(after) => Start::After(after.after, after.to),
-        StartText::Fulfilled(fulfilled) => Start::Fulfilled {
-            cancel_after: fulfilled.cancel_after,
-        },
+        StartText::Fulfilled(fulfilled) => Start::Fulfilled { cancel_after: fulfilled.cancel_after },
         StartText::Dates(dates) => Start::Dates(dates.dates.clone()),
     }
 }
@@ -254,20 +219,11 @@ fn life(text: &ExpiryText, default: Option<&Life>) -> Life {
         Some(LifeText::After(after)) => End::After(after.after, after.to),
         Some(LifeText::Dates(dates)) => End::Dates(dates.dates.clone()),
     };
-    Life {
-        end,
-        from_earn: text
-            .base
-            .map_or(default.is_some_and(|life| life.from_earn), |base| base == BaseText::Earn),
-    }
+    Life { end, from_earn: text.base.map_or(default.is_some_and(|life| life.from_earn), |base| base == BaseText::Earn) }
 }
 
 fn filter(text: &FilterText) -> LineFilter {
-    LineFilter {
-        collections: names(&text.collections),
-        tags: names(&text.tags),
-        skus: names(&text.skus),
-    }
+    LineFilter { collections: names(&text.collections), tags: names(&text.tags), skus: names(&text.skus) }
 }
 
 fn names(texts: &[String]) -> Vec<SmolStr> {
@@ -278,10 +234,7 @@ fn amount(text: &Spanned<String>, exponent: u32) -> Loaded<i64> {
     match parse_amount(text.get_ref(), exponent) {
         Ok(amount) if amount > 0 => Ok(amount),
         Ok(_) => wrong(text.span(), format!("\"{}\" must be above 0", text.get_ref())),
-        Err(error) => wrong(
-            text.span(),
-            format!("\"{}\" is not an amount of the program's currency: {error}", text.get_ref()),
-        ),
+        Err(error) => wrong(text.span(), format!("\"{}\" is not an amount of the program's currency: {error}", text.get_ref())),
     }
 }
 
@@ -289,28 +242,19 @@ fn instant(text: &Option<Spanned<toml::value::Datetime>>, absent: Instant) -> Lo
     let Some(text) = text else { return Ok(absent) };
     match Instant::parse(&text.get_ref().to_string()) {
         Some(at) => Ok(at),
-        None => wrong(
-            text.span(),
-            "an instant needs a date, a time and a zone: 2024-01-01T00:00:00Z",
-        ),
+        None => wrong(text.span(), "an instant needs a date, a time and a zone: 2024-01-01T00:00:00Z"),
     }
 }
 
 fn earn_rule(text: &EarnText, defaults: &Defaults, exponent: u32, ledgers: &[(SmolStr, SmolStr)]) -> Loaded<EarnRule> {
     let id = text.id.get_ref();
     if *text.points.get_ref() <= 0 || *text.points.get_ref() > 1_000_000_000 {
-        return wrong(
-            text.points.span(),
-            format!("rule \"{id}\": points must be from 1 to 1,000,000,000"),
-        );
+        return wrong(text.points.span(), format!("rule \"{id}\": points must be from 1 to 1,000,000,000"));
     }
     let ledger = text.ledger.as_ref().map_or(MAIN, |ledger| ledger.get_ref());
     if ledger != MAIN && !ledgers.iter().any(|(known, _)| known == ledger) {
         let span = text.ledger.as_ref().map_or(0..0, Spanned::span);
-        return wrong(
-            span,
-            format!("rule \"{id}\": no ledger \"{ledger}\"; declare it under [ledgers]"),
-        );
+        return wrong(span, format!("rule \"{id}\": no ledger \"{ledger}\"; declare it under [ledgers]"));
     }
     let on = if text.on == OnText::Order { On::Order } else { On::Activity };
     if let Some(per) = text.per.as_ref().filter(|_| on == On::Activity) {
@@ -337,27 +281,17 @@ fn when(text: &EarnText, id: &str, on: On, exponent: u32) -> Loaded<When> {
     let (from, until) = (instant(&when.from, Instant::MIN)?, instant(&when.until, Instant::MAX)?);
     if from >= until {
         let span = when.until.as_ref().or(when.from.as_ref()).map_or(0..0, Spanned::span);
-        return wrong(
-            span,
-            format!("rule \"{id}\": `until` must be after `from`, or the rule never matches"),
-        );
+        return wrong(span, format!("rule \"{id}\": `until` must be after `from`, or the rule never matches"));
     }
     let mut weekdays = 0;
     for day in &when.weekdays {
         let names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
         let Some(number) = names.iter().position(|name| name == day.get_ref()) else {
-            return wrong(
-                day.span(),
-                format!("\"{}\" is not a weekday: {}", day.get_ref(), names.join(", ")),
-            );
+            return wrong(day.span(), format!("\"{}\" is not a weekday: {}", day.get_ref(), names.join(", ")));
         };
         weekdays |= 1 << number;
     }
-    let lines = LineFilter {
-        collections: names(&when.collections),
-        tags: names(&when.tags),
-        skus: names(&when.skus),
-    };
+    let lines = LineFilter { collections: names(&when.collections), tags: names(&when.tags), skus: names(&when.skus) };
     let of_orders = !lines.is_empty() || !when.channels.is_empty() || when.first_order || when.min_eligible.is_some();
     if on == On::Activity && of_orders {
         return wrong(
@@ -392,17 +326,11 @@ fn reward_rule(text: &RewardText, currency: &str, exponent: u32) -> Loaded<Rewar
             let terms = pay.get_ref();
             let worth = parse_amount(&terms.worth, exponent).ok().filter(|&worth| worth > 0);
             match worth {
-                Some(worth) if terms.points > 0 && terms.min > 0 && terms.step > 0 => Price::PayWithPoints {
-                    points: terms.points,
-                    worth,
-                    min: terms.min,
-                    step: terms.step,
-                },
+                Some(worth) if terms.points > 0 && terms.min > 0 && terms.step > 0 => {
+                    Price::PayWithPoints { points: terms.points, worth, min: terms.min, step: terms.step }
+                }
                 _ => {
-                    return wrong(
-                        pay.span(),
-                        format!("reward \"{id}\": points, worth, min and step must be above 0"),
-                    );
+                    return wrong(pay.span(), format!("reward \"{id}\": points, worth, min and step must be above 0"));
                 }
             }
         }
@@ -410,16 +338,10 @@ fn reward_rule(text: &RewardText, currency: &str, exponent: u32) -> Loaded<Rewar
             return wrong(cost.span(), format!("reward \"{id}\": cost must be above 0"));
         }
         (_, _, RewardKind::Redeemable) => {
-            return wrong(
-                text.id.span(),
-                format!("reward \"{id}\" is redeemable: give it either `cost` or `pay_with_points`"),
-            );
+            return wrong(text.id.span(), format!("reward \"{id}\" is redeemable: give it either `cost` or `pay_with_points`"));
         }
         (_, _, RewardKind::Grantable) => {
-            return wrong(
-                text.id.span(),
-                format!("reward \"{id}\" is grantable, so free: remove its cost"),
-            );
+            return wrong(text.id.span(), format!("reward \"{id}\" is grantable, so free: remove its cost"));
         }
     };
     let benefit = match &text.benefit {
@@ -434,15 +356,7 @@ fn reward_rule(text: &RewardText, currency: &str, exponent: u32) -> Loaded<Rewar
     };
     let coupon = text.coupon.as_ref().map(|coupon| coupon_rule(coupon, id)).transpose()?;
     let (id, name) = (SmolStr::new(id), SmolStr::new(&text.name));
-    Ok(Reward {
-        id,
-        name,
-        kind: text.kind,
-        price,
-        benefit: benefit.into(),
-        coupon,
-        restore_on_expiry: text.restore_on_expiry,
-    })
+    Ok(Reward { id, name, kind: text.kind, price, benefit: benefit.into(), coupon, restore_on_expiry: text.restore_on_expiry })
 }
 
 fn coupon_rule(text: &super::text::CouponText, reward: &str) -> Loaded<CouponRule> {
@@ -456,16 +370,9 @@ fn coupon_rule(text: &super::text::CouponText, reward: &str) -> Loaded<CouponRul
     let prefix = text.prefix.as_ref().map_or("", |prefix| prefix.get_ref());
     if prefix.len() > 16 || !prefix.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) {
         let span = text.prefix.as_ref().map_or(0..0, Spanned::span);
-        return wrong(
-            span,
-            format!("reward \"{reward}\": a prefix has at most 16 capital letters and digits"),
-        );
+        return wrong(span, format!("reward \"{reward}\": a prefix has at most 16 capital letters and digits"));
     }
-    Ok(CouponRule {
-        valid_for: text.valid_for,
-        uses,
-        prefix: SmolStr::new(prefix),
-    })
+    Ok(CouponRule { valid_for: text.valid_for, uses, prefix: SmolStr::new(prefix) })
 }
 
 #[cfg(test)]
@@ -487,23 +394,12 @@ mod tests {
         check_error("[pending]\nstart = { after = \"14 days\" }\n", 5, "a start is");
         check_error("[refund]\nclawback = \"dept\"\n", 5, "did you mean `debt`?");
         check_error("[[earn]]\nid = \"a\"\non = \"order\"\npoints = 0\n", 7, "points must be");
-        check_error(
-            "[[earn]]\nid = \"a\"\non = \"order\"\npoints = 1\nper = \"1.005\"\n",
-            8,
-            "more decimals",
-        );
-        check_error(
-            "[[earn]]\nid = \"a\"\non = \"order\"\npoints = 1\nledger = \"gem\"\n",
-            8,
-            "no ledger \"gem\"",
-        );
+        check_error("[[earn]]\nid = \"a\"\non = \"order\"\npoints = 1\nper = \"1.005\"\n", 8, "more decimals");
+        check_error("[[earn]]\nid = \"a\"\non = \"order\"\npoints = 1\nledger = \"gem\"\n", 8, "no ledger \"gem\"");
         check_error("[eligible]\nround = \"up\"\n", 5, "floor, half_up");
         let error =
             Ruleset::parse("program = \"acme\"\ncurrency = \"GPB\"\ntime_zone = \"Europe/London\"").expect_err("currency");
-        assert_eq!(
-            error.to_string(),
-            "line 2, column 12: \"GPB\" is not an ISO 4217 currency code"
-        );
+        assert_eq!(error.to_string(), "line 2, column 12: \"GPB\" is not an ISO 4217 currency code");
     }
 
     #[test]

@@ -44,10 +44,7 @@ pub(super) struct PointsText {
 
 impl Default for PointsText {
     fn default() -> Self {
-        PointsText {
-            name: "points".into(),
-            scale: Spanned::new(0..0, 0),
-        }
+        PointsText { name: "points".into(), scale: Spanned::new(0..0, 0) }
     }
 }
 
@@ -72,14 +69,7 @@ pub(super) struct EligibleText {
 impl Default for EligibleText {
     fn default() -> Self {
         let (exclude, round) = (FilterText::default(), Rounding::Floor);
-        EligibleText {
-            shipping: false,
-            tax: true,
-            gift_card_payment: true,
-            points_payment: false,
-            exclude,
-            round,
-        }
+        EligibleText { shipping: false, tax: true, gift_card_payment: true, points_payment: false, exclude, round }
     }
 }
 
@@ -167,10 +157,7 @@ pub(super) struct DatesText {
 }
 
 #[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "a life is \"never\", { after = \"P12M\", to = \"month_end\" } or { dates = [\"12-31\"] }"
-)]
+#[serde(untagged, expecting = "a life is \"never\", { after = \"P12M\", to = \"month_end\" } or { dates = [\"12-31\"] }")]
 pub(super) enum LifeText {
     Never(NeverText),
     After(AfterText),
@@ -288,11 +275,7 @@ pub(super) struct True;
 
 impl<'de> Deserialize<'de> for True {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        if bool::deserialize(from)? {
-            Ok(True)
-        } else {
-            Err(D::Error::custom("free_shipping is either true or not there"))
-        }
+        if bool::deserialize(from)? { Ok(True) } else { Err(D::Error::custom("free_shipping is either true or not there")) }
     }
 }
 
@@ -314,9 +297,7 @@ impl<'de> Deserialize<'de> for RatioText {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
         let ratio = Ratio::parse(&text).filter(|ratio| ratio.num > 0);
-        ratio
-            .map(RatioText)
-            .ok_or_else(|| D::Error::custom(format!("\"{text}\" is not a decimal above 0, such as \"0.85\"")))
+        ratio.map(RatioText).ok_or_else(|| D::Error::custom(format!("\"{text}\" is not a decimal above 0, such as \"0.85\"")))
     }
 }
 
@@ -326,11 +307,7 @@ fn parsed<'de, D: Deserializer<'de>, T>(from: D, parse: fn(&str) -> Option<T>, h
 }
 
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    parsed(
-        from,
-        Duration::parse,
-        "an ISO 8601 duration, such as \"P14D\", \"P12M\" or \"PT36H\"",
-    )
+    parsed(from, Duration::parse, "an ISO 8601 duration, such as \"P14D\", \"P12M\" or \"PT36H\"")
 }
 
 fn some_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
@@ -338,11 +315,7 @@ fn some_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>,
 }
 
 fn to<'de, D: Deserializer<'de>>(from: D) -> Result<To, D::Error> {
-    parsed(
-        from,
-        To::parse,
-        "a rounding: day_start, day_end, week_end, month_end, quarter_end or year_end",
-    )
+    parsed(from, To::parse, "a rounding: day_start, day_end, week_end, month_end, quarter_end or year_end")
 }
 
 fn rounding<'de, D: Deserializer<'de>>(from: D) -> Result<Rounding, D::Error> {
@@ -362,8 +335,5 @@ fn year_days<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<YearDay>, D::Erro
     if texts.is_empty() {
         return Err(D::Error::custom("dates must name at least one day, such as [\"01-01\"]"));
     }
-    texts
-        .iter()
-        .map(|text| YearDay::parse(text).ok_or_else(|| wrong(text)))
-        .collect()
+    texts.iter().map(|text| YearDay::parse(text).ok_or_else(|| wrong(text))).collect()
 }

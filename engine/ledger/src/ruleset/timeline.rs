@@ -26,13 +26,7 @@ impl Timeline {
     /// One ruleset, for all time.
     pub fn always(ruleset: Ruleset) -> Timeline {
         let ruleset = Arc::new(ruleset);
-        Timeline {
-            activations: vec![Activation {
-                effective_from: Instant::MIN,
-                position: 0,
-                ruleset,
-            }],
-        }
+        Timeline { activations: vec![Activation { effective_from: Instant::MIN, position: 0, ruleset }] }
     }
 
     /// Adds an activation.
@@ -50,23 +44,12 @@ impl Timeline {
 
     /// The ruleset that an entry or a lot remembers.
     pub fn by_tag(&self, tag: u64) -> Option<&Arc<Ruleset>> {
-        self.activations
-            .iter()
-            .rev()
-            .map(|known| &known.ruleset)
-            .find(|ruleset| ruleset.tag() == tag)
+        self.activations.iter().rev().map(|known| &known.ruleset).find(|ruleset| ruleset.tag() == tag)
     }
 
     /// What was known when the log ended before `position`.
     pub fn known_before(&self, position: u64) -> Timeline {
-        Timeline {
-            activations: self
-                .activations
-                .iter()
-                .filter(|known| known.position < position)
-                .cloned()
-                .collect(),
-        }
+        Timeline { activations: self.activations.iter().filter(|known| known.position < position).cloned().collect() }
     }
 
     /// All activations, in force order.

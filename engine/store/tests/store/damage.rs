@@ -19,18 +19,12 @@ fn filled(dir: &Path) {
 
 /// Opens the log's database behind the store's back.
 fn raw(dir: &Path) -> DB {
-    DB::open_cf(
-        &Options::default(),
-        dir.join("shards/0000/log"),
-        ["frames", "meta", "dead", "default"],
-    )
-    .unwrap()
+    DB::open_cf(&Options::default(), dir.join("shards/0000/log"), ["frames", "meta", "dead", "default"]).unwrap()
 }
 
 fn blocks(db: &DB) -> Vec<(Vec<u8>, Vec<u8>)> {
     let rows = db.iterator_cf(db.cf_handle("frames").unwrap(), rocksdb::IteratorMode::Start);
-    rows.map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())).unwrap())
-        .collect()
+    rows.map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())).unwrap()).collect()
 }
 
 /// Opens and reads all of it in every way; the first error.
@@ -38,10 +32,7 @@ fn read_all(dir: &Path) -> Result<(), StoreError> {
     let log = Store::open(dir, options())?.shard(0)?;
     if let Some(short) = log.shortfall() {
         // Noticed: the caller would consume the topic again.
-        return Err(StoreError::NoFrame {
-            shard: 0,
-            position: short.head.next_position,
-        });
+        return Err(StoreError::NoFrame { shard: 0, position: short.head.next_position });
     }
     log.for_each(Position::FIRST, Position::MAX, |_| Ok::<_, StoreError>(()))?;
     log.verify_chain(|_| {})?;
@@ -60,20 +51,13 @@ fn a_changed_block_is_named_with_its_position() {
         drop(db);
         let log = store(dir.path()).shard(0).unwrap();
         let first = 2 * FRAMES + 1;
-        let scanned = log
-            .for_each(Position::FIRST, Position::MAX, |_| Ok::<_, StoreError>(()))
-            .unwrap_err();
+        let scanned = log.for_each(Position::FIRST, Position::MAX, |_| Ok::<_, StoreError>(())).unwrap_err();
         let read = log.read(Position(first + 3), |_| ()).unwrap_err();
         let many = log.read_many([Position(first)], |_| Ok::<_, StoreError>(())).unwrap_err();
         let verified = log.verify_chain(|_| {}).unwrap_err();
         for error in [scanned, read, many, verified] {
             let text = error.to_string();
-            for part in [
-                "shard 0",
-                "shards/0000/log",
-                &format!("position {first}"),
-                "key frames/0000000000000051",
-            ] {
+            for part in ["shard 0", "shards/0000/log", &format!("position {first}"), "key frames/0000000000000051"] {
                 assert!(text.contains(part), "byte {at}: {part} in {text}");
             }
         }
@@ -87,23 +71,13 @@ fn a_changed_block_is_named_with_its_position() {
 fn edited_dropped_and_moved_blocks_break_the_chain() {
     type Edit = fn(&DB, &[(Vec<u8>, Vec<u8>)]);
     let edits: [(&str, Edit); 4] = [
-        ("dropped", |db, blocks| {
-            db.delete_cf(db.cf_handle("frames").unwrap(), &blocks[2].0).unwrap()
-        }),
-        ("dropped first", |db, blocks| {
-            db.delete_cf(db.cf_handle("frames").unwrap(), &blocks[0].0).unwrap()
-        }),
+        ("dropped", |db, blocks| db.delete_cf(db.cf_handle("frames").unwrap(), &blocks[2].0).unwrap()),
+        ("dropped first", |db, blocks| db.delete_cf(db.cf_handle("frames").unwrap(), &blocks[0].0).unwrap()),
         ("swapped values", |db, blocks| {
-            db.put_cf(db.cf_handle("frames").unwrap(), &blocks[1].0, &blocks[3].1)
-                .unwrap();
+            db.put_cf(db.cf_handle("frames").unwrap(), &blocks[1].0, &blocks[3].1).unwrap();
         }),
         ("inserted copy", |db, blocks| {
-            db.put_cf(
-                db.cf_handle("frames").unwrap(),
-                keys::block(Position(FRAMES), 99),
-                &blocks[3].1,
-            )
-            .unwrap();
+            db.put_cf(db.cf_handle("frames").unwrap(), keys::block(Position(FRAMES), 99), &blocks[3].1).unwrap();
         }),
     ];
     for (name, edit) in edits {
@@ -133,16 +107,7 @@ fn a_scan_does_not_end_before_the_head_or_its_goal() {
         scanned.is_ok()
     };
     let end = GROUPS * FRAMES + 1;
-    for (from, until) in [
-        (1, end),
-        (end - 1, end),
-        (end, end),
-        (end, u64::MAX),
-        (end + 5, u64::MAX),
-        (3, 3),
-        (5, 2),
-        (41, 81),
-    ] {
+    for (from, until) in [(1, end), (end - 1, end), (end, end), (end, u64::MAX), (end + 5, u64::MAX), (3, 3), (5, 2), (41, 81)] {
         assert!(whole(from, until), "{from}..{until}");
     }
     drop(log);
@@ -150,10 +115,7 @@ fn a_scan_does_not_end_before_the_head_or_its_goal() {
     db.delete_cf(db.cf_handle("frames").unwrap(), &blocks(&db)[2].0).unwrap();
     drop(db);
     let log = store(dir.path()).shard(0).unwrap();
-    let scan = |from, until| {
-        log.for_each(Position(from), Position(until), |_| Ok::<_, StoreError>(()))
-            .is_ok()
-    };
+    let scan = |from, until| log.for_each(Position(from), Position(until), |_| Ok::<_, StoreError>(())).is_ok();
     for (from, until) in [(1, 81), (121, 9999), (end, u64::MAX)] {
         assert!(scan(from, until), "{from}..{until} does not touch the gap");
     }
@@ -181,10 +143,7 @@ fn a_block_of_another_log_breaks_the_chain() {
     drop(db);
     let log = store(dir.path()).shard(0).unwrap();
     let error = log.verify_chain(|_| {}).unwrap_err().to_string();
-    assert!(
-        error.contains("chain is broken") && error.contains(&format!("position {}", 3 * FRAMES + 1)),
-        "{error}"
-    );
+    assert!(error.contains("chain is broken") && error.contains(&format!("position {}", 3 * FRAMES + 1)), "{error}");
 }
 
 #[test]
@@ -192,16 +151,9 @@ fn a_damaged_head_or_tail_is_refused_at_the_start() {
     type Edit = fn(&DB);
     let edits: [(&str, Edit); 4] = [
         ("head gone", |db| db.delete_cf(db.cf_handle("meta").unwrap(), "head").unwrap()),
-        ("head is rubbish", |db| {
-            db.put_cf(db.cf_handle("meta").unwrap(), "head", [9, 9, 9]).unwrap()
-        }),
-        ("last block gone", |db| {
-            db.delete_cf(db.cf_handle("frames").unwrap(), &blocks(db).last().unwrap().0)
-                .unwrap()
-        }),
-        ("live generation is rubbish", |db| {
-            db.put_cf(db.cf_handle("meta").unwrap(), "live_generation", [9, 9]).unwrap()
-        }),
+        ("head is rubbish", |db| db.put_cf(db.cf_handle("meta").unwrap(), "head", [9, 9, 9]).unwrap()),
+        ("last block gone", |db| db.delete_cf(db.cf_handle("frames").unwrap(), &blocks(db).last().unwrap().0).unwrap()),
+        ("live generation is rubbish", |db| db.put_cf(db.cf_handle("meta").unwrap(), "live_generation", [9, 9]).unwrap()),
     ];
     for (name, edit) in edits {
         let dir = tempfile::tempdir().unwrap();
@@ -218,38 +170,22 @@ fn a_missing_dead_letter_is_noticed() {
     let log = store(dir.path()).shard(0).unwrap();
     let mut group = log.begin_group(TOPIC, Instant(1)).unwrap();
     for offset in 0..3 {
-        group.dead(accrue_store::DeadLetter {
-            offset,
-            code: "bad".into(),
-            ..Default::default()
-        });
+        group.dead(accrue_store::DeadLetter { offset, code: "bad".into(), ..Default::default() });
     }
     log.append(&mut group).unwrap();
     drop(log);
     let db = raw(dir.path());
     db.delete_cf(db.cf_handle("dead").unwrap(), keys::dead(2)).unwrap();
     drop(db);
-    let error = store(dir.path())
-        .shard(0)
-        .unwrap()
-        .verify_chain(|_| {})
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("dead letter") && error.contains("dead/0000000000000002"),
-        "{error}"
-    );
+    let error = store(dir.path()).shard(0).unwrap().verify_chain(|_| {}).unwrap_err().to_string();
+    assert!(error.contains("dead letter") && error.contains("dead/0000000000000002"), "{error}");
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path))
-        } else {
-            found.push(path)
-        }
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
     }
     found.sort();
     found
@@ -331,10 +267,7 @@ fn after_a_write_error_the_shard_takes_no_more_but_still_reads() {
     for _ in 0..2 {
         let error = log.begin_group(TOPIC, Instant(1)).unwrap_err();
         let text = error.to_string();
-        assert!(
-            matches!(error, StoreError::Poisoned { .. }) && text.contains("shards/0000/witness"),
-            "{text} after {first:?}"
-        );
+        assert!(matches!(error, StoreError::Poisoned { .. }) && text.contains("shards/0000/witness"), "{text} after {first:?}");
     }
     assert!(matches!(log.set_live_generation(2), Err(StoreError::Poisoned { .. })));
     assert!(facts(&log).len() >= 3);
@@ -364,10 +297,7 @@ fn a_failed_append_poisons_and_loses_nothing_acknowledged() {
         .unwrap();
     let said = String::from_utf8_lossy(&child.stdout);
     assert!(child.status.success(), "{said}{}", String::from_utf8_lossy(&child.stderr));
-    let acknowledged = said
-        .lines()
-        .find_map(|line| line.split("acknowledged ").nth(1)?.parse::<u64>().ok())
-        .unwrap();
+    let acknowledged = said.lines().find_map(|line| line.split("acknowledged ").nth(1)?.parse::<u64>().ok()).unwrap();
     assert!(acknowledged > 0);
     let log = store(dir.path()).shard(0).unwrap();
     let kept = log.head().next_position.0 - 1;
@@ -393,15 +323,9 @@ fn child_appends_until_it_fails() {
     });
     let (error, head) = (error.unwrap(), log.head());
     let text = error.to_string();
-    assert!(
-        matches!(error, StoreError::Database { .. }) && text.contains("shards/0000/log"),
-        "{text}"
-    );
+    assert!(matches!(error, StoreError::Database { .. }) && text.contains("shards/0000/log"), "{text}");
     let refused = log.begin_group(TOPIC, Instant(1)).unwrap_err();
-    assert!(
-        matches!(refused, StoreError::Poisoned { .. }) && refused.to_string().contains(&text),
-        "{refused}"
-    );
+    assert!(matches!(refused, StoreError::Poisoned { .. }) && refused.to_string().contains(&text), "{refused}");
     assert_eq!(facts_count(&log), head.next_position.0 - 1, "what is there can still be read");
     println!("\nacknowledged {}", head.next_position.0 - 1);
 }

@@ -67,19 +67,11 @@ fn single_reads() {
     assert!(log.block_at(Position(1)).unwrap().is_none());
     append(&log, TOPIC, 600);
     for position in [1, 2, 256, 257, 600] {
-        let text = log
-            .read(Position(position), |frame| String::from_utf8(frame.fact.to_vec()).unwrap())
-            .unwrap();
-        assert!(
-            text.starts_with(&format!("fact at offset {},", position - 1)),
-            "{position}: {text}"
-        );
+        let text = log.read(Position(position), |frame| String::from_utf8(frame.fact.to_vec()).unwrap()).unwrap();
+        assert!(text.starts_with(&format!("fact at offset {},", position - 1)), "{position}: {text}");
     }
     for position in [0, 601, u64::MAX] {
-        assert!(
-            matches!(log.read(Position(position), |_| ()), Err(StoreError::NoFrame { .. })),
-            "{position}"
-        );
+        assert!(matches!(log.read(Position(position), |_| ()), Err(StoreError::NoFrame { .. })), "{position}");
     }
     let wanted = [1, 3, 255, 256, 257, 258, 600].map(Position);
     let mut got = Vec::new();
@@ -89,10 +81,7 @@ fn single_reads() {
     })
     .unwrap();
     assert_eq!(got, wanted);
-    assert!(
-        log.read_many([Position(1), Position(601)], |_| Ok::<_, StoreError>(()))
-            .is_err()
-    );
+    assert!(log.read_many([Position(1), Position(601)], |_| Ok::<_, StoreError>(())).is_err());
     assert!(log.read_many([Position(0)], |_| Ok::<_, StoreError>(())).is_err());
 }
 
@@ -103,16 +92,7 @@ fn ranges() {
     for _ in 0..5 {
         append(&log, TOPIC, 100);
     }
-    for (from, until) in [
-        (1, 2),
-        (1, 501),
-        (100, 102),
-        (101, 201),
-        (250, 251),
-        (500, 9999),
-        (501, 9999),
-        (7, 7),
-    ] {
+    for (from, until) in [(1, 2), (1, 501), (100, 102), (101, 201), (250, 251), (500, 9999), (501, 9999), (7, 7)] {
         let mut got = Vec::new();
         log.for_each(Position(from), Position(until), |frame| {
             got.push(frame.position.0);
@@ -138,12 +118,7 @@ fn a_group_without_frames_still_moves_the_offset() {
     append(&log, TOPIC, 2);
     let mut group = log.begin_group(TOPIC, Instant(5)).unwrap();
     group.seen(2, Position(1));
-    group.dead(DeadLetter {
-        topic: "orders".into(),
-        offset: 3,
-        code: "undecodable".into(),
-        ..DeadLetter::default()
-    });
+    group.dead(DeadLetter { topic: "orders".into(), offset: 3, code: "undecodable".into(), ..DeadLetter::default() });
     log.append(&mut group).unwrap();
     let mut group = log.begin_group(TOPIC, Instant(6)).unwrap();
     group.advance(9);
@@ -151,24 +126,13 @@ fn a_group_without_frames_still_moves_the_offset() {
     let mut nothing = log.begin_group(TOPIC, Instant(7)).unwrap();
     assert!(nothing.is_empty());
     let head = log.append(&mut nothing).unwrap();
-    assert_eq!(
-        (head.next_position, head.block_seq, head.next_offset(TOPIC)),
-        (Position(3), 3, Some(9))
-    );
+    assert_eq!((head.next_position, head.block_seq, head.next_offset(TOPIC)), (Position(3), 3, Some(9)));
     append(&log, TOPIC, 1);
     assert_eq!(log.read(Position(3), |frame| frame.offset).unwrap(), 9);
     assert_eq!(log.read(Position(2), |frame| frame.offset).unwrap(), 1);
     assert_eq!(facts(&log).len(), 3);
     let verified = log.verify_chain(|_| {}).unwrap();
-    assert_eq!(
-        verified.counters,
-        Counters {
-            facts: 3,
-            duplicates: 1,
-            dead_letters: 1,
-            ..Counters::default()
-        }
-    );
+    assert_eq!(verified.counters, Counters { facts: 3, duplicates: 1, dead_letters: 1, ..Counters::default() });
     let mut scan = log.scan(Position::FIRST);
     let mut seen = Vec::new();
     while let Some(block) = scan.next_block().unwrap() {
@@ -183,11 +147,7 @@ fn a_log_may_start_with_blocks_without_frames() {
     let log = store(dir.path()).shard(0).unwrap();
     for offset in 0..2 {
         let mut group = log.begin_group(TOPIC, Instant(5)).unwrap();
-        group.dead(DeadLetter {
-            offset,
-            code: "undecodable".into(),
-            ..DeadLetter::default()
-        });
+        group.dead(DeadLetter { offset, code: "undecodable".into(), ..DeadLetter::default() });
         log.append(&mut group).unwrap();
     }
     append(&log, TOPIC, 3);
@@ -212,10 +172,7 @@ fn buffers_are_used_again_and_a_group_is_appended_once() {
     other.push(meta(0), b"other", None);
     log.append(&mut group).unwrap();
     assert!(matches!(log.append(&mut group), Err(StoreError::StaleGroup { .. })), "twice");
-    assert!(
-        matches!(log.append(&mut other), Err(StoreError::StaleGroup { .. })),
-        "does not follow"
-    );
+    assert!(matches!(log.append(&mut other), Err(StoreError::StaleGroup { .. })), "does not follow");
     log.begin_again(&mut group, TOPIC, Instant(2)).unwrap();
     assert_eq!((group.len(), group.bytes(), group.next_offset()), (0, 0, 1));
     group.push(meta(1), b"two", None);
@@ -247,15 +204,10 @@ fn sources_keep_their_own_offsets() {
     append(&log, Source::Embedded, 2);
     append(&log, TOPIC, 5);
     let head = append(&log, Source::Embedded, 1);
-    assert_eq!(
-        (head.next_offset(Source::Embedded), head.next_offset(TOPIC)),
-        (Some(3), Some(5))
-    );
+    assert_eq!((head.next_offset(Source::Embedded), head.next_offset(TOPIC)), (Some(3), Some(5)));
     assert_eq!(head.last_source().unwrap().topic, None);
     assert_eq!(
-        log.read(Position(3), |frame| head.sources[usize::from(frame.source)].topic.clone())
-            .unwrap()
-            .as_deref(),
+        log.read(Position(3), |frame| head.sources[usize::from(frame.source)].topic.clone()).unwrap().as_deref(),
         Some("orders")
     );
     log.verify_chain(|_| {}).unwrap();
@@ -289,23 +241,14 @@ fn dead_letters_are_kept_whole() {
     let log = store(dir.path()).shard(0).unwrap();
     let all = log.dead_letters(1, 10).unwrap();
     assert_eq!(
-        all.iter()
-            .map(|row| (row.seq, row.status, row.recorded_at))
-            .collect::<Vec<_>>(),
-        [
-            (1, DeadStatus::Open, Instant(44)),
-            (2, DeadStatus::Requeued, Instant(44)),
-            (3, DeadStatus::Open, Instant(44)),
-        ]
+        all.iter().map(|row| (row.seq, row.status, row.recorded_at)).collect::<Vec<_>>(),
+        [(1, DeadStatus::Open, Instant(44)), (2, DeadStatus::Requeued, Instant(44)), (3, DeadStatus::Open, Instant(44)),]
     );
     assert_eq!(all[1].letter, letter(2, "conflict"));
     assert_eq!(log.dead_letters(2, 1).unwrap().len(), 1);
     assert_eq!(log.dead_letter(3).unwrap().unwrap().letter.code, "overflow");
     assert!(log.dead_letter(4).unwrap().is_none());
-    assert!(matches!(
-        log.set_dead_status(4, DeadStatus::Dropped),
-        Err(StoreError::NoDeadLetter { seq: 4, .. })
-    ));
+    assert!(matches!(log.set_dead_status(4, DeadStatus::Dropped), Err(StoreError::NoDeadLetter { seq: 4, .. })));
     let head = log.head();
     assert_eq!((head.counters.conflicts, head.counters.dead_letters), (1, 2));
     log.verify_chain(|_| {}).unwrap();
@@ -314,10 +257,7 @@ fn dead_letters_are_kept_whole() {
 #[test]
 fn shards_generations_and_the_secret() {
     let dir = tempfile::tempdir().unwrap();
-    let embedded = StoreOptions {
-        embedded_shards: Some(3),
-        ..options()
-    };
+    let embedded = StoreOptions { embedded_shards: Some(3), ..options() };
     let opened = Store::open(dir.path(), embedded.clone()).unwrap();
     assert_eq!((opened.shard_ids(), opened.embedded_shards()), (vec![0, 1, 2], Some(3)));
     assert!(matches!(opened.shard(3), Err(StoreError::NoShard { shard: 3, .. })));
@@ -326,10 +266,7 @@ fn shards_generations_and_the_secret() {
     log.set_live_generation(2).unwrap();
     let secret = opened.coupon_secret();
     let refused = Store::open(dir.path(), embedded.clone()).unwrap_err();
-    assert!(
-        matches!(&refused, StoreError::Locked { pid, .. } if *pid == std::process::id().to_string()),
-        "{refused}"
-    );
+    assert!(matches!(&refused, StoreError::Locked { pid, .. } if *pid == std::process::id().to_string()), "{refused}");
     drop(opened);
     assert!(Store::open(dir.path(), embedded.clone()).is_err(), "a log is still open");
     drop(log);
@@ -337,16 +274,7 @@ fn shards_generations_and_the_secret() {
     assert_eq!(opened.shard(1).unwrap().live_generation(), 2);
     assert_eq!(opened.shard(0).unwrap().live_generation(), 1);
     assert_eq!(opened.coupon_secret(), secret);
-    assert!(
-        Store::open(
-            dir.path(),
-            StoreOptions {
-                embedded_shards: Some(0),
-                ..options()
-            }
-        )
-        .is_err()
-    );
+    assert!(Store::open(dir.path(), StoreOptions { embedded_shards: Some(0), ..options() }).is_err());
 }
 
 #[test]
@@ -392,17 +320,9 @@ fn the_witness_follows_within_a_second_or_so() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Frame {
-        late: bool,
-        parked: bool,
-        rejected: bool,
-        fact: Vec<u8>,
-        decision: Option<Vec<u8>>,
-    },
+    Frame { late: bool, parked: bool, rejected: bool, fact: Vec<u8>, decision: Option<Vec<u8>> },
     Seen,
-    Dead {
-        conflict: bool,
-    },
+    Dead { conflict: bool },
     Skip,
     Append,
 }

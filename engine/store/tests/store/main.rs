@@ -17,11 +17,7 @@ pub const TOPIC: Source<'static> = Source::Topic("orders");
 
 /// Small caches: many stores are open at once in tests.
 pub fn options() -> StoreOptions {
-    StoreOptions {
-        block_cache_bytes: 8 << 20,
-        write_buffer_bytes: 8 << 20,
-        ..StoreOptions::default()
-    }
+    StoreOptions { block_cache_bytes: 8 << 20, write_buffer_bytes: 8 << 20, ..StoreOptions::default() }
 }
 
 /// A store with shard 0.
@@ -50,11 +46,7 @@ pub fn append(log: &ShardLog, source: Source<'_>, frames: u64) -> Arc<Head> {
     let mut group = log.begin_group(source, Instant(1_000)).unwrap();
     for _ in 0..frames {
         let offset = group.next_offset().max(0);
-        group.push(
-            meta(offset),
-            format!("fact at offset {offset}, with some text that packs well").as_bytes(),
-            None,
-        );
+        group.push(meta(offset), format!("fact at offset {offset}, with some text that packs well").as_bytes(), None);
     }
     log.append(&mut group).unwrap()
 }

@@ -50,10 +50,7 @@ fn a_short_log_of_a_topic_is_healed_even_when_cut_differently() {
     let opened = store(dir.path());
     let log = opened.shard(0).unwrap();
     let short = log.shortfall().unwrap();
-    assert_eq!(
-        (short.head.next_position, short.witness.next_position),
-        (Position(4), Position(8))
-    );
+    assert_eq!((short.head.next_position, short.witness.next_position), (Position(4), Position(8)));
     assert_eq!(short.head.next_offset(TOPIC), Some(3));
     append(&log, TOPIC, 1);
     assert!(log.shortfall().is_some());
@@ -104,32 +101,14 @@ fn a_log_of_another_history_is_refused() {
     fs::remove_dir_all(log(&one)).unwrap();
     copy(&log(&two), &log(&one));
     let error = store(one.path()).shard(0).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            StoreError::OtherThanWitness {
-                position: Position(8),
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, StoreError::OtherThanWitness { position: Position(8), .. }), "{error}");
 
     // The same when it has gone on since.
     append(&store(two.path()).shard(0).unwrap(), TOPIC, 5);
     fs::remove_dir_all(log(&one)).unwrap();
     copy(&log(&two), &log(&one));
     let error = store(one.path()).shard(0).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            StoreError::OtherThanWitness {
-                position: Position(8),
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, StoreError::OtherThanWitness { position: Position(8), .. }), "{error}");
 }
 
 #[test]

@@ -36,15 +36,9 @@ fn rows_come_back_are_overwritten_and_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let opened = store(dir.path());
     let view = opened.view(0, 1).unwrap();
-    view.ingest(Position(10), (0..5000).map(|n| (key(n), Some(format!("value {n}")))))
-        .unwrap();
-    view.ingest(
-        Position(20),
-        (0..5000).step_by(2).map(|n| (key(n), (n % 4 == 0).then_some("new"))),
-    )
-    .unwrap();
-    view.ingest(Position(30), std::iter::empty::<(&[u8], Option<&[u8]>)>())
-        .unwrap();
+    view.ingest(Position(10), (0..5000).map(|n| (key(n), Some(format!("value {n}"))))).unwrap();
+    view.ingest(Position(20), (0..5000).step_by(2).map(|n| (key(n), (n % 4 == 0).then_some("new")))).unwrap();
+    view.ingest(Position(30), std::iter::empty::<(&[u8], Option<&[u8]>)>()).unwrap();
     for view in [view, opened.view(0, 1).unwrap()] {
         assert_eq!(view.next_position().unwrap(), Position(30));
         assert_eq!(view.get(&key(0)).unwrap().as_deref(), Some(&b"new"[..]));
@@ -62,25 +56,15 @@ fn rows_come_back_are_overwritten_and_deleted() {
 fn many_at_once_in_the_order_asked() {
     let dir = tempfile::tempdir().unwrap();
     let view = store(dir.path()).view(0, 1).unwrap();
-    view.ingest(Position(2), (0..100).map(|n| (key(n * 2), Some(n.to_string()))))
-        .unwrap();
+    view.ingest(Position(2), (0..100).map(|n| (key(n * 2), Some(n.to_string())))).unwrap();
     let sorted: Vec<_> = (0..50).map(key).collect();
     let mixed: Vec<_> = [7, 4, 2, 4, 198, 200].map(key).to_vec();
     let got = |keys: &[Vec<u8>]| -> Vec<Option<String>> {
         let values = view.multi_get(keys).unwrap();
-        values
-            .into_iter()
-            .map(|value| value.map(|value| String::from_utf8(value.to_vec()).unwrap()))
-            .collect()
+        values.into_iter().map(|value| value.map(|value| String::from_utf8(value.to_vec()).unwrap())).collect()
     };
-    assert_eq!(
-        got(&sorted),
-        (0..50).map(|n| (n % 2 == 0).then(|| (n / 2).to_string())).collect::<Vec<_>>()
-    );
-    assert_eq!(
-        got(&mixed),
-        [None, Some("2"), Some("1"), Some("2"), Some("99"), None].map(|value| value.map(str::to_owned))
-    );
+    assert_eq!(got(&sorted), (0..50).map(|n| (n % 2 == 0).then(|| (n / 2).to_string())).collect::<Vec<_>>());
+    assert_eq!(got(&mixed), [None, Some("2"), Some("1"), Some("2"), Some("99"), None].map(|value| value.map(str::to_owned)));
     assert!(got(&[]).is_empty());
 }
 
@@ -122,8 +106,7 @@ fn a_snapshot_stays_at_its_position() {
     let view = store(dir.path()).view(0, 1).unwrap();
     view.ingest(Position(2), [(key(1), Some("old"))]).unwrap();
     let before = view.snapshot();
-    view.ingest(Position(3), [(key(1), Some("new")), (key(2), Some("more"))])
-        .unwrap();
+    view.ingest(Position(3), [(key(1), Some("new")), (key(2), Some("more"))]).unwrap();
     assert_eq!(before.next_position().unwrap(), Position(2));
     assert_eq!(before.get(&key(1)).unwrap().as_deref(), Some(&b"old"[..]));
     assert_eq!(before.multi_get(&[key(1), key(2)]).unwrap()[1].as_deref(), None);
@@ -139,16 +122,9 @@ fn a_failed_checkpoint_changes_nothing() {
     for rows in [[key(5), key(4)], [key(5), key(5)]] {
         view.ingest(Position(3), rows.map(|key| (key, Some("new")))).unwrap_err();
     }
-    assert!(
-        view.ingest(Position(3), [(b"\x01a", Some("x"))]).is_err(),
-        "key space 01 is the store's"
-    );
+    assert!(view.ingest(Position(3), [(b"\x01a", Some("x"))]).is_err(), "key space 01 is the store's");
     assert_eq!((view.next_position().unwrap(), all(&view).len()), (Position(2), 1));
-    assert_eq!(
-        fs::read_dir(view.path().join("ingest")).unwrap().count(),
-        0,
-        "nothing is left over"
-    );
+    assert_eq!(fs::read_dir(view.path().join("ingest")).unwrap().count(), 0, "nothing is left over");
 }
 
 #[test]
@@ -159,22 +135,16 @@ fn large_checkpoints_are_cut_into_files() {
     let noise = |n: u32| {
         let mut state = u64::from(n);
         let bytes = std::iter::repeat_with(move || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as u8
         });
         bytes.take(1000).collect::<Vec<_>>()
     };
-    view.ingest(Position(2), (0..140_000).map(|n| (key(n), Some(noise(n)))))
-        .unwrap();
+    view.ingest(Position(2), (0..140_000).map(|n| (key(n), Some(noise(n))))).unwrap();
     assert!(view.get(&key(139_999)).unwrap().is_some() && view.get(&key(140_000)).unwrap().is_none());
     assert_eq!(all(&view).len(), 140_000);
     let ends = fs::read_dir(view.path()).unwrap().map(|entry| entry.unwrap().path());
-    assert_eq!(
-        ends.filter(|path| path.extension().is_some_and(|end| end == "sst")).count(),
-        2
-    );
+    assert_eq!(ends.filter(|path| path.extension().is_some_and(|end| end == "sst")).count(), 2);
 }
 
 #[test]
@@ -210,20 +180,13 @@ fn leftovers_of_a_crash_are_cleared() {
 fn a_damaged_view_says_that_it_is_disposable() {
     let dir = tempfile::tempdir().unwrap();
     let opened = store(dir.path());
-    opened
-        .view(0, 1)
-        .unwrap()
-        .ingest(Position(9), (0..2000).map(|n| (key(n), Some("some value"))))
-        .unwrap();
+    opened.view(0, 1).unwrap().ingest(Position(9), (0..2000).map(|n| (key(n), Some("some value")))).unwrap();
     let path = dir.path().join("shards/0000/views/0001");
     fs::remove_file(path.join("CURRENT")).unwrap();
     fs::write(path.join("CURRENT"), "MANIFEST-999999\n").unwrap();
     let error = opened.view(0, 1).unwrap_err();
     let text = error.to_string();
-    assert!(
-        matches!(error, StoreError::View { .. }) && text.contains("disposable") && text.contains("views/0001"),
-        "{text}"
-    );
+    assert!(matches!(error, StoreError::View { .. }) && text.contains("disposable") && text.contains("views/0001"), "{text}");
     opened.drop_view(0, 1).unwrap();
     assert_eq!(opened.view(0, 1).unwrap().next_position().unwrap(), Position::FIRST);
 }
@@ -252,10 +215,7 @@ fn a_flipped_byte_in_a_file_of_a_view_never_ends_a_scan_early() {
             Ok(())
         });
         let text = failed.expect_err(&format!("byte {at} of {}", whole.len())).to_string();
-        assert!(
-            text.contains("views/0001") && text.contains("disposable"),
-            "byte {at}: {text}"
-        );
+        assert!(text.contains("views/0001") && text.contains("disposable"), "byte {at}: {text}");
     }
 }
 

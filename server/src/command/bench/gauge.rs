@@ -34,14 +34,7 @@ impl Gauge {
     pub fn start(name: String) -> Gauge {
         // Forgets the peak of the phase before; where the system does not let us, peaks only grow.
         let _ = std::fs::write("/proc/self/clear_refs", "5");
-        Gauge {
-            name,
-            watch: Stopwatch::start(),
-            paused: None,
-            paused_seconds: 0.0,
-            paused_cpu: 0.0,
-            cpu: process_cpu(),
-        }
+        Gauge { name, watch: Stopwatch::start(), paused: None, paused_seconds: 0.0, paused_cpu: 0.0, cpu: process_cpu() }
     }
 
     /// What this thread does now is not measured; what others do is.
@@ -61,13 +54,7 @@ impl Gauge {
     pub fn end(self, facts: u64) -> Reading {
         let seconds = self.watch.elapsed().as_secs_f64() - self.paused_seconds;
         let cpu = (process_cpu() - self.cpu - self.paused_cpu).max(0.0);
-        Reading {
-            name: self.name,
-            facts,
-            seconds,
-            cpu,
-            peak_bytes: resident_bytes_peak().unwrap_or(0),
-        }
+        Reading { name: self.name, facts, seconds, cpu, peak_bytes: resident_bytes_peak().unwrap_or(0) }
     }
 }
 
@@ -94,11 +81,7 @@ fn process_cpu() -> f64 {
 /// Of this thread, seconds.
 fn thread_cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    stat.split(' ')
-        .next()
-        .and_then(|nanos| nanos.parse::<f64>().ok())
-        .unwrap_or(0.0)
-        / 1e9
+    stat.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
 }
 
 #[cfg(test)]
@@ -117,12 +100,7 @@ mod tests {
         std::hint::black_box((0..5).fold(0, |sum, _| sum ^ spin()));
         let busy = gauge.end(1);
         // Processor time is that of the whole process, and other tests run in it.
-        assert!(
-            idle.seconds < busy.seconds / 2.0 && busy.rate() > 0,
-            "{} {}",
-            idle.seconds,
-            busy.seconds
-        );
+        assert!(idle.seconds < busy.seconds / 2.0 && busy.rate() > 0, "{} {}", idle.seconds, busy.seconds);
         let before = thread_cpu();
         std::hint::black_box(spin());
         assert!(thread_cpu() > before && process_cpu() > 0.0);

@@ -78,11 +78,7 @@ impl FoldAlone {
     pub fn new(members: u32) -> Result<FoldAlone> {
         let rules = Timeline::always(Ruleset::parse(RULESET).context("the ruleset of the workload")?);
         let members = (0..members).map(|_| (Member::default(), Records::complete())).collect();
-        Ok(FoldAlone {
-            rules,
-            members,
-            latest: 0,
-        })
+        Ok(FoldAlone { rules, members, latest: 0 })
     }
 }
 
@@ -111,11 +107,7 @@ impl Phase for FoldAlone {
             }
             let at = decision_at(state, &fact);
             Fold::new(state, records, &self.rules, &mut ()).advance(at);
-            let with = Deciding {
-                rules: &self.rules,
-                secret: &[7; 32],
-                saw_position: id,
-            };
+            let with = Deciding { rules: &self.rules, secret: &[7; 32], saw_position: id };
             let decision = decide(state, records, &fact, at, with);
             Fold::new(state, records, &self.rules, &mut ()).apply(&fact, Some(&decision));
         }
@@ -131,13 +123,7 @@ impl Phase for FoldAlone {
 
 fn store(config: &Config, dir: &Path) -> Result<Store> {
     let shards = config.shards.unwrap_or(config.shards_new);
-    Ok(Store::open(
-        dir,
-        StoreOptions {
-            embedded_shards: Some(shards),
-            ..config.store.clone()
-        },
-    )?)
+    Ok(Store::open(dir, StoreOptions { embedded_shards: Some(shards), ..config.store.clone() })?)
 }
 
 /// A thread a shard that only appends.
@@ -151,16 +137,8 @@ impl AppendOnly {
     /// In a folder of its own.
     pub fn open(config: &Config, dir: &Path) -> Result<AppendOnly> {
         let store = store(config, dir)?;
-        let logs = store
-            .shard_ids()
-            .into_iter()
-            .map(|shard| store.shard(shard))
-            .collect::<Result<_, _>>()?;
-        Ok(AppendOnly {
-            logs,
-            group_facts_max: config.group_facts_max,
-            _store: store,
-        })
+        let logs = store.shard_ids().into_iter().map(|shard| store.shard(shard)).collect::<Result<_, _>>()?;
+        Ok(AppendOnly { logs, group_facts_max: config.group_facts_max, _store: store })
     }
 }
 
@@ -184,9 +162,7 @@ impl Phase for AppendOnly {
                 .zip(&of_shard)
                 .map(|(log, facts)| scope.spawn(move || append(log, facts, group_facts_max)))
                 .collect();
-            threads
-                .into_iter()
-                .try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("appending panicked"))))
+            threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("appending panicked"))))
         })
     }
 
@@ -229,11 +205,7 @@ impl Ingest {
         let straight = Straight::open(config, store(config, dir)?)?;
         let rules = Ruleset::parse(RULESET).context("the ruleset of the workload")?;
         let (fact, key) = crate::command::rules::activation(&rules, RULES_FROM, RULES_FROM);
-        straight.embedded().publish(&Message {
-            value: Some(&fact),
-            key: Some(key.as_bytes()),
-            ..Message::default()
-        })?;
+        straight.embedded().publish(&Message { value: Some(&fact), key: Some(key.as_bytes()), ..Message::default() })?;
         Ok(Ingest(straight))
     }
 }
@@ -249,11 +221,7 @@ impl Phase for Ingest {
         for (fact, member) in chunk.facts() {
             key.clear();
             key.extend([PROGRAM, "/", member]);
-            publisher.push(&Message {
-                value: Some(fact),
-                key: Some(key.as_bytes()),
-                ..Message::default()
-            })?;
+            publisher.push(&Message { value: Some(fact), key: Some(key.as_bytes()), ..Message::default() })?;
         }
         let counts = publisher.finish()?;
         if counts.refused + counts.conflicts > 0 {

@@ -1,0 +1,80 @@
+//! A member's answer from its state: balances by ledger, lots, coupons.
+
+use super::{BalanceAnswer, CouponAnswer, CouponsAnswer, ExclusionAnswer, LotAnswer, MemberAnswer, PartAnswer};
+use crate::reader::Found;
+use accrue_ledger::currency::format_amount;
+use accrue_ledger::{CouponStatus, Instant, Member, Timeline};
+
+pub(super) fn spend(state: &Member, rules: &Timeline) -> (String, String) {
+    let known = rules.at(state.last.at).or_else(|| rules.activations().last().map(|known| &known.ruleset));
+    let (exponent, currency) = known.map_or((2, String::new()), |rules| (rules.exponent, rules.currency.to_string()));
+    (format_amount(state.eligible_spend, exponent), currency)
+}
+
+pub(crate) fn member_answer(shard: u32, program: &str, member: &str, found: &Found) -> MemberAnswer {
+    let (state, rules) = (&found.state, &found.rules);
+    let (eligible_spend, currency) = spend(state, rules);
+    let open: Vec<CouponAnswer> =
+        state.open.iter().filter_map(|redemption| CouponAnswer::of(redemption, member, found.at)).collect();
+    let count = |status: CouponStatus| open.iter().filter(|coupon| coupon.status == status.name()).count() as u32;
+    let coupons = CouponsAnswer {
+        issued: count(CouponStatus::Issued),
+        reserved: count(CouponStatus::Reserved),
+        used: state.closed.used,
+        revoked: state.closed.revoked,
+        expired: state.closed.expired,
+        open,
+    };
+    let exclusions = state.exclusions.iter().map(|excluded| ExclusionAnswer {
+        from: excluded.from.to_string(),
+        until: excluded.until.to_string(),
+        earn: excluded.earn,
+        redeem: excluded.redeem,
+    });
+    MemberAnswer {
+        program: program.to_string(),
+        member: member.to_string(),
+        as_of: found.at.to_string(),
+        shard,
+        next_position: found.position.0,
+        balance: state.accounts.iter().map(|account| (account.ledger.to_string(), balance(account, rules))).collect(),
+        coupons,
+        parked: state.parked,
+        exceptions: state.exceptions,
+        orders: state.orders,
+        eligible_spend,
+        currency,
+        facts: state.facts,
+        last_activity: state.last.at.to_string(),
+        exclusions: exclusions.collect(),
+    }
+}
+
+fn balance(account: &accrue_ledger::Account, rules: &Timeline) -> BalanceAnswer {
+    let sums = &account.sums;
+    let part = |(at, points): (Instant, i64)| PartAnswer { points, at: at.to_string() };
+    let mut starting: Vec<(Instant, i64)> = Vec::new();
+    for lot in &account.pending {
+        match starting.last_mut() {
+            Some((at, points)) if *at == lot.starts_at => *points += lot.left,
+            _ => starting.push((lot.starts_at, lot.left)),
+        }
+    }
+    let active = account.active.iter().map(|lot| LotAnswer::of(lot, "active", rules));
+    let pending = account.pending.iter().map(|lot| LotAnswer::of(lot, "pending", rules));
+    BalanceAnswer {
+        active: sums.active,
+        pending: sums.pending,
+        debt: sums.debt,
+        earned: sums.earned,
+        spent: sums.spent,
+        expired: sums.expired,
+        cancelled: sums.cancelled,
+        clawed_back: sums.clawed_back,
+        repaid: sums.repaid,
+        deducted: sums.deducted,
+        expiring: account.expiring().into_iter().map(part).collect(),
+        starting: starting.into_iter().map(part).collect(),
+        lots: active.chain(pending).collect(),
+    }
+}
