@@ -1,36 +1,97 @@
-//! `figures`: every figure of the issue in one run, each beside its floor.
-use accrue_benches::{embedded, floor, fold, input};
+//! `figures [FACTS] [MEMBERS]`: every figure of `benches/README.md` in one run, each beside its floor.
+
+use accrue_benches::stopwatch::{Lap, load, memory_mib};
+use accrue_benches::{embedded, floor, fold, input, member, postgres};
+use accrue_ledger::Instant;
 use accrue_projections::LedgerOptions;
+use anyhow::Result;
+use std::path::Path;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-fn main() -> anyhow::Result<()> {
-    let facts: usize = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(1_000_000);
-    let members: u32 = std::env::args().nth(2).and_then(|a| a.parse().ok()).unwrap_or(200_000);
-    let what = std::env::args().nth(3).unwrap_or("all".into());
-    let input = input::Input::generate(facts, members, 7);
-    println!("{} facts, {} bytes each", input.len(), input.bytes() / input.len());
+
+/// Facts of a group with one sync.
+const GROUP_FACTS: usize = 1_000;
+/// Facts folded again by a restart.
+const TAIL_FACTS: usize = 500_000;
+/// Facts that PostgreSQL gets: its rate does not depend on more.
+const POSTGRES_FACTS: usize = 500_000;
+/// Rows of one of its transactions.
+const POSTGRES_BATCH: usize = 5_000;
+/// Single reads of a member.
+const READS: usize = 20_000;
+
+fn say(what: &str, lap: Lap, facts: usize, more: &str) {
+    println!("{what:<34} {:>10.0} facts/s {:>7.2} µs CPU a fact  {more}", lap.rate(facts), lap.cpu_us(facts));
+}
+
+fn main() -> Result<()> {
+    let number = |place: usize, default: usize| std::env::args().nth(place).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (facts, members) = (number(1, 5_000_000), number(2, 200_000));
+    println!("load at the start {}", load());
+    let input = input::Input::generate(facts, u32::try_from(members)?, 7);
+    println!("{} facts of {} members, {} bytes each", input.len(), members, input.bytes() / input.len());
+    rules_alone(&input)?;
+    let dir = tempfile::tempdir()?;
+    let floor = floor::append(&input, &dir.path().join("floor"), GROUP_FACTS, true)?;
+    say("append-only floor, synced", floor, facts, "");
+    let (scan, frames) = floor::scan(&dir.path().join("floor"))?;
+    say("raw scan of that log", scan, frames, "");
+    let taken = embedded::ingest(&input, &dir.path().join("ingest"), true, LedgerOptions::default())?;
+    let ratio = taken.lap.cpu_us(facts) / floor.cpu_us(facts);
+    let more =
+        format!("{ratio:.1} × floor, last checkpoint {:.1} s, peak {} MiB", taken.stop.wall.as_secs_f64(), memory_mib("VmHWM"));
+    say("embedded ingest, synced, derived", taken.lap, facts, &more);
+    reads(&dir.path().join("ingest"), u32::try_from(members)?)?;
+    restart(dir.path(), u32::try_from(members)?)?;
+    beside_postgres(dir.path(), &input, taken.lap.rate(facts))?;
+    println!("load at the end {}", load());
+    Ok(())
+}
+
+fn rules_alone(input: &input::Input) -> Result<()> {
     let rules = input::rules()?;
-    if what == "all" || what == "fold" {
-        let f = fold::decoded(&input, &rules)?;
-        println!("fold      {:>10.0}/s  {:.2} us cpu, {} entries", f.lap.rate(f.facts), f.lap.cpu_us(f.facts), f.entries);
-        let f = fold::from_bytes(&input, &rules)?;
-        println!("dec+fold  {:>10.0}/s  {:.2} us cpu", f.lap.rate(f.facts), f.lap.cpu_us(f.facts));
-    }
-    let dir = tempfile::tempdir_in("/work")?;
-    if what == "all" || what == "floor" {
-        let l = floor::append(&input, &dir.path().join("floor"), 1000, true)?;
-        println!("floor     {:>10.0}/s  {:.2} us cpu", l.rate(facts), l.cpu_us(facts));
-    }
-    if what == "all" || what == "ingest" {
-        let t = embedded::ingest(&input, &dir.path().join("ingest"), true, LedgerOptions::default())?;
-        println!(
-            "ingest    {:>10.0}/s  {:.2} us cpu; stop {:?}; {:?}; rss {} MiB",
-            t.lap.rate(facts),
-            t.lap.cpu_us(facts),
-            t.stop.wall,
-            t.counts,
-            accrue_benches::stopwatch::memory_mib("VmHWM")
-        );
-    }
+    // The first pass makes the allocator's memory resident; the second is the rules.
+    fold::decoded(input, &rules)?;
+    let folded = fold::decoded(input, &rules)?;
+    say("fold alone", folded.lap, folded.facts, &format!("{:.2} entries a fact", folded.entries as f64 / folded.facts as f64));
+    let folded = fold::from_bytes(input, &rules)?;
+    say("decode and fold", folded.lap, folded.facts, "");
+    Ok(())
+}
+
+fn reads(dir: &Path, members: u32) -> Result<()> {
+    let (lap, folded, reader) = embedded::reopen(dir, LedgerOptions::default())?;
+    println!("{:<34} {:.2} s, {folded} facts folded", "open after a clean stop", lap.wall.as_secs_f64());
+    let now = Instant::parse("2025-12-31T00:00:00Z").unwrap_or_default();
+    let reads = member::read(&reader, accrue_ingest::workload::PROGRAM, members, READS, now)?;
+    println!("{:<34} p50 {:?}, p99 {:?}, {} of {READS} found", "member show, in process", reads.p50, reads.p99, reads.found);
+    Ok(())
+}
+
+/// A store whose last checkpoint is half a million facts ago, opened.
+fn restart(dir: &Path, members: u32) -> Result<()> {
+    let dir = dir.join("restart");
+    let input = input::Input::generate(TAIL_FACTS, members, 8);
+    embedded::ingest(&input, &dir, false, LedgerOptions::default())?;
+    std::fs::remove_dir_all(dir.join("shards/0000/views"))?;
+    let options = LedgerOptions { checkpoint_facts: usize::MAX, ..LedgerOptions::default() };
+    let (lap, folded, _) = embedded::reopen(&dir, options)?;
+    println!("{:<34} {:.2} s, {folded} facts folded", "ready after a crash", lap.wall.as_secs_f64());
+    Ok(())
+}
+
+fn beside_postgres(dir: &Path, input: &input::Input, ours: f64) -> Result<()> {
+    let Some(server) = postgres::Server::start(dir)? else {
+        println!("PostgreSQL: not on this machine");
+        return Ok(());
+    };
+    let done = server.book(input, POSTGRES_FACTS.min(input.len()), POSTGRES_BATCH)?;
+    let rate = done.facts as f64 / done.wall.as_secs_f64();
+    println!(
+        "{:<34} {rate:>10.0} facts/s  embedded is {:.1} × it",
+        format!("PostgreSQL {}, row and balance", done.version),
+        ours / rate
+    );
     Ok(())
 }

@@ -7,8 +7,8 @@ mod both;
 mod compare;
 mod shrink;
 
-use accrue_projections::LedgerOptions;
 use accrue_projections::story::Desk;
+use accrue_projections::{LedgerOptions, verify};
 use accrue_tests::history::random::Random;
 use accrue_tests::history::{History, Options, generate};
 use accrue_tests::oracle::Timeline;
@@ -153,7 +153,7 @@ fn digests(desk: &Desk, seeds: std::ops::Range<u64>) -> Result<Vec<(u64, String)
     seeds.map(|seed| Ok((seed, reader.digest(&format!("h{seed}"))?.to_string()))).collect()
 }
 
-/// The same digest in memory, after a checkpoint, after a start, and from the log alone.
+/// The same digest in memory, after a checkpoint, after a start, and from the log alone; and everything that `verify` checks.
 fn check_digests(desk: &mut Desk, seeds: std::ops::Range<u64>) -> Result<()> {
     let live = digests(desk, seeds.clone())?;
     desk.checkpoint()?;
@@ -164,6 +164,9 @@ fn check_digests(desk: &mut Desk, seeds: std::ops::Range<u64>) -> Result<()> {
     let again = digests(desk, seeds)?;
     let other: Vec<_> = live.iter().zip(&again).filter(|(live, again)| live != again).collect();
     ensure!(other.is_empty(), "other digests from the log alone: {other:?}");
+    let scratch = tempfile::tempdir()?;
+    let report = verify(desk.store(), &desk.reader()?, LedgerOptions::default(), scratch.path(), |_| ())?;
+    ensure!(report.is_whole(), "verification: {:?}", report.broken);
     Ok(())
 }
 

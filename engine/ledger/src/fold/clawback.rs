@@ -4,11 +4,11 @@
 
 use super::lots::parts;
 use super::{Draft, Fold, Source};
-use crate::Instant;
-use crate::account::{Account, Allocation};
+use crate::account::{Account, Allocation, Lot};
 use crate::entry::{EntryKind, Sink, Why};
 use crate::ruleset::{Clawback, OrderOfLots, Ruleset, SpendOrder};
 use crate::worth::Worth;
+use crate::{Instant, Kind};
 
 /// What a rule no longer gives.
 #[derive(Clone, Copy)]
@@ -28,14 +28,14 @@ pub(super) struct Loss<'r> {
 }
 
 impl<S: Sink> Fold<'_, S> {
-    /// `own`: numbers of all the order's lots. Returns what was taken while pending.
-    pub(super) fn claw_back(&mut self, own: &[u32], loss: Loss<'_>, source: Source<'_>, at: Instant) -> Vec<Allocation> {
+    /// `order`: whose points they are. Returns what was taken while pending.
+    pub(super) fn claw_back(&mut self, order: &str, loss: Loss<'_>, source: Source<'_>, at: Instant) -> Vec<Allocation> {
         let Loss { rules, now, index, worth, before, gone } = loss;
         let ledger = rules.earn[index].ledger.as_str();
         let (rule, ruleset, due) = (Some(index as u16), rules.tag(), before - worth.points);
         let account = self.member.account_mut(ledger);
         account.sums.clawback_due += due;
-        let pending = take_pending(account, own, rule, due - gone, now.spend_order);
+        let pending = take_pending(account, order, rule, due - gone, now.spend_order);
         let cancelled = sum(&pending);
         account.sums.pending -= cancelled;
         account.sums.cancelled += cancelled;
@@ -43,7 +43,7 @@ impl<S: Sink> Fold<'_, S> {
         let mut active = Vec::new();
         if now.refund.clawback != Clawback::PendingOnly {
             if now.refund.order_of_lots == OrderOfLots::OriginatingFirst {
-                active = take_own_active(account, own, rule, rest, now.spend_order);
+                active = take_own_active(account, order, rule, rest, now.spend_order);
                 rest -= sum(&active);
             }
             if rest > 0 {
@@ -82,16 +82,20 @@ fn sum(taken: &[Allocation]) -> i64 {
     taken.iter().map(|part| part.points).sum()
 }
 
+/// Whether a lot is the order's: one that it opened, or one beside it that a reversal had to open.
+fn is_of(lot: &Lot, order: &str) -> bool {
+    lot.source_kind == Kind::OrderPlaced as u8 && lot.source == *order
+}
+
 /// From the order's own pending lots: those of the rule first, each in spend order.
-fn take_pending(account: &mut Account, own: &[u32], rule: Option<u16>, due: i64, order: SpendOrder) -> Vec<Allocation> {
-    if account.pending.is_empty() || own.is_empty() {
+fn take_pending(account: &mut Account, order: &str, rule: Option<u16>, due: i64, used: SpendOrder) -> Vec<Allocation> {
+    if account.pending.is_empty() {
         return Vec::new();
     }
-    let mut indexes: Vec<usize> =
-        (0..account.pending.len()).filter(|&index| own.contains(&account.pending[index].number)).collect();
+    let mut indexes: Vec<usize> = (0..account.pending.len()).filter(|&index| is_of(&account.pending[index], order)).collect();
     indexes.sort_by(|&a, &b| {
         let (a, b) = (&account.pending[a], &account.pending[b]);
-        (a.rule != rule).cmp(&(b.rule != rule)).then_with(|| a.used_cmp(b, order))
+        (a.rule != rule).cmp(&(b.rule != rule)).then_with(|| a.used_cmp(b, used))
     });
     let taken = take_at(&mut account.pending, &indexes, due);
     if !taken.is_empty() {
@@ -101,15 +105,14 @@ fn take_pending(account: &mut Account, own: &[u32], rule: Option<u16>, due: i64,
 }
 
 /// From the order's own active lots: those of the rule first, each in spend order.
-fn take_own_active(account: &mut Account, own: &[u32], rule: Option<u16>, due: i64, order: SpendOrder) -> Vec<Allocation> {
-    if due == 0 || own.is_empty() {
+fn take_own_active(account: &mut Account, order: &str, rule: Option<u16>, due: i64, used: SpendOrder) -> Vec<Allocation> {
+    if due == 0 {
         return Vec::new();
     }
-    let mut indexes: Vec<usize> =
-        (0..account.active.len()).filter(|&index| own.contains(&account.active[index].number)).collect();
+    let mut indexes: Vec<usize> = (0..account.active.len()).filter(|&index| is_of(&account.active[index], order)).collect();
     indexes.sort_by(|&a, &b| {
         let (a, b) = (&account.active[a], &account.active[b]);
-        (a.rule != rule).cmp(&(b.rule != rule)).then_with(|| a.used_cmp(b, order))
+        (a.rule != rule).cmp(&(b.rule != rule)).then_with(|| a.used_cmp(b, used))
     });
     let taken = take_at(&mut account.active, &indexes, due);
     account.sums.active -= sum(&taken);

@@ -90,8 +90,10 @@ impl<S: Sink> Fold<'_, S> {
             self.exception(trouble, &format!("{code} on order {}", order.order_id), cost, source, rules, at);
             return;
         }
-        held.reserved = None;
         held.used_by.push(order.order_id.clone());
+        // With a use left, what is held for another order stays held for it.
+        let used_up = held.used_by.len() >= held.uses as usize;
+        held.reserved.take_if(|(held_for, _)| used_up || *held_for == order.order_id);
         if held.status() == CouponStatus::Used {
             self.member.closed.used += 1;
         }

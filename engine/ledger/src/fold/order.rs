@@ -166,9 +166,8 @@ impl<S: Sink> Fold<'_, S> {
                 let gone = if given_up(&rules.earn[index], order, &placed, rules, at) { placed.awards[award].waiting } else { 0 };
                 let gone = gone.min(before - worth.points);
                 placed.awards[award].waiting -= gone;
-                let own: Vec<u32> = placed.awards.iter().flat_map(|award| &award.lots).copied().collect();
                 let loss = Loss { rules, now, index, worth, before, gone };
-                let cancelled = self.claw_back(&own, loss, source, at);
+                let cancelled = self.claw_back(&order.order_id, loss, source, at);
                 for part in cancelled.iter().filter(|part| part.lot.waits()) {
                     let of_lot = placed.awards.iter_mut().find(|award| award.lots.contains(&part.lot.number));
                     of_lot.into_iter().for_each(|award| award.waiting -= part.points);
