@@ -127,6 +127,7 @@ impl State {
     pub fn revoke_coupon(&mut self, c: usize) {
         if !self.coupons[c].revoked {
             self.coupons[c].revoked = true;
+            self.coupons[c].hold = None;
             self.note("coupon_revoked");
         }
     }
@@ -149,6 +150,7 @@ impl State {
 
     fn end_coupon(&mut self, c: usize) -> Result<()> {
         self.coupons[c].expired = true;
+        self.coupons[c].hold = None;
         self.note("coupon_expired");
         let coupon = self.coupons[c].clone();
         if coupon.restore_on_expiry
