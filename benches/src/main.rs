@@ -1,4 +1,4 @@
-//! `figures [FACTS] [MEMBERS]`: every figure of `benches/README.md` in one run, each beside its floor.
+//! `figures [FACTS] [MEMBERS] [fold|ingest]`: every figure of `benches/README.md` in one run, each beside its floor; or one part, to profile it.
 
 use accrue_benches::stopwatch::{Lap, load, memory_mib};
 use accrue_benches::{embedded, floor, fold, input, member, postgres};
@@ -31,7 +31,13 @@ fn main() -> Result<()> {
     println!("load at the start {}", load());
     let input = input::Input::generate(facts, u32::try_from(members)?, 7);
     println!("{} facts of {} members, {} bytes each", input.len(), members, input.bytes() / input.len());
-    rules_alone(&input)?;
+    let only = std::env::args().nth(3);
+    if only.as_deref() != Some("ingest") {
+        rules_alone(&input)?;
+    }
+    if only.as_deref() == Some("fold") {
+        return Ok(());
+    }
     let dir = tempfile::tempdir()?;
     let floor = floor::append(&input, &dir.path().join("floor"), GROUP_FACTS, true)?;
     say("append-only floor, synced", floor, facts, "");
@@ -42,6 +48,9 @@ fn main() -> Result<()> {
     let more =
         format!("{ratio:.1} × floor, last checkpoint {:.1} s, peak {} MiB", taken.stop.wall.as_secs_f64(), memory_mib("VmHWM"));
     say("embedded ingest, synced, derived", taken.lap, facts, &more);
+    if only.is_some() {
+        return Ok(());
+    }
     reads(&dir.path().join("ingest"), u32::try_from(members)?)?;
     restart(dir.path(), u32::try_from(members)?)?;
     beside_postgres(dir.path(), &input, taken.lap.rate(facts))?;
