@@ -1,11 +1,13 @@
-//! The rules alone: every member in memory, no identities, no entries kept, nothing written.
+//! The rules alone: requests decided, facts folded, entries made; no identities, no entries kept, nothing written.
+//!
+//! The hash of a fact's member is known beforehand, as it is to callers: the head of a frame has it.
 
 use crate::input::Input;
 use crate::stopwatch::{Lap, Stopwatch};
 use accrue_ledger::{Deciding, EntryRef, Fact, Fold, Member, Records, Sink, Timeline, decide, decision_at, must_fold_again};
-use accrue_store::member_hash;
 use anyhow::Result;
 use hashbrown::HashMap;
+use std::time::Duration;
 
 /// Counts entries, so that making them is not optimised away.
 #[derive(Default)]
@@ -19,7 +21,7 @@ impl Sink for Count {
 
 /// What a fold did.
 pub struct Folded {
-    /// Decoding and folding.
+    /// What the fold took.
     pub lap: Lap,
     /// Facts folded.
     pub facts: usize,
@@ -27,57 +29,79 @@ pub struct Folded {
     pub entries: u64,
 }
 
-/// Folds facts that were decoded before: the rules alone.
-pub fn decoded(input: &Input, rules: &Timeline) -> Result<Folded> {
-    // In slices, so that decoded facts don't take all memory; only folding is on the clock.
-    const SLICE: usize = 250_000;
-    let mut all = Shop::default();
-    let mut total = Lap { wall: std::time::Duration::ZERO, cpu: std::time::Duration::ZERO };
-    let mut facts = input.facts();
+/// Facts decoded at a time: what is folded next is in the cache, as in a rebuild that decodes as it goes; decoding is off the clock.
+const SLICE: usize = 1_000;
+
+/// Folds member by member, as a rebuild does after it has scattered the log by member hash: the rules alone.
+pub fn by_member(input: &Input, rules: &Timeline) -> Result<Folded> {
+    let order = input.by_member()?;
+    let mut entries = Count::default();
+    let mut total = Lap { wall: Duration::ZERO, cpu: Duration::ZERO };
+    let mut of = (None, Member::default(), Records::complete());
+    for slice in order.chunks(SLICE) {
+        let facts: Vec<(u64, Fact<'_>)> =
+            slice.iter().map(|&(hash, index)| Ok((hash, input.fact(index)?))).collect::<Result<_>>()?;
+        let watch = Stopwatch::start();
+        for (hash, fact) in &facts {
+            if of.0 != Some(*hash) {
+                of = (Some(*hash), Member::default(), Records::complete());
+            }
+            fold(&mut of.1, &mut of.2, fact, rules, &mut entries);
+        }
+        total = total.and(watch.lap());
+    }
+    Ok(Folded { lap: total, facts: input.len(), entries: entries.0 })
+}
+
+/// Folds in order of arrival, every member and record in memory: nothing is near in the cache.
+pub fn as_they_come(input: &Input, rules: &Timeline) -> Result<Folded> {
+    let mut members: HashMap<u64, (Member, Records)> = HashMap::new();
+    let mut entries = Count::default();
+    let mut total = Lap { wall: Duration::ZERO, cpu: Duration::ZERO };
+    let hashes = input.hashes()?;
+    let mut facts = input.facts().zip(hashes);
     loop {
-        let slice: Vec<Fact<'_>> = facts.by_ref().take(SLICE).collect::<Result<_>>()?;
+        let slice: Vec<(Fact<'_>, u64)> =
+            facts.by_ref().take(SLICE).map(|(fact, hash)| Ok((fact?, hash))).collect::<Result<_>>()?;
         if slice.is_empty() {
-            return Ok(Folded { lap: total, facts: input.len(), entries: all.entries.0 });
+            return Ok(Folded { lap: total, facts: input.len(), entries: entries.0 });
         }
         let watch = Stopwatch::start();
-        slice.iter().for_each(|fact| all.fold(fact, rules));
-        let lap = watch.lap();
-        total = Lap { wall: total.wall + lap.wall, cpu: total.cpu + lap.cpu };
+        for (fact, hash) in &slice {
+            let (member, records) = members.entry(*hash).or_insert_with(|| (Member::default(), Records::complete()));
+            fold(member, records, fact, rules, &mut entries);
+        }
+        total = total.and(watch.lap());
     }
 }
 
-/// Decodes (borrowed) and folds.
+/// Decodes (borrowed) and folds, member by member.
 pub fn from_bytes(input: &Input, rules: &Timeline) -> Result<Folded> {
-    let mut all = Shop::default();
+    let order = input.by_member()?;
+    let mut entries = Count::default();
+    let mut of = (None, Member::default(), Records::complete());
     let watch = Stopwatch::start();
-    for fact in input.facts() {
-        all.fold(&fact?, rules);
+    for &(hash, index) in &order {
+        if of.0 != Some(hash) {
+            of = (Some(hash), Member::default(), Records::complete());
+        }
+        fold(&mut of.1, &mut of.2, &input.fact(index)?, rules, &mut entries);
     }
-    Ok(Folded { lap: watch.lap(), facts: input.len(), entries: all.entries.0 })
+    Ok(Folded { lap: watch.lap(), facts: input.len(), entries: entries.0 })
 }
 
-#[derive(Default)]
-struct Shop {
-    members: HashMap<u64, (Member, Records)>,
-    entries: Count,
-}
-
-impl Shop {
-    fn fold(&mut self, fact: &Fact<'_>, rules: &Timeline) {
-        let hash = member_hash(fact.program, fact.member);
-        let (member, records) = self.members.entry(hash).or_insert_with(|| (Member::default(), Records::complete()));
-        // The workload is in order of time; what isn't (its duplicates) is the door's, not the fold's.
-        if must_fold_again(member, fact, None) {
-            return;
-        }
-        if fact.kind.is_request() {
-            let at = decision_at(member, fact);
-            Fold::new(member, records, rules, &mut self.entries).advance(at);
-            let with = Deciding { rules, secret: &[7; 32], saw_position: 0 };
-            let decision = decide(member, records, fact, at, with);
-            Fold::new(member, records, rules, &mut self.entries).apply(fact, Some(&decision));
-        } else {
-            Fold::new(member, records, rules, &mut self.entries).apply(fact, None);
-        }
+fn fold(member: &mut Member, records: &mut Records, fact: &Fact<'_>, rules: &Timeline, entries: &mut Count) {
+    // The workload is in order of time; what isn't (its duplicates) is the door's, not the fold's.
+    if must_fold_again(member, fact, None) {
+        return;
+    }
+    if fact.kind.is_request() {
+        let at = decision_at(member, fact);
+        Fold::new(member, records, rules, entries).advance(at);
+        let with = Deciding { rules, secret: &[7; 32], saw_position: 0 };
+        let decision = decide(member, records, fact, at, with);
+        Fold::new(member, records, rules, entries).apply(fact, Some(&decision));
+    } else {
+        Fold::new(member, records, rules, entries).apply(fact, None);
     }
 }

@@ -3,6 +3,7 @@
 use accrue_ingest::workload::{Workload, WorkloadOptions};
 use accrue_ledger::{Fact, Instant, Ruleset, Timeline};
 use accrue_proto::{pb, read_fact, write_fact};
+use accrue_store::member_hash;
 use anyhow::{Result, anyhow};
 
 /// Facts as bytes.
@@ -40,6 +41,24 @@ impl Input {
         self.bytes.len()
     }
 
+    /// Hash of the member of each, in order.
+    pub fn hashes(&self) -> Result<Vec<u64>> {
+        self.facts().map(|fact| fact.map(|fact| member_hash(fact.program, fact.member))).collect()
+    }
+
+    /// Hash of the member and number of each, member by member, of each in order: what a rebuild's scattering makes.
+    pub fn by_member(&self) -> Result<Vec<(u64, usize)>> {
+        let mut order: Vec<(u64, usize)> = self.hashes()?.into_iter().zip(0..).collect();
+        order.sort_unstable();
+        Ok(order)
+    }
+
+    /// One of them, decoded.
+    pub fn fact(&self, number: usize) -> Result<Fact<'_>> {
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        decoded(&self.bytes[start..self.ends[number]])
+    }
+
     /// Each, in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
@@ -48,8 +67,12 @@ impl Input {
 
     /// Decoded, as the fold gets them.
     pub fn facts(&self) -> impl Iterator<Item = Result<Fact<'_>>> {
-        self.iter().map(|bytes| read_fact(bytes).map_err(|error| anyhow!("{}: {}", error.code, error.detail)))
+        self.iter().map(decoded)
     }
+}
+
+fn decoded(bytes: &[u8]) -> Result<Fact<'_>> {
+    read_fact(bytes).map_err(|error| anyhow!("{}: {}", error.code, error.detail))
 }
 
 /// The ruleset of the workload.

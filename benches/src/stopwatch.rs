@@ -36,6 +36,11 @@ impl Stopwatch {
 }
 
 impl Lap {
+    /// Both, one after the other.
+    pub fn and(self, other: Lap) -> Lap {
+        Lap { wall: self.wall + other.wall, cpu: self.cpu + other.cpu }
+    }
+
     /// Events in a second.
     pub fn rate(&self, events: usize) -> f64 {
         events as f64 / self.wall.as_secs_f64()
