@@ -153,15 +153,20 @@ fn by_table(base: Instant, duration: Duration, to: To, zone: &Zone) -> Option<In
         }
         day = zone.to_wall(at)?.div_euclid(DAY);
     }
-    let (year, month, _) = zone::civil(day);
     let rounded = match to {
         To::Exact | To::DayStart => day,
         To::DayEnd => day + 1,
         // 1970-01-01 was a Thursday.
         To::WeekEnd => day + 7 - (day + 3).rem_euclid(7),
-        To::MonthEnd => zone::add_months(zone::days(year, month, 1), 1),
-        To::QuarterEnd => zone::add_months(zone::days(year, (month - 1) / 3 * 3 + 1, 1), 3),
-        To::YearEnd => zone::days(year + 1, 1, 1),
+        To::MonthEnd | To::QuarterEnd | To::YearEnd => {
+            let (year, month, _) = zone::civil(day);
+            let last = match to {
+                To::MonthEnd => month,
+                To::QuarterEnd => (month + 2) / 3 * 3,
+                _ => 12,
+            };
+            zone::next_month(year, last)
+        }
     };
     zone.at_wall(rounded * DAY)
 }

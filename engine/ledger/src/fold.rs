@@ -205,9 +205,10 @@ impl<'a, S: Sink> Fold<'a, S> {
     }
 }
 
-/// Chains an entry onto the hash of those before it.
+/// Chains an entry onto the hash of those before it: one hash over one buffer, however long the names are.
 fn hash_entry(before: u64, entry: &EntryRef<'_>) -> u64 {
-    let mut fixed = [0_u8; 48];
+    const FIXED: usize = 56;
+    let (source, ledger) = (entry.source.as_bytes(), entry.ledger.as_bytes());
     let words = [
         u64::from(entry.kind as u8) | u64::from(entry.source_kind) << 8 | entry.rule.map_or(0, |rule| u64::from(rule) + 1) << 16,
         entry.at.0 as u64,
@@ -220,12 +221,23 @@ fn hash_entry(before: u64, entry: &EntryRef<'_>) -> u64 {
                 ^ (part.points as u64).rotate_left(32)
                 ^ part.expires_at.0 as u64
         }),
+        source.len() as u64,
     ];
-    for (bytes, word) in fixed.chunks_exact_mut(8).zip(words) {
+    let mut buffer = [0_u8; 128];
+    for (bytes, word) in buffer.chunks_exact_mut(8).zip(words) {
         bytes.copy_from_slice(&word.to_le_bytes());
     }
-    let hash = xxh3_64_with_seed(&fixed, before);
-    xxh3_64_with_seed(entry.source.as_bytes(), hash) ^ xxh3_64_with_seed(entry.ledger.as_bytes(), hash)
+    let end = FIXED + source.len() + ledger.len();
+    if let Some(names) = buffer.get_mut(FIXED..end) {
+        let (of_source, of_ledger) = names.split_at_mut(source.len());
+        of_source.copy_from_slice(source);
+        of_ledger.copy_from_slice(ledger);
+        return xxh3_64_with_seed(&buffer[..end], before);
+    }
+    let mut long = buffer[..FIXED].to_vec();
+    long.extend_from_slice(source);
+    long.extend_from_slice(ledger);
+    xxh3_64_with_seed(&long, before)
 }
 
 /// What must be in `records` before `fact` can be folded or decided on. Ask again after loading: one thing leads to another.

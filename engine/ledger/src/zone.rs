@@ -22,7 +22,12 @@ pub struct Zone {
     pub tz: TimeZone,
     /// From each instant on, so many microseconds ahead of UTC; ascending, the first is `FROM`.
     offsets: Vec<(i64, i64)>,
+    /// For each UTC day from `FROM` the index in `offsets` that holds for all of it, far from any transition; else `NEAR`.
+    days: Vec<u16>,
 }
+
+/// No offset holds for the whole day.
+const NEAR: u16 = u16::MAX;
 
 impl Zone {
     /// By its IANA name.
@@ -37,13 +42,19 @@ impl Zone {
             }
             offsets.push((at, i64::from(transition.offset().seconds()) * 1_000_000));
         }
-        Some(Zone { tz, offsets })
+        let days = settled_days(&offsets);
+        Some(Zone { tz, offsets, days })
     }
 
     /// Microseconds ahead of UTC at `at`, if no transition is near.
     fn settled_offset(&self, at: i64) -> Option<i64> {
         if !(FROM + FAR..UNTIL - FAR).contains(&at) {
             return None;
+        }
+        // Nearly always the day says it, without a search.
+        let of_day = self.days.get((at / DAY) as usize).and_then(|&index| self.offsets.get(usize::from(index)));
+        if let Some((_, offset)) = of_day {
+            return Some(*offset);
         }
         let after = self.offsets.partition_point(|(from, _)| *from <= at);
         let (from, offset) = *self.offsets.get(after.checked_sub(1)?)?;
@@ -62,6 +73,18 @@ impl Zone {
         let at = wall - near;
         (self.settled_offset(at)? == near).then_some(Instant(at))
     }
+}
+
+/// The days that lie wholly where [`Zone::settled_offset`] trusts one offset.
+fn settled_days(offsets: &[(i64, i64)]) -> Vec<u16> {
+    let mut days = vec![NEAR; (UNTIL / DAY) as usize];
+    let ends = offsets.iter().skip(1).map(|(from, _)| *from).chain([UNTIL]);
+    for (index, ((from, _), until)) in offsets.iter().zip(ends).enumerate().take(usize::from(NEAR)) {
+        let first = (from + FAR).div_euclid(DAY) + 1;
+        let after = (until - FAR).div_euclid(DAY);
+        (first..after).for_each(|day| days[day as usize] = index as u16);
+    }
+    days
 }
 
 /// Year, month (1–12) and day (1–31) of a number of days since 1970-01-01.
@@ -93,8 +116,14 @@ pub(crate) fn add_months(day_number: i64, months: i64) -> i64 {
     let (year, month, day) = civil(day_number);
     let count = year * 12 + month - 1 + months;
     let first = days(count.div_euclid(12), count.rem_euclid(12) + 1, 1);
-    let next = days((count + 1).div_euclid(12), (count + 1).rem_euclid(12) + 1, 1);
-    (first + day - 1).min(next - 1)
+    // Every month has 28 days.
+    let last = if day <= 28 { i64::MAX } else { next_month(count.div_euclid(12), count.rem_euclid(12) + 1) - 1 };
+    (first + day - 1).min(last)
+}
+
+/// The first day of the month after one.
+pub(crate) fn next_month(year: i64, month: i64) -> i64 {
+    if month == 12 { days(year + 1, 1, 1) } else { days(year, month + 1, 1) }
 }
 
 #[cfg(test)]
