@@ -43,6 +43,27 @@ pub struct MemberAnswer {
     pub last_activity: String,
     /// When orders earn nothing or points can't be spent.
     pub exclusions: Vec<ExclusionAnswer>,
+    /// `member`, `guest`, `registered`, `left` or `erased`.
+    pub standing: &'static str,
+    /// When its personal data was destroyed and its balance forfeited.
+    pub erased_at: Option<String>,
+    /// Members that are aliases of this one: their facts are part of it.
+    pub merged: Vec<String>,
+    /// Cards in the order in which they were handed out.
+    pub cards: Vec<CardAnswer>,
+}
+
+/// A card.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CardAnswer {
+    /// What is printed on it.
+    pub code: String,
+    /// `active`, `inactive` or `blocked`.
+    pub status: &'static str,
+    /// When it was handed out.
+    pub issued_at: String,
+    /// The card that took its place.
+    pub replaced_by: Option<String>,
 }
 
 /// One ledger of a member.

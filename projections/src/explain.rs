@@ -117,6 +117,7 @@ pub fn sentence(entry: &Entry, rules: &Timeline) -> String {
         Why::Boundary if entry.kind == EntryKind::Activated => format!("points of {source} start"),
         Why::Boundary => format!("points of {source} end"),
         Why::NeverFulfilled => format!("{source} was not fulfilled in time: its points are given up"),
+        Why::Erased => format!("{source}: the member was erased, its balance is forfeited"),
         Why::Fulfilled => format!("{source} was fulfilled: its points start"),
         Why::Uncovered { due } => format!("{source}: {due} points are not there and are owed"),
         Why::Debt => format!("points pay what {source} left owing"),

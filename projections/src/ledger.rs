@@ -5,6 +5,7 @@
 mod book;
 mod checkpoint;
 mod judge;
+mod merge;
 mod open;
 mod prefetch;
 mod refold;
@@ -17,7 +18,7 @@ use crate::shared::{Shared, Tiers};
 use accrue_ledger::{Kind, Needs, RecordKey, Records};
 use accrue_proto::{read_decision, read_fact};
 use accrue_store::{Candidate, Frame, Group, Inline, InlineError, Position, ShardLog, Store, Verdict, member_hash};
-use book::Booking;
+use book::{Booking, Owner};
 use checkpoint::Checkpointer;
 use prefetch::{Asking, Prefetched};
 use std::sync::Arc;
@@ -90,8 +91,14 @@ impl Inline for Ledger {
         let mut tiers = shared.tiers.write();
         let fact = candidate.fact;
         let identity = judge::identity(fact);
-        if let Some(first) = self.seen_before(&tiers, candidate, &identity)? {
-            return Ok(judge::compare(candidate, first, pending, log)?);
+        let winner = tiers.winner(candidate.hash, fact.program, fact.member)?;
+        let owner = Owner::of(candidate, winner);
+        if let Some(first) = self.seen_before(&tiers, candidate, (owner.hash, owner.member(fact)), &identity)? {
+            let winner = |member: &str| tiers.winner(member_hash(fact.program, member), fact.program, member).ok().flatten();
+            let one = |a: &str, b: &str| {
+                a == b || (tiers.merges && *winner(a).as_deref().unwrap_or(a) == *winner(b).as_deref().unwrap_or(b))
+            };
+            return Ok(judge::compare(candidate, first, pending, log, one)?);
         }
         if fact.kind == Kind::RulesetActivated {
             let verdict = self.offer_activation(&mut tiers, candidate, position, pending.recorded_at());
@@ -116,7 +123,7 @@ impl Inline for Ledger {
         if let Err(refusal) = accrue_ledger::check(fact, rules) {
             return Ok(Verdict::Refused { code: refusal.code, detail: refusal.detail });
         }
-        let booking = Booking { candidate, rules: &program.timeline, position, pending: Some(pending), identity };
+        let booking = Booking { candidate, rules: &program.timeline, position, pending: Some(pending), identity, owner };
         Ok(self.book(&mut tiers, &booking)?)
     }
 
@@ -164,7 +171,9 @@ impl Ledger {
             self.site = None;
             if let Some(program) = programs.get(fact.program) {
                 let decision = frame.decision.map(read_decision).transpose().map_err(bad)?;
-                let booking = Booking { candidate: &candidate, rules: &program.timeline, position, pending: None, identity };
+                let owner = Owner::of(&candidate, tiers.winner(hash, fact.program, fact.member)?);
+                let booking =
+                    Booking { candidate: &candidate, rules: &program.timeline, position, pending: None, identity, owner };
                 self.book_decided(&mut tiers, &booking, decision.as_ref())?;
             }
         }

@@ -10,7 +10,7 @@ use crate::programs::Programs;
 use crate::rows::{CouponRow, read_member, read_page};
 use crate::shared::{Shared, Tiers};
 use crate::tier::Tier;
-use accrue_ledger::{Entry, Fold, Instant, Member, Record, RecordKey, Records, Timeline, replay};
+use accrue_ledger::{Entry, Family, Fold, Instant, Member, Record, RecordKey, Records, Text, Timeline, replay};
 use accrue_store::{Position, keys, member_hash};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,6 +44,8 @@ pub struct LedgerReader {
 
 /// A member as it was asked for, with everything needed to answer more about it.
 pub(crate) struct Found {
+    /// Who it is: the winner of an alias.
+    pub member: Text,
     pub state: Member,
     pub rules: Timeline,
     pub at: Instant,
@@ -95,7 +97,7 @@ impl LedgerReader {
         let Some(found) = self.find(program, member, asked, now)? else {
             return Ok(None);
         };
-        Ok(Some(member_answer(self.shard(), program, member, &found)))
+        Ok(Some(member_answer(self.shard(), program, &found)))
     }
 
     /// All entries of a member up to the instant asked for, with their sentences.
@@ -136,7 +138,7 @@ impl LedgerReader {
             Some((records, _)) => records.peek(key).cloned(),
             None => {
                 let tiers = self.shared.tiers.read();
-                tiers.record(member_hash(program, member), program, member, key)?.and_then(|row| row.record)
+                tiers.record(member_hash(program, &found.member), program, &found.member, key)?.and_then(|row| row.record)
             }
         };
         let Some(Record::Order(order)) = record else { return Ok(None) };
@@ -159,7 +161,7 @@ impl LedgerReader {
             Some(redemption) => Some(redemption),
             None => {
                 let tiers = self.shared.tiers.read();
-                let row = tiers.record(member_hash(program, &row.member), program, &row.member, row.key)?;
+                let row = tiers.record(member_hash(program, &found.member), program, &found.member, row.key)?;
                 row.and_then(|row| match row.record {
                     Some(Record::Redemption(redemption)) => Some(*redemption),
                     // Its time came after the last fact: it is in the member's state at `now` only.
@@ -167,15 +169,15 @@ impl LedgerReader {
                 })
             }
         };
-        let redemption = redemption.or_else(|| self.expired_since(program, &row));
-        Ok(redemption.and_then(|redemption| CouponAnswer::of(&redemption, &row.member, now)))
+        let redemption = redemption.or_else(|| self.expired_since(program, &found.member, row.key));
+        Ok(redemption.and_then(|redemption| CouponAnswer::of(&redemption, &found.member, now)))
     }
 
     /// A coupon that is open in the state as of the last fact, and has ended by itself since.
-    fn expired_since(&self, program: &str, row: &CouponRow) -> Option<accrue_ledger::RedemptionRecord> {
+    fn expired_since(&self, program: &str, member: &str, key: RecordKey) -> Option<accrue_ledger::RedemptionRecord> {
         let tiers = self.shared.tiers.read();
-        let (state, _) = tiers.state(member_hash(program, &row.member), program, &row.member).ok()??;
-        state.open.into_iter().find(|redemption| redemption.key() == row.key)
+        let (state, _) = tiers.state(member_hash(program, member), program, member).ok()??;
+        state.open.into_iter().find(|redemption| redemption.key() == key)
     }
 
     fn coupon_row(&self, program: &str, code: &str) -> Result<Option<CouponRow>, ProjectionError> {
@@ -283,6 +285,7 @@ impl LedgerReader {
             let entries = std::mem::take(entries);
             return Ok(Some((found, entries)));
         }
+        let member = &*found.member.clone();
         let hash = member_hash(program, member);
         let mut entries = Vec::new();
         let tiers = self.shared.tiers.read();
@@ -314,19 +317,22 @@ impl LedgerReader {
     }
 
     pub(crate) fn find(&self, program: &str, member: &str, asked: AsOf, now: Instant) -> Result<Option<Found>, ProjectionError> {
-        let hash = member_hash(program, member);
         let at = asked.as_of.unwrap_or(now);
-        let (state, needed, positions, programs) = {
+        let (owner, state, needed, positions, programs) = {
             let tiers = self.shared.tiers.read();
-            let Some((state, needed)) = tiers.state(hash, program, member)? else {
+            let winner = tiers.winner(member_hash(program, member), program, member)?;
+            let owner = winner.unwrap_or_else(|| Text::new(member));
+            let hash = member_hash(program, &owner);
+            let Some((state, needed)) = tiers.state(hash, program, &owner)? else {
                 return Ok(None);
             };
-            if !state.known {
+            let tied_later = state.links().is_some_and(|links| links.changed_at > at);
+            let past = asked.known != AsKnown::Now || state.last.at > at || tied_later;
+            if !state.known && !past {
                 return Ok(None);
             }
-            let past = asked.known != AsKnown::Now || state.last.at > at;
-            let positions = if past { Some(tiers.positions(hash, program, member)?) } else { None };
-            (state, needed, positions, Arc::clone(&tiers.programs))
+            let positions = if past { Some(positions_of_all(&tiers, program, &owner, &state)?) } else { None };
+            (owner, state, needed, positions, Arc::clone(&tiers.programs))
         };
         self.shared.wait_durable(needed)?;
         let position = self.shared.durable();
@@ -341,7 +347,7 @@ impl LedgerReader {
         let Some(positions) = positions else {
             let mut state = state;
             Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
-            return Ok(Some(Found { state, rules, at, position, past: None }));
+            return Ok(Some(Found { member: owner, state, rules, at, position, past: None }));
         };
         let positions: Vec<Position> =
             positions.into_iter().filter(|at| known_position.is_none_or(|known| *at <= known)).collect();
@@ -349,11 +355,32 @@ impl LedgerReader {
         let mut booked = history.booked()?;
         booked.retain(|booked| booked.at() <= at);
         let mut entries = Vec::new();
-        let (mut state, mut records) = replay(&rules, &mut booked, &mut entries);
+        // Who was one with whom is that of then, too.
+        let (winner, (mut state, mut records)) = if state.links().is_some() {
+            let family = Family::of(&booked);
+            let winner = Text::new(family.winner(member));
+            let replayed = family.replay(&rules, &winner, &booked, &mut entries);
+            (winner, replayed)
+        } else {
+            (owner, replay(&rules, &mut booked, &mut entries))
+        };
         Fold::new(&mut state, &mut records, &rules, &mut entries).advance(at);
         if !state.known {
             return Ok(None);
         }
-        Ok(Some(Found { state, rules, at, position, past: Some((records, entries)) }))
+        Ok(Some(Found { member: winner, state, rules, at, position, past: Some((records, entries)) }))
     }
+}
+
+/// The positions of a member's facts and of everybody's whom merges ever tied to it, ascending.
+fn positions_of_all(tiers: &Tiers, program: &str, member: &str, state: &Member) -> Result<Vec<Position>, ProjectionError> {
+    let Some(links) = state.links() else {
+        return tiers.positions(member_hash(program, member), program, member);
+    };
+    let mut positions = Vec::new();
+    for member in &links.family {
+        positions.extend(tiers.positions(member_hash(program, member), program, member)?);
+    }
+    positions.sort_unstable();
+    Ok(positions)
 }

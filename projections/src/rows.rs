@@ -76,6 +76,8 @@ pub struct ShardRow {
     pub activations: Vec<u64>,
     /// The latest instant folded, of any member: an activation before it reaches into the past.
     pub latest: i64,
+    /// Some members are or were aliases of others.
+    pub merges: bool,
 }
 
 /// Appends an entry to a page under construction.

@@ -5,7 +5,7 @@ use crate::programs::Programs;
 use crate::rows::{RecordRow, read_member, read_positions};
 use crate::tier::{Slot, Tier};
 use crate::totals::Totals;
-use accrue_ledger::{Instant, Member, RecordKey};
+use accrue_ledger::{Instant, Member, RecordKey, Text};
 use accrue_store::{Position, ShardLog, View, keys};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::sync::Arc;
@@ -49,6 +49,8 @@ pub struct Tiers {
     pub next: Position,
     /// The latest instant folded.
     pub latest: Instant,
+    /// Some members are or were aliases of others: whoever comes by name may be one.
+    pub merges: bool,
 }
 
 impl Shared {
@@ -109,6 +111,18 @@ impl Tiers {
             Some(row) => Ok(Some((read_member(&row)?, Position::NONE))),
             None => Ok(None),
         }
+    }
+
+    /// The member that this one is an alias of.
+    pub fn winner(&self, hash: u64, program: &str, member: &str) -> Result<Option<Text>, ProjectionError> {
+        if !self.merges {
+            return Ok(None);
+        }
+        if let Some(slot) = self.in_memory(hash, program, member) {
+            return Ok(slot.state.winner().cloned());
+        }
+        let state = self.state(hash, program, member)?;
+        Ok(state.and_then(|(state, _)| state.winner().cloned()))
     }
 
     /// The positions of a member's facts, ascending.

@@ -3,6 +3,7 @@
 //! Says no to whatever can be seen to be wrong without a ruleset. Unknown fields are skipped, the last value of a field
 //! wins and embedded messages merge, as protobuf demands.
 
+mod card;
 mod coupon;
 mod member;
 mod noted;
@@ -138,17 +139,17 @@ fn body<'a>(kind: Kind, parts: &Parts<'a>, fact: &[u8]) -> Result<Body<'a>, Faul
         Kind::CouponReleased => coupon::released(parts)?,
         Kind::CouponReserved => coupon::reserved(parts)?,
         Kind::CouponRevoked => coupon::revoked(parts)?,
-        Kind::MemberRegistered
-        | Kind::MemberProfileChanged
+        Kind::MemberRegistered => member::registered(parts)?,
+        Kind::MembersMerged => Body::MembersMerged { loser: member::loser(parts, "members_merged.loser")? },
+        Kind::MembersUnmerged => Body::MembersUnmerged { loser: member::loser(parts, "members_unmerged.loser")? },
+        Kind::CardIssued => card::issued(parts)?,
+        Kind::CardStatusChanged => card::status_changed(parts)?,
+        Kind::CardReplaced => card::replaced(parts)?,
+        Kind::MemberProfileChanged
         | Kind::MemberLeft
         | Kind::MemberErased
-        | Kind::MembersMerged
-        | Kind::MembersUnmerged
         | Kind::NoteAdded
         | Kind::TagsChanged
-        | Kind::CardIssued
-        | Kind::CardStatusChanged
-        | Kind::CardReplaced
         | Kind::ReferralVisited
         | Kind::ReferralJoined
         | Kind::TierCreditAdjusted

@@ -7,7 +7,7 @@ use crate::fold::coupon_key;
 use crate::member::Member;
 use crate::record::{CouponStatus, Record, RecordKey, Records, Redemption as Kept};
 use crate::ruleset::{CouponRule, MAIN, Price, Reward, RewardKind, Ruleset, Timeline};
-use crate::{Instant, Kind};
+use crate::{Instant, Kind, Status};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use smol_str::SmolStr;
@@ -72,10 +72,12 @@ fn refuse_if(holds: bool, rejection: Rejection) -> Result<(), Rejection> {
 impl Case<'_, '_> {
     fn judge(&self) -> Judged {
         let unknown = !self.member.known;
+        refuse_if(self.member.status() == Status::Erased, Rejection::MemberErased)?;
         match &self.request.body {
             Body::Redemption(redemption) => {
                 refuse_if(self.member.excluded_from_spending(self.at), Rejection::MemberExcluded)?;
                 refuse_if(unknown, Rejection::MemberUnknown)?;
+                refuse_if(self.is_guest(), Rejection::MemberGuest)?;
                 self.redemption(redemption)
             }
             Body::RewardGranted { reward, .. } => self.grant(reward),
@@ -90,6 +92,7 @@ impl Case<'_, '_> {
             Body::CouponReserved { coupon, order_id, until } => {
                 refuse_if(self.member.excluded_from_spending(self.at), Rejection::MemberExcluded)?;
                 refuse_if(unknown, Rejection::MemberUnknown)?;
+                refuse_if(self.is_guest(), Rejection::MemberGuest)?;
                 self.reservation(*coupon, order_id, *until)
             }
             Body::CouponRevoked { coupon, restore_points, .. } => {
@@ -103,6 +106,10 @@ impl Case<'_, '_> {
             }
             _ => Ok(Promise::default()),
         }
+    }
+
+    fn is_guest(&self) -> bool {
+        self.member.status() == Status::Guest
     }
 
     fn redemption(&self, wanted: &Redemption<'_>) -> Judged {

@@ -71,10 +71,14 @@ macro_rules! rejections {
 }
 
 rejections! {
+    /// Personal data was erased and the balance forfeited (§11).
+    MemberErased = 18, "member_erased";
     /// Excluded from spending at that instant (§11).
     MemberExcluded = 1, "member_excluded";
     /// No fact of this member is known.
     MemberUnknown = 2, "member_unknown";
+    /// A guest collects and can't spend until registered (§11).
+    MemberGuest = 17, "member_guest";
     /// The ruleset has no such ledger.
     LedgerUnknown = 3, "ledger_unknown";
     /// The ruleset has no such reward.

@@ -245,6 +245,8 @@ pub enum Why {
         /// What it is about.
         about: Text,
     },
+    /// The member was erased: its balance is forfeited.
+    Erased,
 }
 
 /// Takes entries as the fold makes them.

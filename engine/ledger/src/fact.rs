@@ -126,6 +126,16 @@ impl Kind {
         self as u8 >= Kind::RedemptionRequested as u8
     }
 
+    /// Whether its body is personal data: sealed in the log under a key of the member's own (§11).
+    pub fn is_personal(self) -> bool {
+        matches!(self, Kind::MemberProfileChanged | Kind::NoteAdded | Kind::TagsChanged)
+    }
+
+    /// Whether it ties members together or parts them.
+    pub fn links_members(self) -> bool {
+        matches!(self, Kind::MembersMerged | Kind::MembersUnmerged)
+    }
+
     /// Whether this version has the rules for it. A request without rules cannot be decided and is set aside;
     /// a fact without rules is kept in the log for the version that has them.
     pub fn has_rules(self) -> bool {
@@ -165,6 +175,40 @@ pub enum Body<'a> {
     MemberExcluded(Exclusion),
     /// `member_included`
     MemberIncluded,
+    /// `member_registered`
+    MemberRegistered {
+        /// Collects and can't spend.
+        guest: bool,
+    },
+    /// `members_merged`
+    MembersMerged {
+        /// Becomes an alias.
+        loser: &'a str,
+    },
+    /// `members_unmerged`
+    MembersUnmerged {
+        /// Was an alias.
+        loser: &'a str,
+    },
+    /// `card_issued`
+    CardIssued {
+        /// What is printed on it.
+        code: &'a str,
+    },
+    /// `card_status_changed`
+    CardStatusChanged {
+        /// The card.
+        code: &'a str,
+        /// What it is good for now.
+        status: crate::standing::CardStatus,
+    },
+    /// `card_replaced`
+    CardReplaced {
+        /// The card that was.
+        old: &'a str,
+        /// The card that is.
+        new: &'a str,
+    },
     /// `coupon_used`
     CouponUsed {
         /// The coupon.
@@ -447,6 +491,8 @@ impl<'a> Fact<'a> {
             Body::CouponUsed { .. } | Body::CouponReleased { .. } | Body::CouponReserved { .. } | Body::CouponRevoked { .. } => {
                 None
             }
+            Body::MemberRegistered { .. } | Body::MembersMerged { .. } | Body::MembersUnmerged { .. } => None,
+            Body::CardIssued { .. } | Body::CardStatusChanged { .. } | Body::CardReplaced { .. } => None,
             Body::RedemptionReversed { .. } | Body::RulesetActivated { .. } | Body::Noted => None,
         }
     }

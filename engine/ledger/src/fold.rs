@@ -85,10 +85,14 @@ impl<'a, S: Sink> Fold<'a, S> {
         self.advance(at);
         self.member.last = Place { at, decision: decision.is_some(), id: Text::new(fact.id), source: Text::new(fact.source) };
         self.member.facts += 1;
+        let unknown = !self.member.known;
         self.member.known |= decision.is_none_or(|decision| matches!(decision.outcome, Outcome::Accepted(_)));
         let Some(rules) = self.rules.at(at) else {
             return Applied::default();
         };
+        if unknown && self.member.known {
+            self.became_known(rules);
+        }
         let source = Source { kind: fact.kind as u8, id: source_of(fact) };
         match decision {
             None => self.fact(fact, source, rules, at),
@@ -98,6 +102,19 @@ impl<'a, S: Sink> Fold<'a, S> {
                 }
                 Applied::default()
             }
+        }
+    }
+
+    /// Folds a fact that counts for nothing: only its place in the history is noted, and `trouble`, if it is any.
+    pub(crate) fn apply_void(&mut self, fact: &Fact<'_>, decision: Option<&Decision>, trouble: Option<&str>) {
+        let at = decision.map_or(fact.occurred_at, |decision| decision.at);
+        self.advance(at);
+        self.member.last = Place { at, decision: decision.is_some(), id: Text::new(fact.id), source: Text::new(fact.source) };
+        self.member.facts += 1;
+        self.member.known = true;
+        if let (Some(code), Some(rules)) = (trouble, self.rules.at(at)) {
+            let source = Source { kind: fact.kind as u8, id: source_of(fact) };
+            self.exception(code, fact.member, 0, source, rules, at);
         }
     }
 
@@ -113,6 +130,10 @@ impl<'a, S: Sink> Fold<'a, S> {
     }
 
     fn fact(&mut self, fact: &Fact<'_>, source: Source<'_>, rules: &Ruleset, at: Instant) -> Applied {
+        if let Some(about) = self.forfeited(fact) {
+            self.exception("member_erased", &about, 0, source, rules, at);
+            return Applied::default();
+        }
         match &fact.body {
             Body::OrderPlaced(placed) => self.order_placed(placed, source, rules, at),
             Body::OrderFulfilled { order_id } => return self.order_fulfilled(order_id, source, rules, at),
@@ -121,13 +142,19 @@ impl<'a, S: Sink> Fold<'a, S> {
             Body::Redemption(redemption) => self.redemption_recorded(redemption, source, rules, at),
             Body::ActivityRecorded { activity, .. } => self.activity_recorded(activity, source, rules, at),
             Body::PointsImported(imported) => self.points_imported(imported, source, rules, at),
-            Body::MemberExcluded(_) | Body::MemberIncluded => self.standing_changed(fact, at),
+            Body::MemberExcluded(_) | Body::MemberIncluded | Body::MemberRegistered { .. } | Body::Noted => {
+                self.standing_changed(fact, source, rules, at);
+            }
+            Body::CardIssued { code } => self.card_issued(code, at),
+            Body::CardStatusChanged { code, status } => self.card_status(code, *status, source, rules, at),
+            Body::CardReplaced { old, new } => self.card_replaced(old, new, source, rules, at),
+            // Who is whose alias is worked out over all of them: see `Family`.
+            Body::MembersMerged { .. } | Body::MembersUnmerged { .. } => {}
             Body::CouponUsed { coupon, order_id } => self.coupon_used(*coupon, order_id, source, rules, at),
             Body::CouponReleased { coupon, order_id } => self.coupon_released(*coupon, order_id, source, rules, at),
             // Requests change nothing before they are decided; control facts are not of a member.
             Body::RedemptionReversed { .. } | Body::RewardGranted { .. } | Body::CouponReserved { .. } => {}
             Body::CouponRevoked { .. } | Body::PointsAdjusted(_) | Body::RulesetActivated { .. } => {}
-            Body::Noted => self.standing_changed(fact, at),
         }
         Applied::default()
     }
@@ -286,6 +313,8 @@ pub fn needs(member: &Member, records: &Records, fact: &Fact<'_>) -> Needs {
         Body::RedemptionReversed { redemption_id, .. } => want(RecordKey::new(Kind::RedemptionRequested, redemption_id)),
         Body::RewardGranted { grant_id, .. } => want(RecordKey::new(Kind::RewardGranted, grant_id)),
         Body::ActivityRecorded { .. } | Body::PointsImported(_) | Body::MemberExcluded(_) | Body::MemberIncluded => {}
+        Body::MemberRegistered { .. } | Body::MembersMerged { .. } | Body::MembersUnmerged { .. } => {}
+        Body::CardIssued { .. } | Body::CardStatusChanged { .. } | Body::CardReplaced { .. } => {}
         Body::PointsAdjusted(_) | Body::RulesetActivated { .. } | Body::Noted => {}
     }
     if keys.is_empty() { Needs::Nothing } else { Needs::Records(keys) }

@@ -12,6 +12,7 @@ mod decide;
 mod decision;
 mod entry;
 mod fact;
+mod family;
 mod fold;
 mod instant;
 mod invariants;
@@ -21,6 +22,7 @@ mod ratio;
 mod record;
 mod replay;
 mod ruleset;
+mod standing;
 mod text;
 pub mod worth;
 mod zone;
@@ -34,6 +36,7 @@ pub use fact::{
     Body, Cause, CouponRef, Exclusion, Fact, ImportedLot, Kind, Line, NaturalKey, OrderPlaced, PointsAdjusted, PointsImported,
     Redemption, RefundLine, RefundRecorded, When,
 };
+pub use family::Family;
 pub use fold::{Applied, Fold, exclusions_of, needs};
 pub use instant::Instant;
 pub use invariants::{Broken, broken_invariants};
@@ -49,5 +52,6 @@ pub use ruleset::{
     Activation, Clawback, CouponRule, EARN_RULES_MAX, EarnRule, Eligible, End, Life, LineFilter, MAIN, On, OrderOfLots, Price,
     Refund, Reward, RewardKind, Ruleset, RulesetError, SpendOrder, Start, ThresholdBonus, Timeline, When as EarnWhen, canonical,
 };
+pub use standing::{Card, CardStatus, Links, Standing, Status};
 pub use text::Text;
 pub use zone::Zone;

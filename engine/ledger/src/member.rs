@@ -2,6 +2,7 @@
 
 use crate::account::Account;
 use crate::record::{RecordKey, Redemption};
+use crate::standing::{Links, Standing, Status};
 use crate::{Fact, Instant, Text};
 use bincode::{Decode, Encode};
 
@@ -36,6 +37,8 @@ pub struct Member {
     pub closed: ClosedCoupons,
     /// When orders earn nothing or points can't be spent.
     pub exclusions: Vec<Excluded>,
+    /// How it stands, its cards, with whom it is one.
+    pub standing: Option<Box<Standing>>,
 }
 
 /// A place in a member's history: facts are folded in this order (§1).
@@ -104,6 +107,25 @@ impl Member {
             self.accounts.len() - 1
         });
         &mut self.accounts[index]
+    }
+
+    /// Whether and how it is a member.
+    pub fn status(&self) -> Status {
+        self.standing.as_ref().map_or(Status::Member, |standing| standing.status)
+    }
+
+    /// Merges it takes or took part in.
+    pub fn links(&self) -> Option<&Links> {
+        self.standing.as_ref()?.links.as_deref()
+    }
+
+    /// The member that this one is an alias of.
+    pub fn winner(&self) -> Option<&Text> {
+        self.links().map(|links| &links.winner).filter(|winner| !winner.is_empty())
+    }
+
+    pub(crate) fn standing_mut(&mut self) -> &mut Standing {
+        self.standing.get_or_insert_default()
     }
 
     /// Whether orders of that instant earn nothing.

@@ -23,7 +23,7 @@ impl Booked<'_> {
         self.decision.as_ref().map_or(self.fact.occurred_at, |decision| decision.at)
     }
 
-    fn cmp(&self, other: &Booked<'_>) -> std::cmp::Ordering {
+    pub(crate) fn cmp(&self, other: &Booked<'_>) -> std::cmp::Ordering {
         let key = |booked: &Self| (booked.at(), booked.decision.is_some());
         let other_key = (other.at(), other.decision.is_some());
         key(self).cmp(&other_key).then_with(|| (self.fact.id, self.fact.source).cmp(&(other.fact.id, other.fact.source)))

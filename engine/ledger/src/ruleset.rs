@@ -22,6 +22,8 @@ pub const EARN_RULES_MAX: usize = 64;
 /// A checked ruleset (ruleset.md).
 #[derive(Debug)]
 pub struct Ruleset {
+    /// A fact of somebody unknown makes a guest (`[members] unknown`).
+    pub unknown_is_guest: bool,
     /// blake3 over the canonical content and the version of the time-zone data.
     pub hash: [u8; 32],
     /// The text it was read from.

@@ -1,6 +1,6 @@
 //! A member's answer from its state: balances by ledger, lots, coupons.
 
-use super::{BalanceAnswer, CouponAnswer, CouponsAnswer, ExclusionAnswer, LotAnswer, MemberAnswer, PartAnswer};
+use super::{BalanceAnswer, CardAnswer, CouponAnswer, CouponsAnswer, ExclusionAnswer, LotAnswer, MemberAnswer, PartAnswer};
 use crate::reader::Found;
 use accrue_ledger::currency::format_amount;
 use accrue_ledger::{CouponStatus, Instant, Member, Timeline};
@@ -11,7 +11,8 @@ pub(super) fn spend(state: &Member, rules: &Timeline) -> (String, String) {
     (format_amount(state.eligible_spend, exponent), currency)
 }
 
-pub(crate) fn member_answer(shard: u32, program: &str, member: &str, found: &Found) -> MemberAnswer {
+pub(crate) fn member_answer(shard: u32, program: &str, found: &Found) -> MemberAnswer {
+    let member = found.member.as_str();
     let (state, rules) = (&found.state, &found.rules);
     let (eligible_spend, currency) = spend(state, rules);
     let open: Vec<CouponAnswer> =
@@ -31,7 +32,18 @@ pub(crate) fn member_answer(shard: u32, program: &str, member: &str, found: &Fou
         earn: excluded.earn,
         redeem: excluded.redeem,
     });
+    let standing = state.standing.as_deref();
+    let cards = standing.into_iter().flat_map(|standing| &standing.cards).map(|card| CardAnswer {
+        code: card.code.to_string(),
+        status: card.status.name(),
+        issued_at: card.issued_at.to_string(),
+        replaced_by: Some(card.replaced_by.to_string()).filter(|code| !code.is_empty()),
+    });
     MemberAnswer {
+        standing: state.status().name(),
+        erased_at: standing.and_then(|standing| standing.erased_at).map(|at| at.to_string()),
+        merged: state.links().into_iter().flat_map(|links| &links.merged).map(ToString::to_string).collect(),
+        cards: cards.collect(),
         program: program.to_string(),
         member: member.to_string(),
         as_of: found.at.to_string(),

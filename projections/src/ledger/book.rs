@@ -7,10 +7,10 @@ use crate::shared::Tiers;
 use crate::tier::{Arena, Identity, PagePart, Slot, weight};
 use crate::totals::Totals;
 use accrue_ledger::{
-    Deciding, Decision, EntryKind, EntryRef, Fact, Fold, Instant, Kind, RecordKey, Sink, Timeline, Why, decide, decision_at,
-    must_fold_again,
+    Deciding, Decision, EntryKind, EntryRef, Fact, Fold, Instant, Kind, RecordKey, Sink, Text, Timeline, Why, decide,
+    decision_at, must_fold_again,
 };
-use accrue_store::{Candidate, Group, Position, Verdict};
+use accrue_store::{Candidate, Group, Position, Verdict, member_hash};
 use smallvec::SmallVec;
 
 /// Entries on their way into a member's page and the program's totals.
@@ -60,6 +60,28 @@ pub(super) struct Booking<'a> {
     /// Frames that are not in the log yet.
     pub pending: Option<&'a Group>,
     pub identity: Identity,
+    pub owner: Owner,
+}
+
+/// The member whose state a fact is folded into: its own, or the winner that it is an alias of.
+pub(super) struct Owner {
+    pub hash: u64,
+    winner: Option<Text>,
+}
+
+impl Owner {
+    pub(super) fn of(candidate: &Candidate<'_>, winner: Option<Text>) -> Owner {
+        let hash = winner.as_ref().map_or(candidate.hash, |winner| member_hash(candidate.fact.program, winner));
+        Owner { hash, winner }
+    }
+
+    pub(super) fn member<'a>(&'a self, fact: &Fact<'a>) -> &'a str {
+        self.winner.as_deref().unwrap_or(fact.member)
+    }
+
+    fn is_another(&self) -> bool {
+        self.winner.is_some()
+    }
 }
 
 impl Ledger {
@@ -84,7 +106,8 @@ impl Ledger {
     }
 
     fn open_slot(&mut self, tiers: &mut Tiers, booking: &Booking<'_>) -> Result<u32, ProjectionError> {
-        let slot = self.slot_of(tiers, booking.candidate)?;
+        let fact = booking.candidate.fact;
+        let slot = self.slot_of(tiers, booking.owner.hash, fact.program, booking.owner.member(fact))?;
         self.load_needs(tiers, slot, booking.candidate.fact)?;
         Ok(slot)
     }
@@ -111,8 +134,13 @@ impl Ledger {
         decision: Option<&Decision>,
     ) -> Result<(bool, bool), ProjectionError> {
         let (fact, position) = (booking.candidate.fact, booking.position);
-        let late = must_fold_again(&tiers.live.slots[slot as usize].state, fact, decision.map(|decision| decision.at));
-        let parked = if late {
+        let state = &tiers.live.slots[slot as usize].state;
+        let late = must_fold_again(state, fact, decision.map(|decision| decision.at));
+        let tied = state.links().is_some() && (late || !state.known);
+        let parked = if tied || fact.kind.links_members() {
+            self.records = accrue_ledger::Records::default();
+            self.fold_family(tiers, booking, decision)?
+        } else if late {
             self.records = accrue_ledger::Records::default();
             self.fold_again(tiers, slot, booking, decision)?
         } else {
@@ -154,7 +182,18 @@ impl Ledger {
             Fold::new(&mut of.state, &mut self.records, booking.rules, &mut page).apply(booking.candidate.fact, decision);
         let end = bytes.len();
         keep_parts(of, &live.arena, &parts, end);
-        of.positions.push(booking.position.0);
+        if booking.owner.is_another() {
+            // An alias keeps the list of its own facts: it may be parted again.
+            let fact = booking.candidate.fact;
+            let own = self.slot_of(tiers, booking.candidate.hash, fact.program, fact.member)?;
+            let own = &mut tiers.live.slots[own as usize];
+            own.positions.push(booking.position.0);
+            (own.next, own.dirty) = (booking.position.next(), true);
+        } else {
+            of.positions.push(booking.position.0);
+        }
+        let Tiers { live, .. } = &mut *tiers;
+        let of = &live.slots[slot as usize];
         live.bytes = (live.bytes + weight(&of.state) + 24).saturating_sub(before);
         live.coupons.extend(codes.into_iter().map(|(code, key)| (slot, code, key)));
         self.keep_records(tiers, slot, booking.candidate.fact, booking.position)?;

@@ -76,7 +76,7 @@ impl Ledger {
         });
         let mut totals: Vec<(Vec<u8>, DayRow)> = totals.collect();
         totals.sort_by(|a, b| a.0.cmp(&b.0));
-        let row = ShardRow { activations: tiers.programs.activations(), latest: tiers.latest.0 };
+        let row = ShardRow { activations: tiers.programs.activations(), latest: tiers.latest.0, merges: tiers.merges };
         let rest = Rest { next: tiers.next, shard: row, totals };
         let view = tiers.view.clone();
         drop(tiers);

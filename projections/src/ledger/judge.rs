@@ -6,7 +6,7 @@ use crate::error::ProjectionError;
 use crate::shared::Tiers;
 use crate::tier::{IDENTITY_BYTES, Identity};
 use accrue_ledger::{Decision, Fact, RecordKey};
-use accrue_proto::{Malformed, fingerprint, read_decision, same_content};
+use accrue_proto::{Malformed, fingerprint, read_decision, same_content_if};
 use accrue_store::{Candidate, Frame, Group, Position, ShardLog, Verdict};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_128;
@@ -50,6 +50,7 @@ impl Ledger {
         &mut self,
         tiers: &Tiers,
         candidate: &Candidate<'_>,
+        (hash, member): (u64, &str),
         identity: &Identity,
     ) -> Result<Option<Position>, ProjectionError> {
         let first = match identity_in_memory(tiers, identity) {
@@ -65,7 +66,7 @@ impl Ledger {
             return Ok(first);
         };
         let key = RecordKey::new(natural.kind, natural.id);
-        let (hash, program, member) = (candidate.hash, candidate.fact.program, candidate.fact.member);
+        let program = candidate.fact.program;
         let live = tiers.live.find(hash, program, member);
         let row = match live.and_then(|slot| tiers.live.record(slot, key)) {
             Some(row) => Some(crate::rows::RecordRow::read(row)?),
@@ -85,11 +86,18 @@ fn identity_on_disk(tiers: &Tiers, identity: &Identity) -> Result<Option<Positio
 }
 
 /// A fact whose id was seen at `first`: the same again, or a conflict.
-pub fn compare(candidate: &Candidate<'_>, first: Position, pending: &Group, log: &ShardLog) -> Result<Verdict, ProjectionError> {
+/// `one_member`: whether two names mean the same member (§11).
+pub fn compare(
+    candidate: &Candidate<'_>,
+    first: Position,
+    pending: &Group,
+    log: &ShardLog,
+    one_member: impl Fn(&str, &str) -> bool,
+) -> Result<Verdict, ProjectionError> {
     type Read = Result<(bool, Option<Decision>, bool, u64), Malformed>;
     let look = |frame: &Frame<'_>| -> Read {
         let decision = frame.decision.map(read_decision).transpose()?;
-        Ok((same_content(candidate.bytes, frame.fact), decision, frame.parked, fingerprint(frame.fact)))
+        Ok((same_content_if(candidate.bytes, frame.fact, &one_member), decision, frame.parked, fingerprint(frame.fact)))
     };
     let read = match pending.read(first) {
         Some(frame) => look(&frame),

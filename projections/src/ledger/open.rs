@@ -155,5 +155,6 @@ fn load(log: &accrue_store::ShardLog, view: View) -> Result<Tiers, ProjectionErr
         programs: Arc::new(programs),
         next,
         latest: Instant(shard.latest),
+        merges: shard.merges,
     })
 }

@@ -73,8 +73,9 @@ impl Ledger {
         let mut tiers = RwLockUpgradableReadGuard::upgrade(tiers);
         for (index, state) in states {
             let candidate = &candidates[index];
-            if tiers.live.find(candidate.hash, candidate.fact.program, candidate.fact.member).is_none() {
-                tiers.live.insert(new_slot(candidate, state, Position::NONE));
+            let (hash, program, member) = (candidate.hash, candidate.fact.program, candidate.fact.member);
+            if tiers.live.find(hash, program, member).is_none() {
+                tiers.live.insert(new_slot((hash, program, member), state, Position::NONE));
             }
         }
         Ok(())
@@ -116,13 +117,12 @@ impl Ledger {
     }
 
     /// The member's slot in the live tier, from wherever the member is.
-    pub(super) fn slot_of(&self, tiers: &mut Tiers, candidate: &Candidate<'_>) -> Result<u32, ProjectionError> {
-        let (hash, program, member) = (candidate.hash, candidate.fact.program, candidate.fact.member);
+    pub(super) fn slot_of(&self, tiers: &mut Tiers, hash: u64, program: &str, member: &str) -> Result<u32, ProjectionError> {
         if let Some(slot) = tiers.live.find(hash, program, member) {
             return Ok(slot);
         }
         let (state, next) = tiers.state(hash, program, member)?.unwrap_or_default();
-        let slot = new_slot(candidate, state, next);
+        let slot = new_slot((hash, program, member), state, next);
         Ok(tiers.live.insert(slot))
     }
 }
@@ -177,15 +177,7 @@ impl Asking {
     }
 }
 
-fn new_slot(candidate: &Candidate<'_>, state: Member, next: Position) -> Slot {
+fn new_slot((hash, program, member): (u64, &str, &str), state: Member, next: Position) -> Slot {
     let first_entry = state.entries;
-    Slot {
-        hash: candidate.hash,
-        program: Text::new(candidate.fact.program),
-        member: Text::new(candidate.fact.member),
-        state,
-        next,
-        first_entry,
-        ..Slot::default()
-    }
+    Slot { hash, program: Text::new(program), member: Text::new(member), state, next, first_entry, ..Slot::default() }
 }

@@ -60,6 +60,11 @@ impl History {
         Ok(history)
     }
 
+    /// Where they are, in the order of [`History::booked`].
+    pub fn positions(&self) -> impl Iterator<Item = Position> {
+        self.frames.iter().map(|frame| frame.position)
+    }
+
     /// The facts and decisions.
     pub fn booked(&self) -> Result<Vec<Booked<'_>>, ProjectionError> {
         let bad = |position| move |error| ProjectionError::Frame { position, error };
@@ -68,10 +73,10 @@ impl History {
 }
 
 /// Takes entries back out of the totals.
-struct Undo<'a> {
-    program: &'a str,
-    rules: &'a Timeline,
-    totals: &'a mut Totals,
+pub(super) struct Undo<'a> {
+    pub program: &'a str,
+    pub rules: &'a Timeline,
+    pub totals: &'a mut Totals,
 }
 
 impl Sink for Undo<'_> {

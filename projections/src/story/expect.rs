@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 const BALANCE: [&str; 6] = ["active", "pending", "debt", "spent", "expired", "earned"];
 const COUPONS: [&str; 5] = ["issued", "reserved", "used", "revoked", "expired"];
-const KEYS: [&str; 7] = ["balance", "tier", "coupons", "expiring", "entries", "parked", "exceptions"];
+const KEYS: [&str; 9] = ["balance", "tier", "coupons", "expiring", "entries", "parked", "exceptions", "standing", "cards"];
 
 /// What is expected.
 #[derive(Default)]
@@ -22,6 +22,9 @@ pub(super) struct Expectation {
     pub entries: Option<Vec<String>>,
     parked: Option<i64>,
     exceptions: Option<i64>,
+    standing: Option<String>,
+    /// `code status` each.
+    cards: Option<Vec<String>>,
     /// As it is written: this version can only say that it has none.
     tier: Option<String>,
 }
@@ -48,6 +51,11 @@ impl Expectation {
                 "entries" => expect.entries = Some(entries(value)?),
                 "parked" => expect.parked = Some(whole(&["parked"], value)?),
                 "exceptions" => expect.exceptions = Some(whole(&["exceptions"], value)?),
+                "standing" => expect.standing = Some(value.as_str().unwrap_or_default().to_string()),
+                "cards" => {
+                    let texts = value.as_array().into_iter().flatten().map(|card| card.as_str().unwrap_or_default().to_string());
+                    expect.cards = Some(texts.collect());
+                }
                 "tier" => expect.tier = Some(value.to_string()),
                 other => return unknown(&[other], &KEYS),
             }
@@ -90,6 +98,13 @@ impl Expectation {
             if let Some(expected) = expected {
                 check(what.to_string(), expected.to_string(), found.to_string());
             }
+        }
+        if let Some(standing) = &self.standing {
+            check("standing".to_string(), standing.clone(), member.map_or("unknown", |member| member.standing).to_string());
+        }
+        if let Some(cards) = &self.cards {
+            let found = member.into_iter().flat_map(|member| &member.cards).map(|card| format!("{} {}", card.code, card.status));
+            check("cards".to_string(), cards.join(", "), found.collect::<Vec<_>>().join(", "));
         }
         if let Some(tier) = &self.tier {
             check("tier".to_string(), tier.clone(), "this version has no tiers".to_string());

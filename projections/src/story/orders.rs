@@ -6,6 +6,7 @@ use super::play::ask;
 use super::step::{What, bytes_of};
 use super::{Difference, StoryError};
 use accrue_ledger::Instant;
+use accrue_proto::pb::{self, fact::Body};
 
 /// All permutations of so many facts are tried; of more, [`SHUFFLES`] orders.
 const PERMUTED_FACTS_MAX: usize = 6;
@@ -28,6 +29,12 @@ pub(super) fn in_other_orders(story: &Story, desk: &mut Desk) -> Result<Vec<Diff
             let mut fact = facts[index].1.clone();
             fact.source = format!("{number}/{}", fact.source);
             fact.member = other_member(&fact.member, number);
+            match &mut fact.body {
+                Some(Body::MembersMerged(pb::MembersMerged { loser }) | Body::MembersUnmerged(pb::MembersUnmerged { loser })) => {
+                    *loser = other_member(loser, number);
+                }
+                _ => {}
+            }
             bytes_of(&fact)
         });
         desk.deliver_group(&told.collect::<Vec<_>>())?;

@@ -1,4 +1,4 @@
-//! `activity_recorded`, `member_excluded`, `member_included`, `ruleset_activated`
+//! `activity_recorded`, `member_registered`, `members_merged`, `members_unmerged`, `member_excluded`, `member_included`, `ruleset_activated`
 
 use crate::bounds::{LABELS_MAX, RULESET_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::check::{self, missing, required};
@@ -68,6 +68,25 @@ pub(super) fn exclusion_after_start(fact: &Fact<'_>) -> Result<(), Fault> {
         return Err(fault("out_of_range", detail));
     }
     Ok(())
+}
+
+pub(super) fn registered<'a>(parts: &Parts<'a>) -> Result<Body<'a>, Fault> {
+    let mut guest = false;
+    each_field(parts, |reader, key| match key.number() {
+        1 => reader.bool(key, "member_registered.guest").map(|said| guest = said),
+        _ => reader.skip(key),
+    })?;
+    Ok(Body::MemberRegistered { guest })
+}
+
+/// The other member of a merge.
+pub(super) fn loser<'a>(parts: &Parts<'a>, field: &str) -> Result<&'a str, Fault> {
+    let mut loser = "";
+    each_field(parts, |reader, key| match key.number() {
+        1 => reader.text(key, field).map(|said| loser = said),
+        _ => reader.skip(key),
+    })?;
+    required(loser, field)
 }
 
 /// Nothing inside but what later versions may add.

@@ -17,9 +17,6 @@ fn noted(body: &pb::fact::Body) -> Result<(), Fault> {
     use pb::fact::Body as B;
     match body {
         B::MemberProfileChanged(profile) => profile_changed(profile),
-        B::MembersMerged(pb::MembersMerged { loser }) | B::MembersUnmerged(pb::MembersUnmerged { loser }) => {
-            required(loser, "loser").map(drop)
-        }
         B::NoteAdded(pb::NoteAdded { text }) if text.is_empty() => Err(missing("note_added.text")),
         B::NoteAdded(pb::NoteAdded { text }) => check::text(text, TEXT_BYTES_MAX, "note_added.text").map(drop),
         B::TagsChanged(pb::TagsChanged { add, remove }) => {
@@ -28,20 +25,6 @@ fn noted(body: &pb::fact::Body) -> Result<(), Fault> {
             }
             let labels = add.iter().enumerate().chain(remove.iter().enumerate());
             labels.into_iter().try_for_each(|(index, tag)| check::label(tag, index, "tags_changed").map(drop))
-        }
-        B::CardIssued(pb::CardIssued { code }) => required(code, "card_issued.code").map(drop),
-        B::CardStatusChanged(card) => {
-            required(&card.code, "card_status_changed.code")?;
-            match card.status() {
-                pb::CardStatus::Unspecified => {
-                    Err(named(card.status, "card_status_changed.status", "active, inactive or blocked"))
-                }
-                pb::CardStatus::Active | pb::CardStatus::Inactive | pb::CardStatus::Blocked => Ok(()),
-            }
-        }
-        B::CardReplaced(pb::CardReplaced { old, new }) => {
-            required(old, "card_replaced.old")?;
-            required(new, "card_replaced.new").map(drop)
         }
         B::ReferralVisited(pb::ReferralVisited { code }) | B::ReferralJoined(pb::ReferralJoined { code }) => {
             required(code, "code").map(drop)
@@ -62,12 +45,10 @@ fn noted(body: &pb::fact::Body) -> Result<(), Fault> {
         }
         B::TierOverridden(tier) => tier_overridden(tier),
         // Nothing inside, or nothing that could be wrong.
-        B::MemberRegistered(_)
-        | B::MemberLeft(_)
-        | B::MemberErased(_)
-        | B::TierCreditRecalculated(_)
-        | B::TierOverrideEnded(_) => Ok(()),
+        B::MemberLeft(_) | B::MemberErased(_) | B::TierCreditRecalculated(_) | B::TierOverrideEnded(_) => Ok(()),
         // These have readers of their own.
+        B::MemberRegistered(_) | B::MembersMerged(_) | B::MembersUnmerged(_) => Ok(()),
+        B::CardIssued(_) | B::CardStatusChanged(_) | B::CardReplaced(_) => Ok(()),
         B::OrderPlaced(_) | B::OrderFulfilled(_) | B::OrderCancelled(_) | B::RefundRecorded(_) | B::ActivityRecorded(_) => Ok(()),
         B::PointsImported(_) | B::PointsAdjusted(_) | B::MemberExcluded(_) | B::MemberIncluded(_) | B::RulesetActivated(_) => {
             Ok(())

@@ -86,6 +86,20 @@ fn body(owned: &Owned) -> Body<'_> {
             redeem: excluded.redeem,
         }),
         Owned::MemberIncluded(_) => Body::MemberIncluded,
+        Owned::MemberRegistered(registered) => Body::MemberRegistered { guest: registered.guest },
+        Owned::MembersMerged(merged) => Body::MembersMerged { loser: &merged.loser },
+        Owned::MembersUnmerged(unmerged) => Body::MembersUnmerged { loser: &unmerged.loser },
+        Owned::CardIssued(card) => Body::CardIssued { code: &card.code },
+        Owned::CardStatusChanged(card) => Body::CardStatusChanged {
+            code: &card.code,
+            status: match card.status() {
+                pb::CardStatus::Active => ledger::CardStatus::Active,
+                pb::CardStatus::Inactive => ledger::CardStatus::Inactive,
+                pb::CardStatus::Blocked => ledger::CardStatus::Blocked,
+                pb::CardStatus::Unspecified => unreachable!("refused"),
+            },
+        },
+        Owned::CardReplaced(card) => Body::CardReplaced { old: &card.old, new: &card.new },
         Owned::RulesetActivated(activated) => Body::RulesetActivated {
             ruleset: &activated.ruleset,
             hash: &activated.hash,

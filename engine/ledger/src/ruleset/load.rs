@@ -1,7 +1,7 @@
 //! From text to a checked ruleset: refuses what can't be, with the line and a hint.
 
 use super::text::{
-    BaseText, BenefitText, EarnText, ExpiryText, FilterText, LifeText, OnText, RewardText, RulesetText, StartText,
+    BaseText, BenefitText, EarnText, ExpiryText, FilterText, LifeText, OnText, RewardText, RulesetText, StartText, UnknownText,
 };
 use super::{
     CouponRule, EARN_RULES_MAX, EarnRule, Eligible, End, Life, LineFilter, MAIN, On, Price, Refund, Reward, RewardKind, Ruleset,
@@ -147,6 +147,7 @@ fn load(text: RulesetText, source: &str, table: &toml::Table) -> Loaded<Ruleset>
         rewards.push(reward_rule(reward, currency, exponent_of_program)?);
     }
     Ok(Ruleset {
+        unknown_is_guest: text.members.unknown == UnknownText::Guest,
         hash: hash(table),
         source: source.to_string(),
         program: SmolStr::new(text.program.get_ref()),

@@ -20,6 +20,8 @@ pub(super) struct RulesetText {
     #[serde(default)]
     pub eligible: EligibleText,
     #[serde(default)]
+    pub members: MembersText,
+    #[serde(default)]
     pub pending: PendingText,
     #[serde(default)]
     pub expiry: ExpiryText,
@@ -33,6 +35,20 @@ pub(super) struct RulesetText {
     pub ledgers: BTreeMap<Spanned<String>, LedgerText>,
     #[serde(default)]
     pub reward: Vec<RewardText>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MembersText {
+    pub unknown: UnknownText,
+}
+
+#[derive(Deserialize, Default, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum UnknownText {
+    #[default]
+    Member,
+    Guest,
 }
 
 #[derive(Deserialize)]
