@@ -30,7 +30,7 @@ pub struct Folded {
 }
 
 /// Facts decoded at a time: what is folded next is in the cache, as in a rebuild that decodes as it goes; decoding is off the clock.
-const SLICE: usize = 1_000;
+const SLICE: usize = 250;
 
 /// Folds member by member, as a rebuild does after it has scattered the log by member hash: the rules alone.
 pub fn by_member(input: &Input, rules: &Timeline) -> Result<Folded> {

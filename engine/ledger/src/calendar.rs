@@ -134,7 +134,7 @@ pub fn add(base: Instant, duration: Duration, to: To, zone: &Zone) -> Instant {
     by_table(base, duration, to, zone).or_else(|| shifted(base, duration, to, zone)).unwrap_or(Instant::MAX)
 }
 
-/// The same where no transition of the zone is near.
+/// The same where no gap or repeated hour of the zone is met.
 fn by_table(base: Instant, duration: Duration, to: To, zone: &Zone) -> Option<Instant> {
     if duration.months == 0 && duration.days == 0 && to == To::Exact {
         return None;
@@ -145,12 +145,13 @@ fn by_table(base: Instant, duration: Duration, to: To, zone: &Zone) -> Option<In
         day = zone::add_months(day, i64::from(duration.months));
     }
     day += i64::from(duration.days);
-    if duration.micros != 0 || to == To::Exact {
-        let at = zone.at_wall(day * DAY + time)?;
-        let at = Instant(at.0.checked_add(duration.micros)?);
-        if to == To::Exact {
-            return Some(at);
-        }
+    // Also where only the day counts: a time in a gap may belong to the next day.
+    let at = zone.at_wall(day * DAY + time)?;
+    let at = Instant(at.0.checked_add(duration.micros)?);
+    if to == To::Exact {
+        return Some(at);
+    }
+    if duration.micros != 0 {
         day = zone.to_wall(at)?.div_euclid(DAY);
     }
     let rounded = match to {

@@ -1,6 +1,6 @@
 //! A time zone with its offsets at hand.
 //!
-//! jiff knows every zone and decides what a gap or a repeated hour means. Far from any transition, which is nearly always,
+//! jiff knows every zone and decides what a gap or a repeated hour means. For all other instants, which is nearly always,
 //! an offset found in a table says the same for a twentieth of the cost: this fold asks twice for each order.
 
 use crate::Instant;
@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 /// Microseconds of a day without a transition.
 pub(crate) const DAY: i64 = 86_400_000_000;
-/// No transition is nearer than this where the table is trusted: more than any zone ever moved.
+/// More than any zone is ahead of UTC or behind it, and more than any ever moved.
 const FAR: i64 = 26 * 3_600_000_000;
 /// What the table covers; outside of it jiff is asked.
 const FROM: i64 = 0;
@@ -46,36 +46,49 @@ impl Zone {
         Some(Zone { tz, offsets, days })
     }
 
-    /// Microseconds ahead of UTC at `at`, if no transition is near.
-    fn settled_offset(&self, at: i64) -> Option<i64> {
-        if !(FROM + FAR..UNTIL - FAR).contains(&at) {
+    /// The offset that holds on the whole UTC day of `at` and a day around it: nearly always, without a search.
+    fn offset_of_day(&self, at: i64) -> Option<i64> {
+        let index = *self.days.get(usize::try_from(at / DAY).ok()?)?;
+        self.offsets.get(usize::from(index)).map(|(_, offset)| *offset)
+    }
+
+    /// Local microseconds since 1970-01-01T00:00 on the wall, if the table covers `at`.
+    pub(crate) fn to_wall(&self, at: Instant) -> Option<i64> {
+        if let Some(offset) = self.offset_of_day(at.0) {
+            return Some(at.0 + offset);
+        }
+        if !(FROM + FAR..UNTIL - FAR).contains(&at.0) {
             return None;
         }
-        // Nearly always the day says it, without a search.
-        let of_day = self.days.get((at / DAY) as usize).and_then(|&index| self.offsets.get(usize::from(index)));
-        if let Some((_, offset)) = of_day {
-            return Some(*offset);
-        }
-        let after = self.offsets.partition_point(|(from, _)| *from <= at);
-        let (from, offset) = *self.offsets.get(after.checked_sub(1)?)?;
-        let next = self.offsets.get(after).map_or(UNTIL, |(next, _)| *next);
-        ((after == 1 || from + FAR <= at) && at + FAR < next).then_some(offset)
+        let after = self.offsets.partition_point(|(from, _)| *from <= at.0);
+        self.offsets.get(after.checked_sub(1)?).map(|(_, offset)| at.0 + offset)
     }
 
-    /// Local microseconds since 1970-01-01T00:00 on the wall, if no transition is near.
-    pub(crate) fn to_wall(&self, at: Instant) -> Option<i64> {
-        Some(at.0 + self.settled_offset(at.0)?)
-    }
-
-    /// The instant at which the wall shows `wall`, if no transition is near.
+    /// The instant at which the wall shows `wall`, if that is exactly one and the table covers it.
     pub(crate) fn at_wall(&self, wall: i64) -> Option<Instant> {
-        let near = self.settled_offset(wall)?;
-        let at = wall - near;
-        (self.settled_offset(at)? == near).then_some(Instant(at))
+        if let Some(offset) = self.offset_of_day(wall) {
+            return Some(Instant(wall - offset));
+        }
+        if !(FROM + FAR..UNTIL - FAR).contains(&wall) {
+            return None;
+        }
+        // The wall is less than a day from UTC: offsets that end earlier, or begin later, don't show it.
+        let first = self.offsets.partition_point(|(from, _)| *from <= wall - FAR).saturating_sub(1);
+        let mut found = None;
+        for (index, (from, offset)) in
+            self.offsets.iter().enumerate().skip(first).take_while(|(_, (from, _))| *from <= wall + FAR)
+        {
+            let until = self.offsets.get(index + 1).map_or(UNTIL, |(next, _)| *next);
+            let at = wall - offset;
+            if (*from..until).contains(&at) && found.replace(Instant(at)).is_some() {
+                return None;
+            }
+        }
+        found
     }
 }
 
-/// The days that lie wholly where [`Zone::settled_offset`] trusts one offset.
+/// The days that are far from any transition, by the offset that holds there.
 fn settled_days(offsets: &[(i64, i64)]) -> Vec<u16> {
     let mut days = vec![NEAR; (UNTIL / DAY) as usize];
     let ends = offsets.iter().skip(1).map(|(from, _)| *from).chain([UNTIL]);
