@@ -94,15 +94,16 @@ impl<'a, S: Sink> Fold<'a, S> {
             self.became_known(rules);
         }
         let source = Source { kind: fact.kind as u8, id: source_of(fact) };
-        match decision {
+        let applied = match decision.map(|decision| &decision.outcome) {
             None => self.fact(fact, source, rules, at),
-            Some(decision) => {
-                if let Outcome::Accepted(promise) = &decision.outcome {
-                    self.promise(fact, promise, source, rules, at);
-                }
+            Some(Outcome::Accepted(promise)) => {
+                self.promise(fact, promise, source, rules, at);
                 Applied::default()
             }
-        }
+            Some(Outcome::Rejected(_)) => Applied::default(),
+        };
+        self.member.keep_due();
+        applied
     }
 
     /// Folds a fact that counts for nothing: only its place in the history is noted, and `trouble`, if it is any.
@@ -120,12 +121,14 @@ impl<'a, S: Sink> Fold<'a, S> {
 
     /// Lets time pass to `to`, that instant included: everything that happens by itself happens at its own instant (§2).
     pub fn advance(&mut self, to: Instant) {
-        loop {
+        // Kept after each fact: what is not due yet is not looked at.
+        while self.member.due <= to {
             let next = self.member.next_boundary();
             if next > to || next == Instant::MAX || self.rules.at(next).is_none() {
-                return;
+                break;
             }
             self.boundary(next);
+            self.member.keep_due();
         }
     }
 

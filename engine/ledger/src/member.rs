@@ -13,6 +13,8 @@ pub struct Member {
     pub last: Place,
     /// A fact or an accepted request made it known; refusals alone don't.
     pub known: bool,
+    /// Nothing happens by itself before this: [`Member::next_boundary`] as of the last fact.
+    pub due: Instant,
     /// Facts and decisions folded.
     pub facts: u32,
     /// Orders folded (first versions).
@@ -143,6 +145,11 @@ impl Member {
         let lots = self.accounts.iter().map(Account::next_boundary);
         let coupons = self.open.iter().map(Redemption::next_boundary);
         lots.chain(coupons).min().unwrap_or(Instant::MAX)
+    }
+
+    /// Notes what is due next; everything that changes a member ends with it.
+    pub(crate) fn keep_due(&mut self) {
+        self.due = self.next_boundary();
     }
 
     /// Where an open redemption or grant is.

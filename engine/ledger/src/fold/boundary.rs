@@ -48,17 +48,21 @@ impl<S: Sink> Fold<'_, S> {
     fn lots_due(&mut self, index: usize, ledger: &Text, order: SpendOrder, at: Instant) {
         let account = &mut self.member.accounts[index];
         let mut due: SmallVec<[(Due, Lot); 4]> = SmallVec::new();
-        while account.active.front().is_some_and(|lot| lot.expires_at <= at) {
-            due.extend(account.active.pop_front().map(|lot| (Due::Ends { active: true }, lot)));
+        while let Some(lot) = account.active.pop_front_if(|lot| lot.expires_at <= at) {
+            due.push((Due::Ends { active: true }, lot));
         }
-        while account.pending.front().is_some_and(|lot| lot.due() <= at) {
-            due.extend(account.pending.pop_front().map(|lot| match (lot.waits(), lot.expires_at <= at) {
-                (true, _) => (Due::GivenUp, lot),
-                (false, true) => (Due::Ends { active: false }, lot),
-                (false, false) => (Due::Starts, lot),
-            }));
+        while let Some(lot) = account.pending.pop_front_if(|lot| lot.due() <= at) {
+            let what = match (lot.waits(), lot.expires_at <= at) {
+                (true, _) => Due::GivenUp,
+                (false, true) => Due::Ends { active: false },
+                (false, false) => Due::Starts,
+            };
+            due.push((what, lot));
         }
-        due.sort_by(|(a_due, a), (b_due, b)| a_due.phase().cmp(&b_due.phase()).then_with(|| a.used_cmp(b, order)));
+        // Nearly always it is one.
+        if due.len() > 1 {
+            due.sort_by(|(a_due, a), (b_due, b)| a_due.phase().cmp(&b_due.phase()).then_with(|| a.used_cmp(b, order)));
+        }
         for (what, lot) in due {
             let sums = &mut self.member.accounts[index].sums;
             *(if what == (Due::Ends { active: true }) { &mut sums.active } else { &mut sums.pending }) -= lot.left;
@@ -79,9 +83,12 @@ impl<S: Sink> Fold<'_, S> {
     /// A pending lot (its sum is taken off already) becomes spendable.
     pub(super) fn activate(&mut self, lot: Lot, ledger: &str, why: Why, at: Instant) {
         let account = self.member.account_mut(ledger);
-        account.sums.active += lot.left;
-        account.insert(lot.clone(), true);
-        self.lot_entry(EntryKind::Activated, &lot, lot.left, ledger, why, at);
+        let (points, id) = (lot.left, lot.source.clone());
+        let (ruleset, rule, lots) = (lot.ruleset, lot.rule, [LotPart::of(&lot, points)]);
+        let source = Source { kind: lot.source_kind, id: &id };
+        account.sums.active += points;
+        account.insert(lot, true);
+        self.entry(Draft { kind: EntryKind::Activated, at, ledger, points, source, ruleset, rule, lots: &lots, why });
     }
 
     pub(super) fn lot_entry(&mut self, kind: EntryKind, lot: &Lot, points: i64, ledger: &str, why: Why, at: Instant) {
