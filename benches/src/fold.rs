@@ -29,10 +29,10 @@ pub struct Folded {
     pub entries: u64,
 }
 
-/// Facts decoded at a time: what is folded next is in the cache, as in a rebuild that decodes as it goes; decoding is off the clock.
+/// Facts decoded at a time: what is folded next is in the cache, as when each is decoded just before; decoding is off the clock.
 const SLICE: usize = 250;
 
-/// Folds member by member, as a rebuild does after it has scattered the log by member hash: the rules alone.
+/// Folds member by member, as after the log was scattered by member hash: the rules alone, everything near in the cache.
 pub fn by_member(input: &Input, rules: &Timeline) -> Result<Folded> {
     let order = input.by_member()?;
     let mut entries = Count::default();

@@ -46,7 +46,7 @@ impl Input {
         self.facts().map(|fact| fact.map(|fact| member_hash(fact.program, fact.member))).collect()
     }
 
-    /// Hash of the member and number of each, member by member, of each in order: what a rebuild's scattering makes.
+    /// Hash of the member and number of each, member by member, of each in order: the log scattered.
     pub fn by_member(&self) -> Result<Vec<(u64, usize)>> {
         let mut order: Vec<(u64, usize)> = self.hashes()?.into_iter().zip(0..).collect();
         order.sort_unstable();
