@@ -140,7 +140,23 @@ fn life(ruleset: Option<&std::sync::Arc<Ruleset>>, entry: &Entry, starts_at: Ins
     let (start, end) = rule.map_or((String::new(), String::new()), |(ruleset, rule)| {
         (start_words(&rule.start, &ruleset.time_zone), end_words(&rule.life, &ruleset.time_zone))
     });
+    if starts_at == Instant::MAX {
+        // Neither is known before the goods leave.
+        let end = match rule.map(|(_, rule)| &rule.life) {
+            Some(life) if !life.from_earn && !matches!(life.end, End::Never) => format!("ends after that{end}"),
+            _ => format!("ends {expires_at}{end}"),
+        };
+        return format!("starts when the order is fulfilled{}, {end}", rule.map_or("", |(_, rule)| cancel_words(&rule.start)));
+    }
     format!("starts {starts_at}{start}, ends {expires_at}{end}")
+}
+
+/// Points that wait for fulfilment may be given up.
+fn cancel_words(start: &Start) -> &'static str {
+    match start {
+        Start::Fulfilled { cancel_after: Some(_) } => " (given up if that takes longer than the ruleset allows)",
+        _ => "",
+    }
 }
 
 fn start_words(start: &Start, zone: &str) -> String {

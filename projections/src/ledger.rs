@@ -4,7 +4,7 @@
 
 mod book;
 mod checkpoint;
-mod judge;
+pub(crate) mod judge;
 mod merge;
 mod open;
 mod prefetch;

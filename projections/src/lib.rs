@@ -24,5 +24,5 @@ pub use digest::Digest;
 pub use error::ProjectionError;
 pub use explain::{Explanation, RuleFinding};
 pub use ledger::{Ledger, LedgerOptions};
-pub use reader::{AsKnown, AsOf, LedgerReader};
+pub use reader::{AsKnown, AsOf, LedgerReader, Outstanding};
 pub use verify::{Report, verify};

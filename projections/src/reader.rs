@@ -1,18 +1,21 @@
 //! Asking a shard's ledger: as of any instant, as known at any.
 
+mod booked;
 mod sums;
+mod walk;
+
+pub use walk::Outstanding;
 
 use crate::answer::{CouponAnswer, EntryAnswer, MemberAnswer, MemberRow, member_answer};
 use crate::error::ProjectionError;
 use crate::explain::{Explanation, explain_order};
 use crate::ledger::History;
 use crate::programs::Programs;
-use crate::rows::{CouponRow, read_member, read_page};
-use crate::shared::{Shared, Tiers};
+use crate::rows::{CouponRow, read_page};
+use crate::shared::Shared;
 use crate::tier::Tier;
 use accrue_ledger::{Entry, Family, Fold, Instant, Member, Record, RecordKey, Records, Text, Timeline, replay};
 use accrue_store::{Position, keys, member_hash};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Which past is asked for (§1).
@@ -218,57 +221,9 @@ impl LedgerReader {
         Ok(rows)
     }
 
-    /// Gives every member of a program after `after`, in order of id, to `each` until it says no. The writer waits meanwhile.
-    pub(crate) fn each_member(
-        &self,
-        program: &str,
-        after: &str,
-        mut each: impl FnMut(&str, Member, &Tiers) -> Result<bool, ProjectionError>,
-    ) -> Result<(), ProjectionError> {
-        let tiers = self.shared.tiers.read();
-        let mut in_memory: BTreeMap<&str, &Member> = BTreeMap::new();
-        for tier in tiers.frozen.as_deref().into_iter().chain([&tiers.live]) {
-            let of_program =
-                tier.slots.iter().filter(|slot| *slot.program == *program && *slot.member > *after && slot.state.facts > 0);
-            in_memory.extend(of_program.map(|slot| (&*slot.member, &slot.state)));
-        }
-        let (mut prefix, mut from) = (Vec::new(), Vec::new());
-        keys::members_of(&mut prefix, program);
-        keys::member(&mut from, program, after);
-        let mut rows = tiers.view.scan_prefix_from(&prefix, &from)?;
-        let mut in_memory = in_memory.into_iter().peekable();
-        let mut on_disk = rows.next_row()?;
-        loop {
-            let name = on_disk.and_then(|(key, row)| match keys::parse_view(key) {
-                Some(keys::ViewKey::Member(of)) => Some((of.member, row)),
-                _ => None,
-            });
-            let go_on = match (name, in_memory.peek()) {
-                (None, None) => return Ok(()),
-                (Some((member, _)), _) if member <= after => true,
-                (Some((member, row)), memory) if memory.is_none_or(|(known, _)| member < *known) => {
-                    each(member, read_member(row)?, &tiers)?
-                }
-                (disk, Some(_)) => {
-                    let same = disk.zip(in_memory.peek()).is_some_and(|((member, _), (known, _))| member == *known);
-                    let Some((member, state)) = in_memory.next() else {
-                        return Ok(());
-                    };
-                    if !each(member, state.clone(), &tiers)? {
-                        return Ok(());
-                    }
-                    if !same {
-                        continue;
-                    }
-                    true
-                }
-                (Some(_), None) => return Ok(()),
-            };
-            if !go_on {
-                return Ok(());
-            }
-            on_disk = rows.next_row()?;
-        }
+    /// A property of the view's database by RocksDB's name; for metrics.
+    pub fn view_property(&self, name: &str) -> Option<u64> {
+        self.shared.tiers.read().view.property(name)
     }
 
     pub(crate) fn find_entries(

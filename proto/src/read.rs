@@ -14,7 +14,7 @@ mod refund;
 
 use crate::error::{Fault, fault};
 use crate::time::{self, Stamp};
-use crate::wire::{Parts, Reader};
+use crate::wire::{Key, Parts, Reader};
 use crate::{Malformed, check, pb};
 use accrue_ledger::{Body, Fact, Kind};
 use prost::Message as _;
@@ -50,7 +50,7 @@ impl<'a> Envelope<'a> {
                 5 => time::merge(&mut envelope.occurred_at, &mut reader, key, "occurred_at")?,
                 6 => envelope.actor = reader.text(key, "actor")?,
                 BODY_NUMBER_MIN.. => {
-                    let kind = Kind::from_number(number).ok_or_else(|| unknown_body(number))?;
+                    let Some(kind) = Kind::from_number(number) else { return Err(unknown_body(reader, key)) };
                     let part = reader.bytes(key, kind.name())?;
                     match &mut envelope.body {
                         Some((known, parts)) if *known == kind => parts.push(part),
@@ -73,9 +73,17 @@ impl<'a> Envelope<'a> {
 
 #[cold]
 #[inline(never)]
-fn unknown_body(number: u32) -> Fault {
-    let detail = format!("field {number} is no body this version knows; requeue into the version that does");
-    fault("unknown_body", detail)
+fn unknown_body(mut reader: Reader<'_>, key: Key) -> Fault {
+    let number = key.number();
+    // Rubbish has field numbers too: only what is protobuf to its end can be of a later version.
+    let rest = reader.bytes(key, "the body").and_then(|_| {
+        while let Some(key) = reader.next()? {
+            reader.skip(key)?;
+        }
+        Ok(())
+    });
+    let detail = || format!("field {number} is no body this version knows; requeue into the version that does");
+    rest.err().unwrap_or_else(|| fault("unknown_body", detail()))
 }
 
 #[cold]

@@ -55,6 +55,15 @@ fn envelopes() {
 }
 
 #[test]
+fn rubbish_is_not_of_a_later_version() {
+    let code = |bytes: &[u8]| read_fact(bytes).map(|_| ()).map_err(|error| error.code);
+    for rubbish in [&b"\xff\xff rubbish"[..], b"\x98\x07\x05", b"\x9a\x07\x01a\xff", b"\x9a\x07\x09a"] {
+        assert_eq!(code(rubbish), Err("undecodable"), "{rubbish:?}");
+    }
+    assert_eq!(code(b"\x9a\x07\x01a"), Err("unknown_body"));
+}
+
+#[test]
 fn bodies_of_later_versions() {
     let mut bytes = pb::Fact { body: None, ..fact(r#""member_left": {}"#) }.encode_to_vec();
     bytes.extend([0x9a, 0x07, 0]); // field 115

@@ -88,14 +88,18 @@ impl Client {
         }
     }
 
-    /// Hands a dead letter in again; the receipt.
+    /// Hands dead letters in again, each `shard/number`; their receipts.
     ///
     /// # Errors
     /// As [`Client::ask`].
-    pub fn requeue(&self, shard: u32, seq: u64) -> Result<Value> {
-        let url = format!("{}/v1/dead-letters/{shard}/{seq}/requeue", self.base);
-        let response = self.agent.post(url).content_type("application/json").send(json!({}).to_string());
-        self.read(response)
+    pub fn requeue(&self, letters: &[String]) -> Result<Vec<Value>> {
+        let url = format!("{}/v1/dead-letters/requeue", self.base);
+        let response = self.agent.post(url).content_type("application/json").send(json!({ "letters": letters }).to_string());
+        let mut answer = self.read(response)?;
+        match answer.get_mut("requeued").map(Value::take) {
+            Some(Value::Array(rows)) => Ok(rows.into_iter().map(|mut row| row["receipt"].take()).collect()),
+            _ => Err(anyhow!("{} answered without receipts", self.base)),
+        }
     }
 
     fn read(&self, response: Result<Response<ureq::Body>, ureq::Error>) -> Result<Value> {

@@ -23,10 +23,10 @@ use crate::telemetry;
 use anyhow::Result;
 use serde_json::Value;
 
-/// What is logged where nobody chose. A producer tells every try to reach a broker; that none answers is said once, by others.
-const LOG_SERVE: &str = "info,accrue_ingest::kafka::publish=error";
+/// What is logged where nobody chose.
+const LOG_SERVE: &str = "info";
 /// The same of commands that end by themselves.
-const LOG_COMMAND: &str = "warn,accrue_ingest::kafka::publish=error";
+const LOG_COMMAND: &str = "warn";
 
 /// What every command has.
 pub(crate) struct Ctx {

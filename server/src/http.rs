@@ -80,6 +80,7 @@ pub fn router(service: Service) -> Router {
         .route("/v1/programs/{program}/rulesets", get(ask::rulesets))
         .route("/v1/programs/{program}/digest", get(ask::digest))
         .route("/v1/dead-letters", get(ask::dead_letters))
+        .route("/v1/dead-letters/requeue", post(facts::requeue_many))
         .route("/v1/dead-letters/{shard}/{seq}", get(ask::dead_letter))
         .route("/v1/dead-letters/{shard}/{seq}/requeue", post(facts::requeue))
         .route("/v1/facts", post(facts::facts))

@@ -3,15 +3,18 @@
 mod hand;
 mod produce;
 mod summary;
+mod through;
 
-pub use hand::{Hand, Handed, Straight, options, writer};
+pub use hand::{Hand, Handed, REQUEUE_FEW, Straight, options, writer};
 pub use summary::Summary;
+pub use through::{Taken, Through};
 
 use crate::problem::Problem;
 use accrue_ingest::kafka::{Connection, KafkaPublisher, requeue_kafka};
 use accrue_ingest::{Embedded, Outcome, Receipt, Rekey, requeue_embedded};
 use accrue_proto::json::decision_to_json;
 use accrue_store::{DeadLetter, ShardLog};
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,48 +32,32 @@ pub enum Door {
 pub struct Topic {
     /// Its name.
     pub name: String,
-    /// For dead letters that are handed in again.
+    /// The way there.
     pub connection: Connection,
+    /// The producer of facts that come over HTTP; made when the first does.
+    pub through: Mutex<Option<Arc<Through>>>,
 }
 
 impl Door {
-    /// The embedded log.
+    /// Hands dead letters of a shard in again; what became of each.
     ///
     /// # Errors
-    /// Facts come from Kafka.
-    pub fn embedded(&self) -> Result<&Embedded, Problem> {
-        match self {
-            Door::Embedded(embedded) => Ok(embedded),
-            Door::Kafka(topic) => Err(Problem::new(
-                "facts_come_from_kafka",
-                format!(
-                    "this service takes facts from the topic {}: publish them there, with the key program/member (`accrue publish --kafka`)",
-                    topic.name
-                ),
-            )),
-        }
-    }
-
-    /// Hands a dead letter in again; `None`: there is none of that number.
-    ///
-    /// # Errors
-    /// The shard has stopped, or no broker takes it.
-    pub fn requeue(&self, log: &ShardLog, seq: u64) -> Result<Option<Value>, Problem> {
-        let Some(row) = log.dead_letter(seq)? else { return Ok(None) };
+    /// There is none of that number, the shard has stopped, or no broker takes it.
+    pub fn requeue(&self, log: &ShardLog, numbers: &[u64]) -> Result<Vec<Value>, Problem> {
         let again = match self {
             Door::Embedded(embedded) => {
-                requeue_embedded(embedded, log, seq, rekey(&row.letter)).map(|receipt| receipt_json(&receipt))
+                requeue_embedded(embedded, log, numbers, rekey).map(|receipts| receipts.iter().map(receipt_json).collect())
             }
             // Rare enough for a producer of its own.
             Door::Kafka(topic) => KafkaPublisher::connect(&topic.connection, &topic.name, None)
-                .and_then(|publisher| requeue_kafka(&publisher, log, seq, rekey(&row.letter), REQUEUE_WAIT))
-                .map(|()| sent_json(log.shard(), &topic.name)),
+                .and_then(|publisher| requeue_kafka(&publisher, log, numbers, rekey, REQUEUE_WAIT))
+                .map(|()| vec![sent_json(log.shard(), &topic.name); numbers.len()]),
         };
-        again.map(Some).map_err(|error| Problem::new("shard_stopped", error.to_string()))
+        again.map_err(Problem::from)
     }
 }
 
-/// How long a broker may take for a dead letter.
+/// How long brokers may take for a thousand dead letters.
 pub const REQUEUE_WAIT: Duration = Duration::from_secs(10);
 
 /// Of what went to the topic: what becomes of it, only its reader knows.

@@ -14,7 +14,6 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("not_found", 404, "There is no such thing here"),
     ("method_not_allowed", 405, "This can't be done here"),
     ("timeout", 408, "It took too long"),
-    ("facts_come_from_kafka", 409, "Facts come in through Kafka"),
     ("body_too_large", 413, "The body is too large"),
     ("too_many_facts", 413, "Too many facts in one request"),
     ("page_too_large", 400, "The page is too large"),
@@ -24,6 +23,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("shard_not_here", 503, "The shard is at another instance"),
     ("shard_stopped", 503, "The shard takes no facts"),
     ("position_not_reached", 503, "The position has not been reached yet"),
+    ("kafka_unavailable", 503, "No Kafka broker takes it"),
     ("busy", 503, "Too much is asked at once"),
     ("disk_full", 507, "The disk is full"),
 ];
@@ -91,6 +91,9 @@ impl From<StoreError> for Problem {
 
 impl From<IngestError> for Problem {
     fn from(error: IngestError) -> Problem {
+        if let IngestError::Store(StoreError::NoDeadLetter { shard, seq }) = &error {
+            return Problem::not_found(format!("there is no dead letter {shard}/{seq}"));
+        }
         // A shard that stopped keeps its reason as text.
         let text = error.to_string();
         Problem::new(if text.contains("the disk is full") { "disk_full" } else { "shard_stopped" }, text)

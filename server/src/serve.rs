@@ -13,6 +13,7 @@ use accrue_ingest::{Clock, Embedded};
 use accrue_store::Store;
 use anyhow::{Context as _, Result};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -115,7 +116,7 @@ impl Source {
         options.writer = accrue_ingest::WriterOptions { queue_batches_max, ..intake::writer(config, readers) };
         let source = KafkaSource::start(store, readers.make_inline(config.ledger), options)?;
         health.open(store.clone(), Arc::clone(source.status()));
-        let topic = Arc::new(Topic { name: kafka.topic.clone(), connection: kafka.connection() });
+        let topic = Arc::new(Topic { name: kafka.topic.clone(), connection: kafka.connection(), through: Mutex::default() });
         let asking = ask_for_partitions(Arc::clone(&topic), readers.clone())?;
         Ok(Source::Kafka { source, topic, asking })
     }

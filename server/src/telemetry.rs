@@ -1,5 +1,9 @@
 //! Logs and metrics of the process. No personal data in either: no member, no id of an order, no query.
 
+mod points;
+
+pub use points::PointsCount;
+
 use crate::readers::Readers;
 use accrue_ingest::Status;
 use accrue_store::Store;
@@ -24,6 +28,14 @@ pub const NEXT_POSITION: &str = "accrue_shard_next_position";
 pub const LOG_CONSUMED: &str = "accrue_log_consumed";
 /// What RocksDB says of a shard's log, by property.
 pub const ROCKSDB: &str = "accrue_log_rocksdb";
+/// What RocksDB says of a shard's live view, by property.
+pub const VIEW_ROCKSDB: &str = "accrue_view_rocksdb";
+/// Points that members have, by program, ledger and status.
+pub const POINTS: &str = "accrue_points_outstanding";
+/// Members, by program.
+pub const MEMBERS: &str = "accrue_members";
+/// How old the two above are.
+pub const POINTS_AGE: &str = "accrue_points_outstanding_age_seconds";
 /// Memory of the store, by part.
 pub const STORE_MEMORY: &str = "accrue_store_memory_bytes";
 /// Resident memory of the process.
@@ -36,9 +48,14 @@ const SECONDS: &[f64] = &[0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.0
 /// Messages of a group.
 const FACTS: &[f64] = &[1.0, 5.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0];
 /// What is asked of RocksDB.
-const PROPERTIES: [&str; 5] = [
+const PROPERTIES: [&str; 10] = [
     "total-sst-files-size",
+    "live-sst-files-size",
+    "estimate-live-data-size",
+    "estimate-num-keys",
+    "estimate-table-readers-mem",
     "cur-size-all-mem-tables",
+    "num-immutable-mem-table",
     "estimate-pending-compaction-bytes",
     "num-running-compactions",
     "background-errors",
@@ -104,13 +121,17 @@ fn describe() {
     describe_gauge!(NEXT_POSITION, Unit::Count, "The position that the next frame of a shard gets");
     describe_gauge!(LOG_CONSUMED, Unit::Count, "Everything ever taken in by a shard, by outcome");
     describe_gauge!(ROCKSDB, Unit::Count, "What RocksDB says of a shard's log, by property");
+    describe_gauge!(VIEW_ROCKSDB, Unit::Count, "What RocksDB says of a shard's live view, by property");
+    describe_gauge!(POINTS, Unit::Count, "Points that members have, by program, ledger and status");
+    describe_gauge!(MEMBERS, Unit::Count, "Members, by program");
+    describe_gauge!(POINTS_AGE, Unit::Seconds, "How long ago points and members were counted");
     describe_gauge!(STORE_MEMORY, Unit::Bytes, "Memory of the store, by part");
     describe_gauge!(RESIDENT, Unit::Bytes, "Resident memory of the process");
     describe_gauge!(BUILD, Unit::Count, "1; the version is a label");
 }
 
 /// Gauges that are looked at when somebody asks.
-pub fn look(readers: &Readers, store: Option<&Store>, status: Option<&Status>) {
+pub fn look(points: &PointsCount, readers: &Readers, store: Option<&Store>, status: Option<&Status>) {
     for open in readers.all() {
         let shard = open.log.shard().to_string();
         let head = open.log.head();
@@ -128,11 +149,16 @@ pub fn look(readers: &Readers, store: Option<&Store>, status: Option<&Status>) {
             gauge!(LOG_CONSUMED, "shard" => shard.clone(), "outcome" => outcome).set(count as f64);
         }
         for property in PROPERTIES {
-            if let Some(value) = open.log.property(&format!("rocksdb.{property}")) {
+            let name = format!("rocksdb.{property}");
+            if let Some(value) = open.log.property(&name) {
                 gauge!(ROCKSDB, "shard" => shard.clone(), "property" => property).set(value as f64);
+            }
+            if let Some(value) = open.reader.view_property(&name) {
+                gauge!(VIEW_ROCKSDB, "shard" => shard.clone(), "property" => property).set(value as f64);
             }
         }
     }
+    points.look(readers);
     for report in status.map(Status::shards).unwrap_or_default() {
         if let Some(lag) = report.lag() {
             gauge!(accrue_ingest::metrics::LAG_EVENTS, "shard" => report.shard.to_string()).set(lag as f64);
@@ -234,7 +260,7 @@ mod tests {
     fn one_recorder_for_all() {
         let handle = recorder().expect("ours");
         recorder().expect("the same");
-        look(&Readers::default(), None, None);
+        look(&PointsCount::default(), &Readers::default(), None, None);
         assert!(handle.render().contains("accrue_process_resident_bytes"));
     }
 }

@@ -211,6 +211,8 @@ fn what_is_wrong_is_a_problem_with_a_code() {
     assert_eq!(code(server.post("/v1/facts", "id=1")), is(415, "unsupported_encoding"));
     assert_eq!(code(server.post("/v1/facts", "[{},{},{},{}]")), is(413, "too_many_facts"));
     assert_eq!(code(server.post("/v1/facts", &" ".repeat(4097))), is(413, "body_too_large"));
+    let letters = json!({ "letters": ["0/1", "0/2", "0/3", "0/4"] }).to_string();
+    assert_eq!(code(server.post("/v1/dead-letters/requeue", &letters)), is(413, "too_many_facts"));
     assert_eq!(server.get("/v1/dead-letters?all=true").1["dead_letters"], json!([]), "nothing of all that was taken in");
     server.stop();
 }
@@ -232,6 +234,11 @@ fn what_cannot_be_booked_is_kept_and_handed_in_again() {
     assert_eq!(server.get("/v1/dead-letters").1["dead_letters"], json!([]));
     assert_eq!(server.get("/v1/dead-letters?all=true").1["dead_letters"][0]["status"], "requeued");
     assert_eq!(server.get("/v1/programs/shop/members/m1").1["balance"]["main"]["active"], 25);
+    let (status, many) = server.post("/v1/dead-letters/requeue", &json!({ "letters": [letter] }).to_string());
+    assert_eq!((status, &many["requeued"][0]["receipt"]["outcome"]), (200, &json!("duplicate")), "{many}");
+    for (letters, status) in [(json!(["0/99"]), 404), (json!(["x"]), 400)] {
+        assert_eq!(server.post("/v1/dead-letters/requeue", &json!({ "letters": letters }).to_string()).0, status, "{letters}");
+    }
     server.stop();
 }
 
@@ -272,7 +279,12 @@ fn health_and_metrics_are_apart() {
         "accrue_sync_seconds_bucket{",
         "accrue_http_requests_total{",
         "accrue_log_consumed{",
-        "accrue_log_rocksdb{",
+        "accrue_log_rocksdb{shard=\"0\",property=\"estimate-pending-compaction-bytes\"}",
+        "accrue_view_rocksdb{shard=\"0\",property=\"total-sst-files-size\"}",
+        "accrue_points_outstanding{program=\"shop\",ledger=\"main\",status=\"active\"} 25",
+        "accrue_points_outstanding{program=\"shop\",ledger=\"main\",status=\"debt\"} 0",
+        "accrue_members{program=\"shop\"} 1",
+        "accrue_points_outstanding_age_seconds",
         "accrue_shard_live{",
     ] {
         assert!(metrics.contains(name), "{name} is missing in\n{metrics}");

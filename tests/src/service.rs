@@ -210,6 +210,17 @@ impl Service {
         self.ask(&format!("{base}/{path}"))
     }
 
+    /// Status and JSON of what the API says to a body.
+    ///
+    /// # Errors
+    /// It does not answer, or not in JSON.
+    pub fn post(&self, path: &str, body: &str) -> Result<(u16, Value)> {
+        let base = self.addresses.borrow().as_ref().map(|(api, _)| api.clone()).context("it does not serve yet")?;
+        let request = self.agent.post(format!("{base}/{path}")).content_type("application/json");
+        let mut answer = request.send(body).with_context(|| path.to_owned())?;
+        Ok((answer.status().as_u16(), serde_json::from_str(&answer.body_mut().read_to_string()?)?))
+    }
+
     fn ask(&self, url: &str) -> Result<(u16, String)> {
         let mut answer = self.agent.get(url).call().with_context(|| url.to_owned())?;
         Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?))

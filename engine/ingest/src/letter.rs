@@ -3,10 +3,6 @@
 use crate::batch::{Message, Record};
 use accrue_store::{DeadLetter, Position};
 
-/// The row of a dead letter has no place for the record's timestamp, but a message that is sent again needs it: it may be
-/// its `occurred_at`. So it is kept as one more header, of eight bytes, big-endian, and is taken out again here.
-const TIMESTAMP_HEADER: &str = "accrue-record-timestamp";
-
 /// Where messages come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -43,16 +39,12 @@ impl Original<'_> {
 
 /// The message that became a dead letter.
 pub fn original(letter: &DeadLetter) -> Original<'_> {
-    let mut timestamp_ms = None;
-    let mut headers = Vec::with_capacity(letter.headers.len());
-    for (name, value) in &letter.headers {
-        let bytes = value.as_deref();
-        match bytes.map(<[u8; 8]>::try_from) {
-            Some(Ok(raw)) if name == TIMESTAMP_HEADER => timestamp_ms = Some(i64::from_be_bytes(raw)),
-            _ => headers.push((name.as_str(), bytes)),
-        }
+    Original {
+        value: letter.value.as_deref(),
+        key: letter.key.as_deref(),
+        headers: letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect(),
+        timestamp_ms: letter.timestamp_ms,
     }
-    Original { value: letter.value.as_deref(), key: letter.key.as_deref(), headers, timestamp_ms }
 }
 
 /// Why a message could not be booked.
@@ -70,9 +62,7 @@ pub(crate) fn dead_letter(record: Record<'_>, origin: &Origin, offset: i64, reas
         Origin::Topic { name, partition } => (name.clone(), *partition),
     };
     let own = |bytes: &[u8]| bytes.to_vec();
-    let mut headers: Vec<_> =
-        record.headers().map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.map(own))).collect();
-    headers.extend(record.timestamp_ms().map(|at| (TIMESTAMP_HEADER.to_owned(), Some(at.to_be_bytes().to_vec()))));
+    let headers = record.headers().map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.map(own)));
     DeadLetter {
         topic,
         partition,
@@ -81,7 +71,8 @@ pub(crate) fn dead_letter(record: Record<'_>, origin: &Origin, offset: i64, reas
         detail: reason.detail.clone(),
         key: record.key().map(own),
         value: record.value().map(own),
-        headers,
+        headers: headers.collect(),
+        timestamp_ms: record.timestamp_ms(),
         first_position: reason.first,
     }
 }

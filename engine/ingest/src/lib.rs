@@ -44,6 +44,7 @@ mod receipt;
 mod recovery;
 mod requeue;
 mod route;
+mod seldom;
 mod shards;
 mod status;
 pub mod workload;
@@ -56,7 +57,7 @@ pub use error::IngestError;
 pub use group::Currencies;
 pub use letter::{Origin, Original, original};
 pub use receipt::{Counts, Outcome, Receipt};
-pub use requeue::{Rekey, Requeued, requeue_embedded, requeued};
+pub use requeue::{REQUEUE_LETTERS_MAX, Rekey, Requeued, requeue_embedded, requeued};
 pub use shards::{MakeInline, OnShard, ShardEvent};
 pub use status::{ShardReport, ShardState, ShardStatus, SourceReport, Status};
 pub use writer::{

@@ -5,6 +5,9 @@ use crate::{Embedded, IngestError, Receipt};
 use accrue_proto::{decode_message, read_fact};
 use accrue_store::{DeadLetter, DeadStatus, ShardLog, StoreError};
 
+/// Dead letters sent again at a time: more of them wait for these.
+pub const REQUEUE_LETTERS_MAX: usize = 1_000;
+
 /// The key that a dead letter is sent again with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rekey {
@@ -48,17 +51,38 @@ fn key_of(original: &Original<'_>) -> Option<Vec<u8>> {
     Some(format!("{}/{}", fact.program, fact.member).into_bytes())
 }
 
-/// Hands a dead letter of the embedded log in again and notes that it was. What is still wrong with it becomes a new
-/// dead letter.
+/// Hands dead letters of a shard of the embedded log in again, many at once, and notes that they were; what became of
+/// each, in order. What is still wrong with one becomes a new dead letter.
 ///
 /// # Errors
-/// No such letter, or the shard has stopped.
-pub fn requeue_embedded(embedded: &Embedded, log: &ShardLog, seq: u64, rekey: Rekey) -> Result<Receipt, IngestError> {
-    let row = log.dead_letter(seq)?.ok_or(StoreError::NoDeadLetter { shard: log.shard(), seq })?;
-    let again = requeued(&row.letter, rekey);
-    let mut message = again.original.message();
-    message.key = again.key();
-    let receipt = embedded.publish(&message)?;
-    log.set_dead_status(seq, DeadStatus::Requeued)?;
-    Ok(receipt)
+/// No such letter: nothing was handed in of its thousand. Or the shard has stopped.
+pub fn requeue_embedded(
+    embedded: &Embedded,
+    log: &ShardLog,
+    numbers: &[u64],
+    rekey: impl Fn(&DeadLetter) -> Rekey,
+) -> Result<Vec<Receipt>, IngestError> {
+    let mut receipts = Vec::with_capacity(numbers.len());
+    for some in numbers.chunks(REQUEUE_LETTERS_MAX) {
+        let letters = letters(log, some)?;
+        let mut publisher = embedded.publisher().with_receipts();
+        for letter in &letters {
+            let again = requeued(letter, rekey(letter));
+            let mut message = again.original.message();
+            message.key = again.key();
+            publisher.push(&message)?;
+        }
+        publisher.flush()?;
+        receipts.extend(std::iter::from_fn(|| publisher.receipt()).map(|(_, receipt)| receipt));
+        log.set_dead_statuses(some, DeadStatus::Requeued)?;
+    }
+    Ok(receipts)
+}
+
+pub(crate) fn letters(log: &ShardLog, numbers: &[u64]) -> Result<Vec<DeadLetter>, StoreError> {
+    let letter = |seq: &u64| {
+        let missing = StoreError::NoDeadLetter { shard: log.shard(), seq: *seq };
+        log.dead_letter(*seq)?.map(|row| row.letter).ok_or(missing)
+    };
+    numbers.iter().map(letter).collect()
 }

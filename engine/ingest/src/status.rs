@@ -165,7 +165,9 @@ pub struct SourceReport {
     pub connected: bool,
     /// Partitions were assigned at least once.
     pub assigned: bool,
-    /// The last thing that went wrong and has not been seen to be right again.
+    /// No broker answers: which, and why.
+    pub no_broker: Option<String>,
+    /// The last thing beside that which went wrong and has not been seen to be right again.
     pub last_error: Option<String>,
     /// Assignments and revocations so far.
     pub rebalances: u64,
@@ -173,6 +175,20 @@ pub struct SourceReport {
     pub pauses: u64,
     /// Why the source ended by itself.
     pub ended: Option<String>,
+}
+
+impl SourceReport {
+    /// A broker answers. What else is wrong, a missing topic say, still is. Whether that is news.
+    pub(crate) fn broker_answers(&mut self) -> bool {
+        self.no_broker = None;
+        !std::mem::replace(&mut self.connected, true)
+    }
+
+    /// None does. Whether that is news.
+    pub(crate) fn broker_silent(&mut self, what: String) -> bool {
+        let known = self.no_broker.replace(what).is_some();
+        std::mem::replace(&mut self.connected, false) || !known
+    }
 }
 
 /// All shards and their source. Cheap to share.
@@ -207,7 +223,7 @@ impl Status {
     pub fn not_ready(&self) -> Vec<String> {
         let source = self.source();
         let unassigned = source.is_topic && !source.assigned && source.ended.is_none();
-        let mut reasons: Vec<String> = source.ended.into_iter().chain(source.last_error).collect();
+        let mut reasons: Vec<String> = source.ended.into_iter().chain(source.no_broker).chain(source.last_error).collect();
         reasons.extend(unassigned.then(|| "kafka: no partitions are assigned yet".to_owned()));
         for shard in self.shards() {
             match shard.state {
@@ -260,6 +276,20 @@ mod tests {
         );
         status.update_source(|source| source.is_topic = true);
         assert_eq!(status.not_ready(), ["kafka: no partitions are assigned yet", "shard 3 is stopped: disk full"]);
+    }
+
+    #[test]
+    fn a_broker_that_answers_does_not_hide_a_missing_topic() {
+        let status = Status::default();
+        status.update_source(|source| {
+            (source.is_topic, source.assigned) = (true, true);
+            assert!(source.broker_silent("no broker of a:1 answers".into()) && !source.broker_silent("again".into()));
+            source.last_error = Some("there is no topic facts: create it".into());
+        });
+        assert_eq!(status.not_ready(), ["again", "there is no topic facts: create it"]);
+        status.update_source(|source| assert!(source.broker_answers() && !source.broker_answers()));
+        assert_eq!(status.not_ready(), ["there is no topic facts: create it"]);
+        status.update_source(|source| assert!(source.broker_silent("gone".into())));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct DeadLetter {
     pub value: Option<Vec<u8>>,
     /// As they came.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// When it was sent, ms since 1970, as the record says: it may be the fact's `occurred_at`.
+    pub timestamp_ms: Option<i64>,
     /// Conflicts: where the first one was booked.
     pub first_position: Option<Position>,
 }
@@ -97,6 +99,7 @@ impl DeadRow {
             headers: headers.collect(),
             first_position: letter.first_position.unwrap_or_default().0,
             status: status.into(),
+            timestamp_ms: letter.timestamp_ms,
         };
         row.encode_to_vec()
     }
@@ -118,6 +121,7 @@ impl DeadRow {
             key: row.key,
             value: row.value,
             headers: row.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+            timestamp_ms: row.timestamp_ms,
             first_position: (row.first_position > 0).then_some(Position(row.first_position)),
         };
         Ok(DeadRow { seq: row.seq, recorded_at: Instant(row.recorded_at), status, letter })
@@ -158,11 +162,39 @@ impl ShardLog {
     /// # Errors
     /// No such letter; the log can't be written (fatal for the shard).
     pub fn set_dead_status(&self, seq: u64, status: DeadStatus) -> Result<(), StoreError> {
-        let Some(mut row) = self.dead_letter(seq)? else {
-            return Err(StoreError::NoDeadLetter { shard: self.shard(), seq });
-        };
-        row.status = status;
-        self.put_row(CF_DEAD, &keys::dead(seq), &row.encode())
+        self.set_dead_statuses(&[seq], status)
+    }
+
+    /// Notes what became of several of them, durably, in one write.
+    ///
+    /// # Errors
+    /// One of them is not there: nothing is noted. The log can't be written (fatal for the shard).
+    pub fn set_dead_statuses(&self, numbers: &[u64], status: DeadStatus) -> Result<(), StoreError> {
+        let mut rows = Vec::with_capacity(numbers.len());
+        for &seq in numbers {
+            let row = self.dead_letter(seq)?.ok_or(StoreError::NoDeadLetter { shard: self.shard(), seq })?;
+            rows.push((keys::dead(seq), DeadRow { status, ..row }.encode()));
+        }
+        self.put_rows(CF_DEAD, rows.iter().map(|(key, row)| (&key[..], &row[..])))
+    }
+
+    /// The dead letter that was read at an offset of the log's source; `None`: what was there was no dead letter.
+    /// Looks from the last one backwards.
+    ///
+    /// # Errors
+    /// The log can't be read or is corrupt.
+    pub fn dead_letter_at(&self, offset: i64) -> Result<Option<DeadRow>, StoreError> {
+        let mut at = self.db().raw_iterator_cf_opt(self.cf(CF_DEAD)?, ReadOptions::default());
+        at.seek_to_last();
+        while let Some((key, value)) = at.item() {
+            let row = self.dead_row(key, value)?;
+            if row.letter.offset <= offset {
+                return Ok((row.letter.offset == offset).then_some(row));
+            }
+            at.prev();
+        }
+        at.status().map_err(StoreError::database("read dead letters of", self.path()))?;
+        Ok(None)
     }
 
     fn dead_row(&self, key: &[u8], value: &[u8]) -> Result<DeadRow, StoreError> {
@@ -192,6 +224,7 @@ mod tests {
             key: Some(b"shop/m1".to_vec()),
             value: None,
             headers: vec![("ce_id".into(), Some(b"1".to_vec())), ("empty".into(), None)],
+            timestamp_ms: Some(-5),
             first_position: Some(Position(12)),
         };
         assert!(letter.is_conflict());

@@ -332,8 +332,13 @@ impl ShardLog {
     }
 
     pub(crate) fn put_row(&self, cf: &str, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.put_rows(cf, std::iter::once((key, value)))
+    }
+
+    pub(crate) fn put_rows<'a>(&self, cf: &str, rows: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Result<(), StoreError> {
         let mut batch = WriteBatch::default();
-        batch.put_cf(self.cf(cf)?, key, value);
+        let cf = self.cf(cf)?;
+        rows.for_each(|(key, value)| batch.put_cf(cf, key, value));
         let _one_at_a_time = self.0.writer.lock();
         self.0.write(batch)
     }

@@ -79,7 +79,8 @@ impl Ledger {
     }
 }
 
-fn identity_on_disk(tiers: &Tiers, identity: &Identity) -> Result<Option<Position>, ProjectionError> {
+/// What the view says of it.
+pub fn identity_on_disk(tiers: &Tiers, identity: &Identity) -> Result<Option<Position>, ProjectionError> {
     let mut name = Vec::with_capacity(16);
     accrue_store::keys::identity(&mut name, identity);
     Ok(tiers.view.get(&name)?.map(|row| read_position(&row)).transpose()?)

@@ -112,6 +112,10 @@ impl Ledger {
         let (state, mut records) = replay(rules, &mut booked, &mut page);
         let end = bytes.len();
         let parked = state.parked > waiting;
+        let of = &mut tiers.live.slots[slot as usize];
+        of.pages.clear();
+        // Before anything else goes into the arena: records may open its next chunk.
+        keep_parts(of, &tiers.live.arena, &parts, end);
 
         let mut rows: std::collections::BTreeMap<RecordKey, RecordRow> =
             known.into_iter().map(|(key, row)| (key, RecordRow { record: None, ..row })).collect();
@@ -130,11 +134,47 @@ impl Ledger {
         let of = &mut live.slots[slot as usize];
         let before = weight(&of.state);
         of.state = state;
-        of.pages.clear();
         (of.first_entry, of.rewritten) = (0, true);
-        keep_parts(of, &live.arena, &parts, end);
         of.positions = positions.into_iter().map(|position| position.0).collect();
         live.bytes = (live.bytes + weight(&of.state) + of.positions.len() * 8).saturating_sub(before);
         Ok(parked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ledger::LedgerOptions;
+    use crate::reader::AsOf;
+    use crate::story::Desk;
+    use accrue_ledger::Instant;
+    use accrue_proto::json::{Defaults, fact_from_json};
+
+    const RULES: &str = "program = \"p\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n[[earn]]\nid = \"base\"\non = \"order\"\npoints = 1\nper = \"1.00\"\n";
+    /// Orders of the member: their entries and records, written again with each, are more than two chunks of the arena.
+    const ORDERS: u32 = 180;
+
+    #[test]
+    fn a_chunk_that_ends_between_entries_and_records_mixes_nothing_up() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut desk = Desk::open(dir.path(), LedgerOptions::default()).expect("opens");
+        desk.activate("p", RULES, Instant(0)).expect("in force");
+        let now = Instant::parse("2025-01-01T00:00:00Z").expect("an instant");
+        for n in (0..ORDERS).rev() {
+            let text = format!(
+                r#"{{"id": "{n}", "source": "s", "program": "p", "member": "m", "occurred_at": "2024-03-01T10:{:02}:{:02}Z",
+                   "order_placed": {{"order_id": "order-{n}", "currency": "GBP",
+                   "lines": [{{"line_id": "1", "sku": "x", "quantity": 1, "unit_price": "5.00"}}]}}}}"#,
+                n / 60,
+                n % 60
+            );
+            let fact = fact_from_json(text.as_bytes(), &Defaults::default()).expect("valid");
+            let mut bytes = Vec::new();
+            accrue_proto::write_fact(&fact, &mut bytes);
+            desk.deliver(&bytes).expect("delivered");
+            let entries = desk.reader().expect("open").entries("p", "m", AsOf::default(), now).expect("reads").expect("a member");
+            let sources: Vec<String> = entries.into_iter().map(|entry| entry.source).collect();
+            assert_eq!(sources, (n..ORDERS).map(|n| format!("order-{n}")).collect::<Vec<_>>());
+        }
+        desk.checkpoint().expect("written");
     }
 }

@@ -64,7 +64,7 @@ impl Sink for VirtualTotals<'_> {
     }
 }
 
-fn add_sums(sums: &mut BTreeMap<String, Sums>, state: &Member) {
+pub(super) fn add_sums(sums: &mut BTreeMap<String, Sums>, state: &Member) {
     for account in &state.accounts {
         let (sum, of) = (sums.entry(account.ledger.to_string()).or_default(), &account.sums);
         sum.pending += of.pending;

@@ -3,7 +3,7 @@
 use super::{Ctx, pages};
 use crate::answers::{Answers, must_exist};
 use crate::cli::{Dlq, Output};
-use crate::intake::{Hand, Summary};
+use crate::intake::{Hand, REQUEUE_FEW, Summary};
 use crate::print::{Column, right, text};
 use crate::question::Question;
 use anyhow::{Result, anyhow};
@@ -91,10 +91,13 @@ fn requeue(ctx: &Ctx, mut named: Vec<(u32, u64)>, code: Option<&str>, all: bool)
     };
     let mut summary = Summary::default();
     let mut rows = Vec::with_capacity(named.len());
-    for (shard, seq) in named {
-        let receipt = hand.requeue(shard, seq)?;
-        summary.add(&receipt, || format!("{shard}/{seq}"));
-        rows.push(json!({ "letter": format!("{shard}/{seq}"), "receipt": receipt }));
+    for of_shard in named.chunk_by(|one, next| one.0 == next.0).flat_map(|of_shard| of_shard.chunks(REQUEUE_FEW)) {
+        let Some(&(shard, _)) = of_shard.first() else { continue };
+        let numbers: Vec<u64> = of_shard.iter().map(|(_, seq)| *seq).collect();
+        for (seq, receipt) in numbers.iter().zip(hand.requeue(shard, &numbers)?) {
+            summary.add(&receipt, || format!("{shard}/{seq}"));
+            rows.push(json!({ "letter": format!("{shard}/{seq}"), "receipt": receipt }));
+        }
     }
     hand.close()?;
     let columns = [

@@ -1,7 +1,7 @@
 //! For who runs it: `/livez`, `/readyz`, `/metrics`, at an address of their own.
 
 use crate::readers::Readers;
-use crate::telemetry::look;
+use crate::telemetry::{PointsCount, look};
 use accrue_ingest::{ShardState, Status};
 use accrue_store::Store;
 use axum::extract::{Query, State};
@@ -23,6 +23,7 @@ struct Inner {
     stage: Mutex<Stage>,
     readers: Readers,
     metrics: PrometheusHandle,
+    points: PointsCount,
 }
 
 enum Stage {
@@ -36,7 +37,7 @@ impl Health {
     /// Of a service that is opening its store.
     pub fn new(readers: Readers, metrics: PrometheusHandle) -> Health {
         let stage = Mutex::new(Stage::Opening(vec!["the store is being opened".to_owned()]));
-        Health(Arc::new(Inner { stage, readers, metrics }))
+        Health(Arc::new(Inner { stage, readers, metrics, points: PointsCount::default() }))
     }
 
     /// How far the opening is.
@@ -114,6 +115,7 @@ fn report(health: &Health, reasons: &[String]) -> Value {
         json!({
             "connected": source.connected,
             "assigned": source.assigned,
+            "no_broker": source.no_broker,
             "last_error": source.last_error,
             "rebalances": source.rebalances,
             "ended": source.ended,
@@ -126,7 +128,7 @@ async fn metrics(State(health): State<Health>) -> Response {
     let rendered = tokio::task::spawn_blocking(move || {
         let status = health.status();
         let (store, status) = (status.as_ref().map(|(store, _)| store), status.as_ref().map(|(_, status)| &**status));
-        look(&health.0.readers, store, status);
+        look(&health.0.points, &health.0.readers, store, status);
         health.0.metrics.run_upkeep();
         health.0.metrics.render()
     });

@@ -1,46 +1,51 @@
 //! Writing: facts straight in, and dead letters again.
 
 use super::Service;
-use crate::intake::receipt_json;
+use crate::intake::{Door, Taken, Through, receipt_json};
 use crate::problem::Problem;
-use accrue_ingest::Message;
+use accrue_ingest::{Embedded, Message};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 type Body = Result<Bytes, BytesRejection>;
 
-/// One fact, or an array of them; answered when all are durable.
-pub(super) async fn facts(State(service): State<Service>, body: Body) -> Result<Json<Value>, Problem> {
-    let body = body.map_err(|error| match error.status().as_u16() {
-        413 => Problem::new("body_too_large", format!("a body has at most {} bytes", service.0.limits.body_bytes_max)),
-        _ => Problem::new("bad_request", error.body_text()),
-    })?;
+/// One fact, or an array of them; answered when all are durable. With Kafka they go through the topic: 202 when it is not
+/// known in time what became of one.
+pub(super) async fn facts(State(service): State<Service>, body: Body) -> Result<(StatusCode, Json<Value>), Problem> {
+    let body = body.map_err(too_large(&service))?;
     let answered = service.work(move |service| {
-        let embedded = service.0.door.embedded()?;
         let (facts, one) = split(&body, service.0.limits.facts_max)?;
-        let mut publisher = embedded.publisher().with_receipts();
-        let stopped = Problem::from;
-        for fact in &facts {
-            publisher.push(&Message { value: Some(fact), ..Message::default() }).map_err(stopped)?;
-        }
-        publisher.flush().map_err(stopped)?;
-        let mut receipts: Vec<Value> = Vec::with_capacity(facts.len());
-        while let Some((_, receipt)) = publisher.receipt() {
-            receipts.push(receipt_json(&receipt));
-        }
-        Ok(match receipts.pop() {
+        let Taken { mut receipts, all_known } = match &service.0.door {
+            Door::Embedded(embedded) => straight_in(embedded, &facts)?,
+            Door::Kafka(topic) => Through::facts(topic, &service.0.readers, &facts)?,
+        };
+        let status = if all_known { StatusCode::OK } else { StatusCode::ACCEPTED };
+        let answer = match receipts.pop() {
             Some(receipt) if one => receipt,
             last => {
                 receipts.extend(last);
                 json!({ "receipts": receipts })
             }
-        })
+        };
+        Ok((status, answer))
     });
-    answered.await.map(Json)
+    answered.await.map(|(status, answer)| (status, Json(answer)))
+}
+
+fn straight_in(embedded: &Embedded, facts: &[&[u8]]) -> Result<Taken, Problem> {
+    let mut publisher = embedded.publisher().with_receipts();
+    for fact in facts {
+        publisher.push(&Message { value: Some(fact), ..Message::default() })?;
+    }
+    publisher.flush()?;
+    let receipts = std::iter::from_fn(|| publisher.receipt()).map(|(_, receipt)| receipt_json(&receipt));
+    Ok(Taken { receipts: receipts.collect(), all_known: true })
 }
 
 /// The bytes of each fact, and whether there was only one, without an array.
@@ -87,14 +92,62 @@ pub(super) async fn requeue(
     State(service): State<Service>,
     path: Result<Path<(u32, u64)>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let Path((shard, seq)) = path.map_err(|error| Problem::new("bad_request", error.body_text()))?;
+    let Path(letter) = path.map_err(|error| Problem::new("bad_request", error.body_text()))?;
     let answered = service.work(move |service| {
-        let missing = || Problem::not_found(format!("there is no dead letter {shard}/{seq}"));
-        let open = service.0.readers.shard(shard).map_err(|_| missing())?;
-        let receipt = service.0.door.requeue(&open.log, seq)?.ok_or_else(missing)?;
-        Ok(receipt)
+        let receipts = again(service, &[letter])?;
+        receipts.into_iter().next().ok_or_else(|| Problem::new("internal", "no receipt came back"))
     });
     answered.await.map(Json)
+}
+
+/// Which dead letters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Letters {
+    letters: Vec<String>,
+}
+
+/// Many dead letters, handed in again: `{"letters": ["0/1", …]}`.
+pub(super) async fn requeue_many(State(service): State<Service>, body: Body) -> Result<Json<Value>, Problem> {
+    let body = body.map_err(too_large(&service))?;
+    let answered = service.work(move |service| {
+        let asked: Letters = serde_json::from_slice(&body)
+            .map_err(|error| Problem::new("invalid_json", format!("send {{\"letters\": [\"0/1\", …]}}: {error}")))?;
+        let max = service.0.limits.facts_max;
+        if asked.letters.len() > max {
+            return Err(Problem::new("too_many_facts", format!("{} letters, a request has at most {max}", asked.letters.len())));
+        }
+        let named = asked.letters.iter().map(|text| {
+            let parsed = text.split_once('/').and_then(|(shard, seq)| Some((shard.parse().ok()?, seq.parse().ok()?)));
+            parsed.ok_or_else(|| Problem::new("bad_request", format!("{text:?} names no dead letter: they look like 0/1")))
+        });
+        let named = named.collect::<Result<Vec<(u32, u64)>, Problem>>()?;
+        let receipts = again(service, &named)?;
+        let rows = asked.letters.iter().zip(receipts).map(|(letter, receipt)| json!({ "letter": letter, "receipt": receipt }));
+        Ok(json!({ "requeued": rows.collect::<Vec<_>>() }))
+    });
+    answered.await.map(Json)
+}
+
+/// Those of one shard that follow each other go in together.
+fn again(service: &Service, letters: &[(u32, u64)]) -> Result<Vec<Value>, Problem> {
+    let mut receipts = Vec::with_capacity(letters.len());
+    for of_shard in letters.chunk_by(|one, next| one.0 == next.0) {
+        let Some(&(shard, seq)) = of_shard.first() else { continue };
+        let missing = |_| Problem::not_found(format!("there is no dead letter {shard}/{seq}"));
+        let open = service.0.readers.shard(shard).map_err(missing)?;
+        let numbers: Vec<u64> = of_shard.iter().map(|(_, seq)| *seq).collect();
+        receipts.extend(service.0.door.requeue(&open.log, &numbers)?);
+    }
+    Ok(receipts)
+}
+
+fn too_large(service: &Service) -> impl FnOnce(BytesRejection) -> Problem {
+    let max = service.0.limits.body_bytes_max;
+    move |error| match error.status().as_u16() {
+        413 => Problem::new("body_too_large", format!("a body has at most {max} bytes")),
+        _ => Problem::new("bad_request", error.body_text()),
+    }
 }
 
 #[cfg(test)]

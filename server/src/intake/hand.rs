@@ -6,6 +6,7 @@ use crate::answers::{Found, find};
 use crate::client::Client;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::problem::Problem;
 use crate::readers::Readers;
 use accrue_ingest::facts_file::Form;
 use accrue_ingest::{Embedded, EmbeddedOptions, Message, WriterOptions, requeue_embedded};
@@ -22,6 +23,9 @@ use std::sync::Arc;
 const REQUEST_FACTS_MAX: usize = 500;
 /// Bytes of one request to a service, at most, unless one fact has more.
 const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+
+/// Dead letters handed in again at a time: a service is asked for no more.
+pub const REQUEUE_FEW: usize = REQUEST_FACTS_MAX;
 
 /// A fact on its way in.
 pub struct Handed<'a> {
@@ -154,19 +158,23 @@ impl Hand {
         Ok(summary)
     }
 
-    /// Hands one dead letter in again.
+    /// Hands dead letters of one shard in again, at most [`REQUEUE_FEW`]; what became of each.
     ///
     /// # Errors
     /// There is none of that number, or the shard has stopped.
-    pub fn requeue(&self, shard: u32, seq: u64) -> Result<Value> {
+    pub fn requeue(&self, shard: u32, numbers: &[u64]) -> Result<Vec<Value>> {
         match self {
-            Hand::Service(client) => client.requeue(shard, seq),
-            Hand::Kafka(produce) => produce.requeue(shard, seq),
+            Hand::Service(client) => {
+                let letters: Vec<String> = numbers.iter().map(|seq| format!("{shard}/{seq}")).collect();
+                client.requeue(&letters)
+            }
+            Hand::Kafka(produce) => produce.requeue(shard, numbers),
             Hand::Embedded(straight) => {
-                let missing = || Failure::not_found(format!("there is no dead letter {shard}/{seq}"));
-                let log = straight.embedded.writer(shard).map_err(|_| missing())?.log().clone();
-                let letter = log.dead_letter(seq)?.ok_or_else(missing)?;
-                Ok(receipt_json(&requeue_embedded(&straight.embedded, &log, seq, rekey(&letter.letter))?))
+                let missing =
+                    |_| Failure::not_found(format!("there is no dead letter {shard}/{}", numbers.first().unwrap_or(&0)));
+                let log = straight.embedded.writer(shard).map_err(missing)?.log().clone();
+                let receipts = requeue_embedded(&straight.embedded, &log, numbers, rekey).map_err(Problem::from)?;
+                Ok(receipts.iter().map(receipt_json).collect())
             }
         }
     }

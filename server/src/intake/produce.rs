@@ -3,6 +3,7 @@
 use super::{Handed, REQUEUE_WAIT, Summary, rekey, sent_json};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::problem::Problem;
 use accrue_ingest::Message;
 use accrue_ingest::facts_file::Form;
 use accrue_ingest::kafka::{KafkaPublisher, requeue_kafka};
@@ -60,13 +61,13 @@ impl Produce {
         Ok(())
     }
 
-    /// Sends a dead letter again.
-    pub(super) fn requeue(&self, shard: u32, seq: u64) -> Result<Value> {
-        let missing = || Failure::not_found(format!("there is no dead letter {shard}/{seq}"));
-        let log = self.store.as_ref().and_then(|store| store.shard(shard).ok()).ok_or_else(missing)?;
-        let letter = log.dead_letter(seq)?.ok_or_else(missing)?;
-        requeue_kafka(&self.publisher, &log, seq, rekey(&letter.letter), REQUEUE_WAIT)?;
-        Ok(sent_json(shard, &self.topic))
+    /// Sends dead letters of a shard again.
+    pub(super) fn requeue(&self, shard: u32, numbers: &[u64]) -> Result<Vec<Value>> {
+        let log = self.store.as_ref().and_then(|store| store.shard(shard).ok());
+        let missing = || Failure::not_found(format!("there is no dead letter {shard}/{}", numbers.first().unwrap_or(&0)));
+        let sent = requeue_kafka(&self.publisher, &log.ok_or_else(missing)?, numbers, rekey, REQUEUE_WAIT);
+        sent.map_err(Problem::from)?;
+        Ok(vec![sent_json(shard, &self.topic); numbers.len()])
     }
 }
 

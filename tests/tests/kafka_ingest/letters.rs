@@ -53,7 +53,7 @@ fn dead_letters_are_kept_and_sent_on() -> Result<()> {
     let log = store.shard(shard)?;
     let row = log.dead_letter(1)?.context("in the store")?;
     ensure!((row.letter.topic.as_str(), row.letter.offset, row.letter.code.as_str()) == (topic, 0, "wrong_key"), "{row:?}");
-    requeue_kafka(&publisher, &log, 1, Rekey::FromBody, WAIT_MAX)?;
+    requeue_kafka(&publisher, &log, &[1], |_| Rekey::FromBody, WAIT_MAX)?;
     ensure!(log.dead_letter(1)?.context("in the store")?.status == DeadStatus::Requeued, "noted");
     consumed(&store, 2)?;
     ensure!(sums(&store)?.facts == 1, "booked");

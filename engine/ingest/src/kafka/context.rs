@@ -145,14 +145,14 @@ impl SourceContext {
 
     fn connected(&self, connected: bool, reason: &str) {
         metrics::connected(connected);
+        let brokers = &self.options.connection.brokers;
         self.status.update_source(|source| {
-            let before = std::mem::replace(&mut source.connected, connected);
-            if connected && !before {
-                tracing::info!(brokers = self.options.connection.brokers, "kafka answers");
-                source.last_error = None;
-            } else if !connected && (before || source.last_error.is_none()) {
-                tracing::error!(brokers = self.options.connection.brokers, reason, "no kafka broker answers; trying on");
-                source.last_error = Some(format!("kafka: no broker of {} answers: {reason}", self.options.connection.brokers));
+            if connected {
+                if source.broker_answers() {
+                    tracing::info!(brokers, "kafka answers");
+                }
+            } else if source.broker_silent(format!("kafka: no broker of {brokers} answers: {reason}")) {
+                tracing::error!(brokers, reason, "no kafka broker answers; trying on");
             }
         });
     }

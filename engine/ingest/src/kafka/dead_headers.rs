@@ -62,11 +62,8 @@ mod tests {
             offset: 258,
             code: "wrong_key".into(),
             detail: "the key is “x”".into(),
-            headers: vec![
-                ("ce_id".into(), Some(b"1".to_vec())),
-                ("none".into(), None),
-                ("accrue-record-timestamp".into(), Some(7_i64.to_be_bytes().to_vec())),
-            ],
+            headers: vec![("ce_id".into(), Some(b"1".to_vec())), ("none".into(), None)],
+            timestamp_ms: Some(7),
             ..DeadLetter::default()
         };
         let row = DeadRow { seq: 1, recorded_at: Instant(0), status: DeadStatus::Open, letter };

@@ -2,12 +2,13 @@
 
 use super::range::ANSWER_WAIT;
 use super::settings::Connection;
-use crate::requeue::{Rekey, requeued};
+use crate::requeue::{REQUEUE_LETTERS_MAX, Rekey, letters, requeued};
 use crate::route::is_control;
+use crate::seldom::Seldom;
 use crate::{IngestError, Message};
 use accrue_ledger::Kind;
 use accrue_proto::read_fact;
-use accrue_store::{DeadStatus, ShardLog, StoreError};
+use accrue_store::{DeadLetter, DeadStatus, ShardLog};
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -20,6 +21,8 @@ use std::time::Duration;
 
 /// Failures kept for [`KafkaPublisher::flush`]; the others are only counted.
 const FAILURES_KEPT_MAX: usize = 1_000;
+/// Between two lines of the log about brokers that can't be reached.
+const TROUBLE_EVERY: Duration = Duration::from_secs(10);
 /// Between two tries while too much is on its way.
 const FULL_PAUSE: Duration = Duration::from_millis(1);
 
@@ -58,11 +61,14 @@ struct Deliveries {
     failed: AtomicU64,
     failures: Mutex<Vec<Failure>>,
     on_delivery: Option<OnDelivery>,
+    troubles: Seldom,
 }
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "publishing to kafka");
+        if let Some(kept_back) = self.troubles.due() {
+            tracing::warn!(%error, reason, kept_back, "publishing to kafka");
+        }
     }
 
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -100,8 +106,13 @@ impl KafkaPublisher {
     /// # Errors
     /// No broker answers within five seconds, there is no such topic, or a setting is wrong.
     pub fn connect(connection: &Connection, topic: &str, on_delivery: Option<OnDelivery>) -> Result<KafkaPublisher, IngestError> {
-        let context =
-            Deliveries { acknowledged: AtomicU64::new(0), failed: AtomicU64::new(0), failures: Mutex::default(), on_delivery };
+        let context = Deliveries {
+            acknowledged: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            failures: Mutex::default(),
+            on_delivery,
+            troubles: Seldom::new(TROUBLE_EVERY),
+        };
         let producer: ThreadedProducer<_> =
             connection.producer().create_with_context(context).map_err(IngestError::kafka("make a producer"))?;
         // Asking for all topics creates none.
@@ -189,25 +200,32 @@ impl KafkaPublisher {
     }
 }
 
-/// Publishes a dead letter again, with its own key, value and headers, waits until it is delivered, and notes it.
+/// Publishes dead letters of a shard again, each with its own key, value and headers, waits for every thousand of them until
+/// they are delivered, and notes it.
 ///
 /// # Errors
-/// No such letter, or no broker takes it in that time.
+/// No such letter, or no broker takes one in that time: those that were taken are noted.
 pub fn requeue_kafka(
     publisher: &KafkaPublisher,
     log: &ShardLog,
-    seq: u64,
-    rekey: Rekey,
+    numbers: &[u64],
+    rekey: impl Fn(&DeadLetter) -> Rekey,
     at_most: Duration,
 ) -> Result<(), IngestError> {
-    let row = log.dead_letter(seq)?.ok_or(StoreError::NoDeadLetter { shard: log.shard(), seq })?;
-    let again = requeued(&row.letter, rekey);
-    let mut message = again.original.message();
-    message.key = again.key();
-    publisher.publish(&message, 0)?;
-    let delivered = publisher.flush(at_most)?;
-    if let Some(failure) = delivered.failures.into_iter().next() {
-        return Err(IngestError::kafka("publish a dead letter again")(failure.error));
+    for some in numbers.chunks(REQUEUE_LETTERS_MAX) {
+        for (index, letter) in letters(log, some)?.iter().enumerate() {
+            let again = requeued(letter, rekey(letter));
+            let mut message = again.original.message();
+            message.key = again.key();
+            publisher.publish(&message, index)?;
+        }
+        let delivered = publisher.flush(at_most)?;
+        let failed = |index: usize| delivered.failures.iter().any(|failure| failure.tag == index);
+        let taken: Vec<u64> = (0..).zip(some).filter(|(index, _)| !failed(*index)).map(|(_, seq)| *seq).collect();
+        log.set_dead_statuses(&taken, DeadStatus::Requeued)?;
+        if let Some(failure) = delivered.failures.into_iter().next() {
+            return Err(IngestError::kafka("publish a dead letter again")(failure.error));
+        }
     }
-    Ok(log.set_dead_status(seq, DeadStatus::Requeued)?)
+    Ok(())
 }

@@ -70,14 +70,34 @@ fn a_dead_letter_is_whole_and_can_be_sent_again() {
     assert_eq!((kept.value, kept.key, kept.timestamp_ms), (Some(&value[..]), Some(&b"acme/somebody"[..]), Some(77)));
     assert_eq!(kept.headers, [("traceparent", Some(&b"00-1"[..]))]);
 
-    let again = requeue_embedded(&embedded, &log, 1, Rekey::No).expect("taken");
+    let requeue = |seq, rekey| requeue_embedded(&embedded, &log, &[seq], |_| rekey).map(|mut receipts| receipts.remove(0));
+    let again = requeue(1, Rekey::No).expect("taken");
     assert!(matches!(again.outcome, Outcome::Refused { code: "wrong_key", dead_letter: 2, .. }), "{again:?}");
-    let fixed = requeue_embedded(&embedded, &log, 2, Rekey::FromBody).expect("taken");
+    let fixed = requeue(2, Rekey::FromBody).expect("taken");
     assert_eq!(booked(&fixed), Position(1));
     assert_eq!(fixed.shard, accrue_proto::murmur2_partition(b"acme/m1", 3));
     let statuses: Vec<_> = log.dead_letters(0, 9).expect("read").iter().map(|row| row.status).collect();
     assert_eq!(statuses, [DeadStatus::Requeued, DeadStatus::Requeued]);
-    assert!(requeue_embedded(&embedded, &log, 9, Rekey::No).is_err());
+    assert!(requeue(9, Rekey::No).is_err());
+}
+
+#[test]
+fn many_dead_letters_do_not_wait_for_each_other() {
+    let dir = tempfile::tempdir().expect("dir");
+    let (store, embedded) = open(dir.path(), 1, &Disk::default());
+    let wrong: Vec<Vec<u8>> = (0..1_500).map(|n| fulfilled("m1", &n.to_string())).collect();
+    let message = |value: &'static [u8]| Message { value: Some(value), key: Some(b"acme/m2"), ..Message::default() };
+    let facts = wrong.iter().map(|value| Message { value: Some(value), ..message(b"") });
+    assert_eq!(embedded.publish_all(facts).expect("taken").refused, 1_500);
+    let log = store.shard(0).expect("there");
+    let (before, numbers) = (log.head().block_seq, (1..=1_500).collect::<Vec<u64>>());
+    let receipts = requeue_embedded(&embedded, &log, &numbers, |_| Rekey::FromBody).expect("taken");
+    assert_eq!(receipts.iter().map(booked).collect::<Vec<_>>(), numbers.iter().map(|n| Position(*n)).collect::<Vec<_>>());
+    assert!(log.head().block_seq - before <= 20, "a sync for each: {}", log.head().block_seq - before);
+    assert!(log.dead_letters(1, 2_000).expect("read").iter().all(|row| row.status == DeadStatus::Requeued));
+    assert!(requeue_embedded(&embedded, &log, &[1, 1_501], |_| Rekey::FromBody).is_err(), "one of them is not there");
+    assert_eq!(log.head().counters.duplicates, 0, "nothing was handed in then");
+    embedded.stop().expect("ends");
 }
 
 #[test]

@@ -229,6 +229,7 @@ fn dead_letters_are_kept_whole() {
         key: Some(b"k".to_vec()),
         value: Some(vec![0xFF; 9]),
         headers: vec![("h".into(), None)],
+        timestamp_ms: Some(offset),
         first_position: (code == "conflict").then_some(Position(1)),
     };
     for (offset, code) in [(1, "undecodable"), (2, "conflict"), (3, "overflow")] {
@@ -249,6 +250,12 @@ fn dead_letters_are_kept_whole() {
     assert_eq!(log.dead_letter(3).unwrap().unwrap().letter.code, "overflow");
     assert!(log.dead_letter(4).unwrap().is_none());
     assert!(matches!(log.set_dead_status(4, DeadStatus::Dropped), Err(StoreError::NoDeadLetter { seq: 4, .. })));
+    let numbers_at = |offset| log.dead_letter_at(offset).unwrap().map(|row| row.seq);
+    assert_eq!([0, 1, 3, 4].map(numbers_at), [None, Some(1), Some(3), None]);
+    assert!(log.set_dead_statuses(&[1, 9], DeadStatus::Dropped).is_err(), "all or none");
+    assert_eq!(log.dead_letter(1).unwrap().unwrap().status, DeadStatus::Open);
+    log.set_dead_statuses(&[1, 3], DeadStatus::Dropped).unwrap();
+    assert!(log.dead_letters(1, 10).unwrap().iter().all(|row| row.status != DeadStatus::Open));
     let head = log.head();
     assert_eq!((head.counters.conflicts, head.counters.dead_letters), (1, 2));
     log.verify_chain(|_| {}).unwrap();

@@ -1,0 +1,28 @@
+//! Where a fact was booked: by its identity, else by its natural key.
+
+use super::LedgerReader;
+use crate::error::ProjectionError;
+use crate::ledger::judge::{identity, identity_in_memory, identity_on_disk};
+use accrue_ledger::{Fact, RecordKey};
+use accrue_store::{Position, member_hash};
+
+impl LedgerReader {
+    /// The position of a fact or request that has this one's `(program, source, id)` or natural key. `None`: none is booked here.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub fn position_of(&self, fact: &Fact<'_>) -> Result<Option<Position>, ProjectionError> {
+        let tiers = self.shared.tiers.read();
+        let identity = identity(fact);
+        let first = match identity_in_memory(&tiers, &identity) {
+            Some(first) => Some(first),
+            None => identity_on_disk(&tiers, &identity)?,
+        };
+        let Some(natural) = fact.natural_key().filter(|_| first.is_none()) else {
+            return Ok(first);
+        };
+        let (hash, key) = (member_hash(fact.program, fact.member), RecordKey::new(natural.kind, natural.id));
+        let row = tiers.record(hash, fact.program, fact.member, key)?;
+        Ok(row.and_then(|row| row.first(natural.version)))
+    }
+}
