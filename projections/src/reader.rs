@@ -12,7 +12,7 @@ use crate::explain::{Explanation, explain_order};
 use crate::ledger::History;
 use crate::programs::Programs;
 use crate::rows::{CouponRow, read_page};
-use crate::shared::Shared;
+use crate::shared::{Shared, Tiers};
 use crate::tier::Tier;
 use accrue_ledger::{Entry, Family, Fold, Instant, Member, Record, RecordKey, Records, Text, Timeline, replay};
 use accrue_store::{Position, keys, member_hash};

@@ -70,7 +70,7 @@ fn facts_over_http_go_through_the_topic_and_are_awaited() -> Result<()> {
     service.terminate()?;
 
     // An instance that does not have the member's partition can only say that it was sent.
-    let half = setup(&["kafka.partitions=[0]"]);
+    let half = setup(&["kafka.partitions=0"]);
     let service = Service::start(&half)?;
     service.until("it is ready", |service| Ok(service.get("readyz")?.0 == 200))?;
     let elsewhere = (0..)

@@ -133,7 +133,7 @@ impl LedgerReader {
                     if !each(member, state.clone(), &tiers)? {
                         return Ok(());
                     }
-                    if !disk.is_some_and(|(known, _)| known == member) {
+                    if disk.is_none_or(|(known, _)| known != member) {
                         continue;
                     }
                     true
