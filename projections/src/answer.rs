@@ -1,12 +1,15 @@
 //! The shapes of answers: the same for JSON and for tables. Points are whole numbers, money decimal strings, instants RFC 3339.
 
+mod counted;
 mod member;
+mod totals;
 
+pub use counted::{AchievementAnswer, BudgetAnswer, ExceptionAnswer};
 pub(crate) use member::member_answer;
+pub use totals::TotalsRow;
 
 use crate::explain::sentence;
-use crate::rows::DayRow;
-use accrue_ledger::{CouponStatus, Entry, EntryKind, Instant, Kind, Lot, Member, RedemptionRecord, Timeline};
+use accrue_ledger::{CouponStatus, Entry, Instant, Kind, Lot, Member, RedemptionRecord, Timeline};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -51,6 +54,12 @@ pub struct MemberAnswer {
     pub merged: Vec<String>,
     /// Cards in the order in which they were handed out.
     pub cards: Vec<CardAnswer>,
+    /// Limits of the ruleset in force, and what is used of them.
+    pub budgets: Vec<BudgetAnswer>,
+    /// Achievements of the ruleset in force.
+    pub achievements: Vec<AchievementAnswer>,
+    /// Exceptions that nobody has resolved yet.
+    pub open_exceptions: Vec<ExceptionAnswer>,
 }
 
 /// A card.
@@ -89,6 +98,10 @@ pub struct BalanceAnswer {
     pub repaid: i64,
     /// Taken by hand.
     pub deducted: i64,
+    /// Came from another ledger or member.
+    pub moved_in: i64,
+    /// Went to another ledger or member.
+    pub moved_out: i64,
     /// What ends and when, soonest first.
     pub expiring: Vec<PartAnswer>,
     /// What starts and when, soonest first.
@@ -261,33 +274,6 @@ pub struct LotPartAnswer {
     pub points: i64,
     /// The lot's end.
     pub expires_at: String,
-}
-
-/// Sums of a program's ledger on a local day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TotalsRow {
-    /// The ledger.
-    pub ledger: String,
-    /// The local day, `YYYY-MM-DD`.
-    pub day: String,
-    /// Signed points by kind of entry.
-    pub points: BTreeMap<&'static str, i64>,
-    /// Entries.
-    pub entries: u64,
-}
-
-impl TotalsRow {
-    pub(crate) fn of(ledger: &str, day: i32, row: &DayRow) -> TotalsRow {
-        let at = Instant(i64::from(day) * 86_400_000_000);
-        let points = EntryKind::ALL.iter().zip(row.points).filter(|(_, points)| *points != 0);
-        let day = at.to_string().chars().take(10).collect();
-        TotalsRow {
-            ledger: ledger.to_string(),
-            day,
-            points: points.map(|(kind, points)| (kind.name(), points)).collect(),
-            entries: row.entries,
-        }
-    }
 }
 
 /// Name of a rule that a lot or an entry remembers; empty: none, or its ruleset is not known.

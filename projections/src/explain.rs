@@ -60,7 +60,9 @@ pub(crate) fn explain_order(order: &Order, rules: &Timeline, entries: &[Entry]) 
     }
     let findings = placed.zip(ruleset).map_or(Vec::new(), |(placed, ruleset)| {
         let worths = worth::worths(order, placed, ruleset);
-        ruleset.earn.iter().zip(worths).map(|(rule, worth)| finding(rule, worth, currency, ruleset)).collect()
+        let rules = ruleset.earn.iter().zip(worths).enumerate();
+        let award = |index: usize| placed.awards.iter().find(|award| usize::from(award.rule) == index);
+        rules.map(|(index, (rule, worth))| finding(rule, worth, award(index), currency, ruleset)).collect()
     });
     Some(Explanation {
         order_id: order.order_id.to_string(),
@@ -81,8 +83,14 @@ fn refund_line(refund: &accrue_ledger::LineRefund, currency: &str) -> String {
     format!("line {}: {} pieces, {}", refund.line_id, refund.pieces, money(refund.amount, currency))
 }
 
-fn finding(rule: &accrue_ledger::EarnRule, worth: worth::Worth, currency: &str, ruleset: &Ruleset) -> RuleFinding {
-    let because = match (worth.why_not, rule.per) {
+fn finding(
+    rule: &accrue_ledger::EarnRule,
+    worth: worth::Worth,
+    award: Option<&accrue_ledger::Award>,
+    currency: &str,
+    ruleset: &Ruleset,
+) -> RuleFinding {
+    let mut because = match (worth.why_not, rule.per) {
         (Some(why_not), _) => why_not.sentence().to_string(),
         (None, None) => format!("{} points for the order, eligible {}", rule.points, money(worth.eligible, currency)),
         (None, Some(per)) => {
@@ -92,7 +100,14 @@ fn finding(rule: &accrue_ledger::EarnRule, worth: worth::Worth, currency: &str, 
             format!("{} eligible{factor} × {rate}, rounded once ({how})", money(worth.eligible, currency))
         }
     };
-    RuleFinding { rule: rule.id.to_string(), points: worth.points, because }
+    let (mut points, limited) = (worth.points, award.and_then(|award| Some((award.points, award.limited.as_ref()?))));
+    if let (Some(limit), Some((awarded, limited))) = (rule.limit, limited) {
+        points = awarded;
+        if limited.desired > awarded {
+            because += &format!("; desired {}, awarded {awarded}: limited to {}", limited.desired, limit.name());
+        }
+    }
+    RuleFinding { rule: rule.id.to_string(), points, because }
 }
 
 /// A person's sentence for an entry.
@@ -130,6 +145,30 @@ pub fn sentence(entry: &Entry, rules: &Timeline) -> String {
         Why::Import => format!("{source}: brought along from another system"),
         Why::Coupon { code, order } if order.is_empty() => format!("{source}: coupon {code}"),
         Why::Coupon { code, order } => format!("{source}: coupon {code}, order {order}"),
+        Why::Trimmed { eligible, before, desired, awarded, limited_by, starts_at, expires_at } => {
+            let amount = match ruleset.filter(|_| *eligible != 0) {
+                Some(ruleset) => format!(" on {} eligible", money(*eligible, &ruleset.currency)),
+                None => String::new(),
+            };
+            let change = if *before == 0 { format!("{awarded}") } else { format!("{awarded} instead of {before}") };
+            let base = format!("{source}: rule {rule} gives {change} of {desired}{amount}: its limit is {limited_by}");
+            match entry.points {
+                0 => base,
+                _ if entry.kind == EntryKind::Earned => format!("{base}; {}", life(ruleset, entry, *starts_at, *expires_at)),
+                _ => base,
+            }
+        }
+        Why::Achievement { id, progress, target } => match entry.kind {
+            EntryKind::Earned => format!("{source}: achievement {id} is completed and gives {}", entry.points),
+            _ => format!("{source}: achievement {id} is at {progress} of {target}"),
+        },
+        Why::Transfer { other } if entry.points < 0 => format!("{source}: points go to {other}"),
+        Why::Transfer { other } => format!("{source}: points come from {other}"),
+        Why::Resolved { exception, order, reason } => {
+            let how = if order.is_empty() { "written off".to_string() } else { format!("matched to order {order}") };
+            let reason = if reason.is_empty() { String::new() } else { format!(", {reason}") };
+            format!("{exception} is {how}{reason}")
+        }
         Why::Trouble { code, about } => format!("{source}: {code}: {about}"),
     }
 }

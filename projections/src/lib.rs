@@ -19,7 +19,10 @@ mod tier;
 mod totals;
 mod verify;
 
-pub use answer::{CouponAnswer, EntryAnswer, LotAnswer, MemberAnswer, MemberRow, PartAnswer, TotalsRow};
+pub use answer::{
+    AchievementAnswer, BudgetAnswer, CouponAnswer, EntryAnswer, ExceptionAnswer, LotAnswer, MemberAnswer, MemberRow, PartAnswer,
+    TotalsRow,
+};
 pub use digest::Digest;
 pub use error::ProjectionError;
 pub use explain::{Explanation, RuleFinding};

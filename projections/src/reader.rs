@@ -1,6 +1,7 @@
 //! Asking a shard's ledger: as of any instant, as known at any.
 
 mod booked;
+mod exceptions;
 mod sums;
 mod walk;
 

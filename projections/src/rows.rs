@@ -1,7 +1,7 @@
 //! What the rows of the ledger's view hold.
 
 use crate::codec::{self, BadRow};
-use accrue_ledger::{Entry, EntryRef, Instant, Member, Record, RecordKey};
+use accrue_ledger::{Entry, EntryKind, EntryRef, Instant, Member, Record, RecordKey};
 use accrue_store::Position;
 use bincode::{Decode, Encode};
 
@@ -128,8 +128,8 @@ pub fn read_positions(row: &[u8], into: &mut Vec<Position>) -> Result<(), BadRow
 /// Sums of one ledger and local day, by kind of entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct DayRow {
-    /// Points by number of the kind of entry; kinds that move none stay 0.
-    pub points: [i64; 11],
+    /// Points by [`EntryKind::sum_index`].
+    pub points: [i64; EntryKind::SUMS],
     /// Entries of these kinds.
     pub entries: u64,
 }
@@ -137,7 +137,7 @@ pub struct DayRow {
 impl DayRow {
     /// Adds (`sign` 1) or takes away (−1) an entry.
     pub fn add(&mut self, entry: &EntryRef<'_>, sign: i64) {
-        if let Some(sum) = self.points.get_mut(entry.kind as usize) {
+        if let Some(sum) = entry.kind.sum_index().and_then(|index| self.points.get_mut(index)) {
             *sum += sign * entry.points;
             self.entries = self.entries.wrapping_add_signed(sign);
         }

@@ -150,7 +150,9 @@ fn check_totals(live: &LedgerReader, program: &str, at: Instant, report: &mut Re
     for (ledger, sums) in live.status(program, at)? {
         let totals = by_ledger.remove(&ledger).unwrap_or_default();
         let of = |kind: EntryKind| totals.get(kind.name()).copied().unwrap_or(0);
-        let checks: [(&str, i64, i64); 5] = [
+        let checks: [(&str, i64, i64); 7] = [
+            ("moved in", sums.moved_in, of(EntryKind::TransferredIn)),
+            ("moved out", sums.moved_out, -of(EntryKind::TransferredOut)),
             ("credited", sums.earned - sums.deducted, of(EntryKind::Earned) + of(EntryKind::Imported) + of(EntryKind::Adjusted)),
             ("spent", sums.spent + sums.repaid_back, -of(EntryKind::Spent) - of(EntryKind::Restored) + 2 * sums.repaid_back),
             ("expired", sums.expired, -of(EntryKind::Expired)),

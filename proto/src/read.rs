@@ -5,6 +5,7 @@
 
 mod card;
 mod coupon;
+mod exception;
 mod member;
 mod noted;
 mod order;
@@ -153,6 +154,8 @@ fn body<'a>(kind: Kind, parts: &Parts<'a>, fact: &[u8]) -> Result<Body<'a>, Faul
         Kind::CardIssued => card::issued(parts)?,
         Kind::CardStatusChanged => card::status_changed(parts)?,
         Kind::CardReplaced => card::replaced(parts)?,
+        Kind::PointsTransferred => points::transferred(parts)?,
+        Kind::ExceptionResolved => exception::resolved(parts)?,
         Kind::MemberProfileChanged
         | Kind::MemberLeft
         | Kind::MemberErased
@@ -162,7 +165,6 @@ fn body<'a>(kind: Kind, parts: &Parts<'a>, fact: &[u8]) -> Result<Body<'a>, Faul
         | Kind::ReferralJoined
         | Kind::TierCreditAdjusted
         | Kind::TierCreditRecalculated
-        | Kind::PointsTransferred
         | Kind::TierOverridden
         | Kind::TierOverrideEnded => noted::check(fact).map(|()| Body::Noted)?,
     })

@@ -1,6 +1,7 @@
 //! Answers questions from the shards that are open here. The API and the command line both come through it, so that they
 //! say the same.
 
+mod exceptions;
 mod letters;
 mod members;
 mod program;
@@ -36,6 +37,7 @@ pub fn answer(readers: &Readers, question: &Question, now: Instant) -> Result<Va
         }
         Question::Members { program, after, limit } => members::page(readers, program, after, *limit, now),
         Question::Top { program, sort, limit } => members::top(readers, program, sort, *limit, now),
+        Question::Exceptions { program, after, limit } => exceptions::page(readers, program, after, *limit),
         Question::Coupon { program, code } => {
             for open in readers.ready()? {
                 if let Some(coupon) = open.reader.coupon(program, code, now)? {

@@ -4,7 +4,7 @@ mod asked;
 mod operate;
 
 pub use asked::{MemberArgs, Who, instant};
-pub use operate::{Activate, Bench, ConfigCommand, Dlq, Rules, Topics};
+pub use operate::{Activate, Bench, ConfigCommand, Dlq, Exceptions, Resolve, Rules, Topics};
 
 use accrue_ledger::Instant;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -99,6 +99,9 @@ pub enum Command {
     /// What could not be booked
     #[command(subcommand)]
     Dlq(Dlq),
+    /// What was booked and needs a person: refunds without an order, coupons used twice
+    #[command(subcommand)]
+    Exceptions(Exceptions),
     /// Topics of Kafka
     #[command(subcommand)]
     Topics(Topics),

@@ -4,6 +4,7 @@ mod bench;
 mod config;
 mod demo;
 mod dlq;
+mod exceptions;
 mod explain;
 mod import;
 mod member;
@@ -72,6 +73,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Verify => verify::run(&ctx),
         Command::Digest(of) => programs::digest(&ctx, &of),
         Command::Dlq(dlq) => dlq::run(&ctx, dlq),
+        Command::Exceptions(exceptions) => exceptions::run(&ctx, exceptions),
         Command::Topics(topics) => topics::run(&ctx, &topics),
         Command::Config(command) => config::run(&ctx, &command),
         Command::Bench(bench) => bench::run(&ctx, &bench),

@@ -63,6 +63,15 @@ pub enum Question {
         /// Rows.
         limit: usize,
     },
+    /// Exceptions that wait for a person.
+    Exceptions {
+        /// The program.
+        program: String,
+        /// Of the members behind this one.
+        after: String,
+        /// Members.
+        limit: usize,
+    },
     /// A coupon.
     Coupon {
         /// The program.
@@ -125,6 +134,10 @@ impl Question {
             Question::Top { program, sort, limit } => of_program(program, "members", |query| {
                 query.add("sort", sort);
                 query.add("top", &limit.to_string());
+            }),
+            Question::Exceptions { program, after, limit } => of_program(program, "exceptions", |query| {
+                query.add("page_size", &limit.to_string());
+                query.add("page_token", &token(after));
             }),
             Question::Coupon { program, code } => of_program(program, &format!("coupons/{}", encoded(code)), |_| {}),
             Question::Totals { program, by, at } => of_program(program, "totals", |query| {

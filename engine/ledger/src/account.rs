@@ -21,7 +21,8 @@ pub struct Account {
     pub debts: Vec<Debt>,
 }
 
-/// Sums of a ledger; all ≥ 0. §14.1: `earned = pending + active + spent + expired + cancelled + clawed_back + repaid + deducted`.
+/// Sums of a ledger; all ≥ 0. §14.1: `earned + moved_in = pending + active + spent + expired + cancelled +
+/// clawed_back + repaid + deducted + moved_out`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Sums {
     /// In pending lots.
@@ -44,6 +45,10 @@ pub struct Sums {
     pub repaid: i64,
     /// Taken by negative adjustments.
     pub deducted: i64,
+    /// Came from another ledger or member.
+    pub moved_in: i64,
+    /// Went to another ledger or member.
+    pub moved_out: i64,
     /// Debt ever opened.
     pub debt_opened: i64,
     /// Debt lifted by reversals.

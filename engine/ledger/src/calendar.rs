@@ -215,6 +215,15 @@ fn start_of(day: Date, zone: &Zone) -> Option<Instant> {
     Some(midnight.start_of_day().unwrap_or(midnight).timestamp().into())
 }
 
+/// The first valid instant of the local day of that number (days since 1970-01-01).
+pub(crate) fn start_of_day(day: i64, zone: &Zone) -> Instant {
+    zone.at_wall(day * DAY).unwrap_or_else(|| {
+        let (year, month, day) = zone::civil(day);
+        let date = Date::new(year as i16, month as i8, day as i8).ok();
+        date.and_then(|date| start_of(date, zone)).unwrap_or(Instant::MAX)
+    })
+}
+
 /// The start of the next of `days` after `base`, in `zone`.
 pub fn next_start(base: Instant, days: &[YearDay], zone: &Zone) -> Instant {
     next(base, days, zone, Some)

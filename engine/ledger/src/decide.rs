@@ -1,12 +1,13 @@
 //! Deciding on a request (§7): once, on everything known then, in the order of the list of rejections.
 
 use crate::calendar::{self, Duration, To};
+use crate::counters::Counted;
 use crate::decision::{Decision, IssuedCoupon, Outcome, Promise, Rejection};
-use crate::fact::{Body, CouponRef, Fact, PointsAdjusted, Redemption, When};
+use crate::fact::{Body, CouponRef, Fact, PointsAdjusted, Redemption, TransferTo, When};
 use crate::fold::coupon_key;
 use crate::member::Member;
 use crate::record::{CouponStatus, Record, RecordKey, Records, Redemption as Kept};
-use crate::ruleset::{CouponRule, MAIN, Price, Reward, RewardKind, Ruleset, Timeline};
+use crate::ruleset::{CouponRule, MAIN, Price, Reward, Ruleset, Timeline};
 use crate::{Instant, Kind, Status};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -44,6 +45,7 @@ pub fn decide<'a>(member: &'a Member, records: &'a Records, request: &'a Fact<'_
     let ledger = match &request.body {
         Body::Redemption(redemption) => redemption.ledger,
         Body::PointsAdjusted(adjusted) => adjusted.ledger,
+        Body::PointsTransferred { ledger, .. } => *ledger,
         _ => reversed.map(|redemption| redemption.ledger.as_str()),
     };
     let outcome = match case.map_or(Err(Rejection::MemberUnknown), |case| case.judge()) {
@@ -80,7 +82,13 @@ impl Case<'_, '_> {
                 refuse_if(self.is_guest(), Rejection::MemberGuest)?;
                 self.redemption(redemption)
             }
-            Body::RewardGranted { reward, .. } => self.grant(reward),
+            Body::RewardGranted { reward, deduct, .. } => self.grant(reward, *deduct),
+            Body::PointsTransferred { to, ledger, points, .. } => {
+                refuse_if(self.member.excluded_from_spending(self.at), Rejection::MemberExcluded)?;
+                refuse_if(unknown, Rejection::MemberUnknown)?;
+                refuse_if(self.is_guest(), Rejection::MemberGuest)?;
+                self.transfer(*to, ledger.unwrap_or(MAIN), *points)
+            }
             Body::PointsAdjusted(adjusted) => {
                 refuse_if(unknown && adjusted.points < 0, Rejection::MemberUnknown)?;
                 self.adjustment(adjusted)
@@ -131,17 +139,45 @@ impl Case<'_, '_> {
                 (points, Some(SmolStr::from(format!("amount {amount} {}", self.rules.currency))))
             }
         };
+        reward.map_or(Ok(()), |reward| self.within_count(reward))?;
         refuse_if(self.member.active(ledger) < cost, Rejection::InsufficientPoints)?;
         let coupon = reward.and_then(|reward| Some(self.issue(reward.coupon.as_ref()?, value?, wanted.redemption_id)));
         Ok(Promise { points: cost, coupon, ..Promise::default() })
     }
 
-    fn grant(&self, reward: &str) -> Judged {
+    /// Without `deduct` only what is grantable; with it anything, free or for its fixed cost.
+    fn grant(&self, reward: &str, deduct: Option<bool>) -> Judged {
         let reward: &Reward = self.rules.reward(reward).ok_or(Rejection::RewardUnknown)?;
-        refuse_if(reward.kind != RewardKind::Grantable, Rejection::RewardKindMismatch)?;
+        let points = match (deduct, reward.price) {
+            (None, Price::Free) | (Some(false), _) => 0,
+            (Some(true), Price::Fixed(cost)) => cost,
+            _ => return Err(Rejection::RewardKindMismatch),
+        };
+        self.within_count(reward)?;
+        refuse_if(self.member.active(MAIN) < points && points > 0, Rejection::InsufficientPoints)?;
         let id = self.request.natural_key().map_or(self.request.id, |key| key.id);
         let coupon = reward.coupon.as_ref().map(|rule| self.issue(rule, reward.benefit.clone(), id));
-        Ok(Promise { coupon, ..Promise::default() })
+        Ok(Promise { points, coupon, ..Promise::default() })
+    }
+
+    /// `per_member`: as many of a reward as a member may have in a period.
+    fn within_count(&self, reward: &Reward) -> Result<(), Rejection> {
+        let Some(limit) = reward.per_member else { return Ok(()) };
+        let period = limit.each.start(self.at, &self.rules.zone);
+        let counters = self.member.counters.as_deref();
+        let used = counters.map_or(0, |counters| counters.used(Counted::Reward, &reward.id, period));
+        refuse_if(used >= limit.most, Rejection::LimitReached)
+    }
+
+    fn transfer(&self, to: TransferTo<'_>, ledger: &str, points: i64) -> Judged {
+        refuse_if(!self.rules.has_ledger(ledger), Rejection::LedgerUnknown)?;
+        if let TransferTo::Ledger(to) = to {
+            refuse_if(!self.rules.has_ledger(to), Rejection::LedgerUnknown)?;
+            refuse_if(to == ledger, Rejection::PointsInvalid)?;
+        }
+        refuse_if(points <= 0, Rejection::PointsInvalid)?;
+        refuse_if(self.member.active(ledger) < points, Rejection::InsufficientPoints)?;
+        Ok(Promise { points, ..Promise::default() })
     }
 
     fn adjustment(&self, adjusted: &PointsAdjusted<'_>) -> Judged {

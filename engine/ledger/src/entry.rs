@@ -62,12 +62,34 @@ entry_kinds! {
     Parked = 17, "parked";
     /// A fact that could not be booked as it says: people must look. Points: what it cost.
     Exception = 18, "exception";
+    /// Points went to another ledger or member: < 0.
+    TransferredOut = 30, "transferred_out";
+    /// Points came from another ledger or member: > 0.
+    TransferredIn = 31, "transferred_in";
+    /// An achievement came nearer, or went back; points 0.
+    AchievementProgressed = 32, "achievement_progressed";
+    /// An achievement was completed; points 0.
+    AchievementCompleted = 33, "achievement_completed";
+    /// A person resolved an exception; points 0.
+    ExceptionResolved = 34, "exception_resolved";
 }
 
 impl EntryKind {
+    /// How many kinds change points.
+    pub const SUMS: usize = 13;
+
+    /// The place of a kind that changes points among sums by kind; coupons, waiting and exceptions change none.
+    pub fn sum_index(self) -> Option<usize> {
+        match self {
+            EntryKind::TransferredOut => Some(11),
+            EntryKind::TransferredIn => Some(12),
+            kind => Some(kind as usize).filter(|_| (kind as u8) < EntryKind::CouponIssued as u8),
+        }
+    }
+
     /// Whether it changes points at all; coupons, waiting and exceptions don't.
     pub fn moves_points(self) -> bool {
-        (self as u8) < EntryKind::CouponIssued as u8
+        self.sum_index().is_some()
     }
 }
 
@@ -237,6 +259,46 @@ pub enum Why {
         code: Text,
         /// The order concerned; empty: none.
         order: Text,
+    },
+    /// An award that a limit trimmed (§12).
+    Trimmed {
+        /// Eligible amount of the order, minor units of its currency; 0 of what is no order.
+        eligible: i64,
+        /// Points of the rule before.
+        before: i64,
+        /// Points of the rule without the limit.
+        desired: i64,
+        /// Points of the rule now.
+        awarded: i64,
+        /// The limit: `500 each P1M`.
+        limited_by: Text,
+        /// When the points start.
+        starts_at: Instant,
+        /// When they end.
+        expires_at: Instant,
+    },
+    /// An achievement.
+    Achievement {
+        /// Its id.
+        id: Text,
+        /// How far it is: occurrences, or minor units.
+        progress: i64,
+        /// How far it goes.
+        target: i64,
+    },
+    /// Points went to, or came from, another ledger or member.
+    Transfer {
+        /// Its id.
+        other: Text,
+    },
+    /// A person resolved an exception.
+    Resolved {
+        /// `<code>/<id of the source>`.
+        exception: Text,
+        /// The order that takes the refund; empty: written off.
+        order: Text,
+        /// Why.
+        reason: Text,
     },
     /// Something people must look at.
     Trouble {

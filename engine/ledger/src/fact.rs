@@ -100,6 +100,8 @@ kinds! {
     CouponReleased = 41, "coupon_released";
     /// A ruleset comes into force; in every shard.
     RulesetActivated = 42, "ruleset_activated";
+    /// A person resolved an exception.
+    ExceptionResolved = 43, "exception_resolved";
     /// A member wants a reward.
     RedemptionRequested = 64, "redemption_requested";
     /// A redemption is to be undone.
@@ -139,7 +141,7 @@ impl Kind {
     /// Whether this version has the rules for it. A request without rules cannot be decided and is set aside;
     /// a fact without rules is kept in the log for the version that has them.
     pub fn has_rules(self) -> bool {
-        !matches!(self, Kind::PointsTransferred | Kind::TierOverridden | Kind::TierOverrideEnded)
+        !matches!(self, Kind::TierOverridden | Kind::TierOverrideEnded)
     }
 }
 
@@ -240,6 +242,8 @@ pub enum Body<'a> {
         reward: &'a str,
         /// Why.
         reason: &'a str,
+        /// Whether its cost is taken; absent: it has none.
+        deduct: Option<bool>,
     },
     /// `coupon_reserved`
     CouponReserved {
@@ -261,6 +265,28 @@ pub enum Body<'a> {
     },
     /// `points_adjusted`
     PointsAdjusted(PointsAdjusted<'a>),
+    /// `points_transferred`
+    PointsTransferred {
+        /// Natural key.
+        transfer_id: &'a str,
+        /// Where to.
+        to: TransferTo<'a>,
+        /// The ledger that gives; absent: `main`.
+        ledger: Option<&'a str>,
+        /// Points > 0.
+        points: i64,
+    },
+    /// `exception_resolved`
+    ExceptionResolved {
+        /// `<code>/<id of the source>`.
+        exception: &'a str,
+        /// The order that takes what found no place; absent: written off.
+        order_id: Option<&'a str>,
+        /// The line there; absent: those that the refund named.
+        line_id: Option<&'a str>,
+        /// Why.
+        reason: &'a str,
+    },
     /// `ruleset_activated`
     RulesetActivated {
         /// The ruleset, TOML.
@@ -422,6 +448,15 @@ pub enum CouponRef<'a> {
     Grant(&'a str),
 }
 
+/// Where points go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferTo<'a> {
+    /// The same ledger of another member.
+    Member(&'a str),
+    /// Another ledger of this one.
+    Ledger(&'a str),
+}
+
 /// Who wants points back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub enum Cause {
@@ -487,6 +522,7 @@ impl<'a> Fact<'a> {
             Body::PointsAdjusted(adjusted) => key(Kind::PointsAdjusted, adjusted.adjustment_id, 0),
             Body::PointsImported(imported) => key(Kind::PointsImported, imported.import_id, 0),
             Body::ActivityRecorded { activity_id, .. } => key(Kind::ActivityRecorded, activity_id, 0),
+            Body::PointsTransferred { transfer_id, .. } => key(Kind::PointsTransferred, transfer_id, 0),
             Body::OrderFulfilled { .. } | Body::OrderCancelled { .. } | Body::MemberExcluded(_) | Body::MemberIncluded => None,
             Body::CouponUsed { .. } | Body::CouponReleased { .. } | Body::CouponReserved { .. } | Body::CouponRevoked { .. } => {
                 None
@@ -494,6 +530,7 @@ impl<'a> Fact<'a> {
             Body::MemberRegistered { .. } | Body::MembersMerged { .. } | Body::MembersUnmerged { .. } => None,
             Body::CardIssued { .. } | Body::CardStatusChanged { .. } | Body::CardReplaced { .. } => None,
             Body::RedemptionReversed { .. } | Body::RulesetActivated { .. } | Body::Noted => None,
+            Body::ExceptionResolved { .. } => None,
         }
     }
 }

@@ -2,20 +2,26 @@
 //!
 //! [`Fold::apply`] is the one entrance; each file below is one behaviour.
 
+mod achievement;
 mod adjust;
 mod boundary;
 mod clawback;
 mod coupon;
+mod limit;
 mod lots;
+mod occurrence;
 mod order;
 mod redeem;
 mod refund;
+mod resolve;
 mod restore;
 mod standing;
+mod transfer;
 
+use crate::counters::Trouble;
 use crate::decision::{Decision, Outcome};
 use crate::entry::{EntryKind, EntryRef, LotPart, Sink, Why};
-use crate::fact::{Body, Fact, Kind};
+use crate::fact::{Body, Fact, Kind, TransferTo};
 use crate::member::{Member, Place};
 use crate::record::{Needs, RecordKey, Records, Redemption, source_of};
 use crate::ruleset::{MAIN, Ruleset, Timeline};
@@ -144,8 +150,15 @@ impl<'a, S: Sink> Fold<'a, S> {
             Body::RefundRecorded(refund) => return self.refund_recorded(refund, source, rules, at),
             Body::Redemption(redemption) => self.redemption_recorded(redemption, source, rules, at),
             Body::ActivityRecorded { activity, .. } => self.activity_recorded(activity, source, rules, at),
+            Body::MemberRegistered { guest } => {
+                self.standing_changed(fact, source, rules, at);
+                self.registered(*guest, source, rules, at);
+            }
+            Body::ExceptionResolved { exception, order_id, line_id, reason } => {
+                return self.exception_resolved(exception, order_id.zip(Some(*line_id)), reason, source, rules, at);
+            }
             Body::PointsImported(imported) => self.points_imported(imported, source, rules, at),
-            Body::MemberExcluded(_) | Body::MemberIncluded | Body::MemberRegistered { .. } | Body::Noted => {
+            Body::MemberExcluded(_) | Body::MemberIncluded | Body::Noted => {
                 self.standing_changed(fact, source, rules, at);
             }
             Body::CardIssued { code } => self.card_issued(code, at),
@@ -158,6 +171,7 @@ impl<'a, S: Sink> Fold<'a, S> {
             // Requests change nothing before they are decided; control facts are not of a member.
             Body::RedemptionReversed { .. } | Body::RewardGranted { .. } | Body::CouponReserved { .. } => {}
             Body::CouponRevoked { .. } | Body::PointsAdjusted(_) | Body::RulesetActivated { .. } => {}
+            Body::PointsTransferred { .. } => {}
         }
         Applied::default()
     }
@@ -177,6 +191,9 @@ impl<'a, S: Sink> Fold<'a, S> {
                 self.coupon_revoked(*coupon, *restore_points, *cause, source, rules, at);
             }
             Body::PointsAdjusted(adjusted) => self.points_adjusted(adjusted, promise, source, rules, at),
+            Body::PointsTransferred { to: TransferTo::Ledger(to), ledger, points, .. } => {
+                self.transferred_between(ledger.unwrap_or(MAIN), to, *points, source, rules, at);
+            }
             _ => {}
         }
     }
@@ -205,6 +222,15 @@ impl<'a, S: Sink> Fold<'a, S> {
     /// An entry about something people must look at.
     fn exception(&mut self, code: &str, about: &str, cost: i64, source: Source<'_>, rules: &Ruleset, at: Instant) {
         self.member.exceptions += 1;
+        self.member.counters_mut().troubles.push(Trouble {
+            code: Text::new(code),
+            source_kind: source.kind,
+            source: Text::new(source.id),
+            about: Text::new(about),
+            cost,
+            at,
+            ..Trouble::default()
+        });
         let why = Why::Trouble { code: Text::new(code), about: Text::new(about) };
         let (kind, ruleset) = (EntryKind::Exception, rules.tag());
         self.entry(Draft { kind, at, ledger: MAIN, points: cost, source, ruleset, rule: None, lots: &[], why });
@@ -315,9 +341,11 @@ pub fn needs(member: &Member, records: &Records, fact: &Fact<'_>) -> Needs {
         }
         Body::RedemptionReversed { redemption_id, .. } => want(RecordKey::new(Kind::RedemptionRequested, redemption_id)),
         Body::RewardGranted { grant_id, .. } => want(RecordKey::new(Kind::RewardGranted, grant_id)),
+        Body::ExceptionResolved { order_id, .. } => order_id.iter().for_each(|order_id| want(RecordKey::order(order_id))),
         Body::ActivityRecorded { .. } | Body::PointsImported(_) | Body::MemberExcluded(_) | Body::MemberIncluded => {}
         Body::MemberRegistered { .. } | Body::MembersMerged { .. } | Body::MembersUnmerged { .. } => {}
         Body::CardIssued { .. } | Body::CardStatusChanged { .. } | Body::CardReplaced { .. } => {}
+        Body::PointsTransferred { .. } => {}
         Body::PointsAdjusted(_) | Body::RulesetActivated { .. } | Body::Noted => {}
     }
     if keys.is_empty() { Needs::Nothing } else { Needs::Records(keys) }

@@ -44,9 +44,9 @@ fn check_account(account: &Account, at: Instant, broken: &mut Vec<Broken>) {
             broken.push(Broken { number, ledger: account.ledger.clone(), what: what() });
         }
     };
-    let used =
-        sums.pending + sums.active + sums.spent + sums.expired + sums.cancelled + sums.clawed_back + sums.repaid + sums.deducted;
-    say(1, sums.earned == used, &|| format!("credited {} is not what became of it, {used}: {sums:?}", sums.earned));
+    let given = sums.spent + sums.expired + sums.cancelled + sums.clawed_back + sums.repaid + sums.deducted + sums.moved_out;
+    let (credited, used) = (sums.earned + sums.moved_in, sums.pending + sums.active + given);
+    say(1, credited == used, &|| format!("credited {credited} is not what became of it, {used}: {sums:?}"));
     let lots = |lots: &std::collections::VecDeque<Lot>| lots.iter().map(|lot| lot.left).sum::<i64>();
     say(1, lots(&account.active) == sums.active, &|| format!("active {} is not that of its lots", sums.active));
     say(1, lots(&account.pending) == sums.pending, &|| format!("pending {} is not that of its lots", sums.pending));

@@ -7,6 +7,7 @@
 mod account;
 pub mod calendar;
 mod check;
+mod counters;
 pub mod currency;
 mod decide;
 mod decision;
@@ -18,6 +19,7 @@ mod instant;
 mod invariants;
 mod member;
 mod names;
+mod period;
 mod ratio;
 mod record;
 mod replay;
@@ -29,12 +31,13 @@ mod zone;
 
 pub use account::{Account, Allocation, Debt, Lot, Sums};
 pub use check::{Refusal, check};
+pub use counters::{Counted, Counters, Progress, Trouble, Used};
 pub use decide::{Deciding, decide, decision_at};
 pub use decision::{Decision, IssuedCoupon, Outcome, Promise, Rejection};
 pub use entry::{Entry, EntryKind, EntryRef, LotPart, Sink, Why};
 pub use fact::{
     Body, Cause, CouponRef, Exclusion, Fact, ImportedLot, Kind, Line, NaturalKey, OrderPlaced, PointsAdjusted, PointsImported,
-    Redemption, RefundLine, RefundRecorded, When,
+    Redemption, RefundLine, RefundRecorded, TransferTo, When,
 };
 pub use family::Family;
 pub use fold::{Applied, Fold, exclusions_of, needs};
@@ -42,15 +45,17 @@ pub use instant::Instant;
 pub use invariants::{Broken, broken_invariants};
 pub use member::{ClosedCoupons, Excluded, Member, Place};
 pub use names::Names;
+pub use period::Period;
 pub use ratio::{Ratio, Rounding, spread};
 pub use record::{
-    Award, Coupon, CouponStatus, LineRefund, Needs, Order, OrderLine, Placed, Record, RecordKey, Records,
+    Award, Coupon, CouponStatus, Limited, LineRefund, Needs, Order, OrderLine, Placed, Record, RecordKey, Records,
     Redemption as RedemptionRecord,
 };
 pub use replay::{Booked, must_fold_again, replay};
 pub use ruleset::{
-    Activation, Clawback, CouponRule, EARN_RULES_MAX, EarnRule, Eligible, End, Life, LineFilter, MAIN, On, OrderOfLots, Price,
-    Refund, Reward, RewardKind, Ruleset, RulesetError, SpendOrder, Start, ThresholdBonus, Timeline, When as EarnWhen, canonical,
+    Achievement, Activation, Clawback, CouponRule, EARN_RULES_MAX, EarnRule, Eligible, End, Goal, Life, Limit, LineFilter, MAIN,
+    On, OrderOfLots, Price, Refund, Reward, RewardKind, Ruleset, RulesetError, SpendOrder, Start, ThresholdBonus, Timeline,
+    When as EarnWhen, canonical,
 };
 pub use standing::{Card, CardStatus, Links, Standing, Status};
 pub use text::Text;

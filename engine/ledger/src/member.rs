@@ -1,6 +1,7 @@
 //! What is known of a member between two facts: small, and only what is open.
 
 use crate::account::Account;
+use crate::counters::Counters;
 use crate::record::{RecordKey, Redemption};
 use crate::standing::{Links, Standing, Status};
 use crate::{Fact, Instant, Text};
@@ -41,6 +42,8 @@ pub struct Member {
     pub exclusions: Vec<Excluded>,
     /// How it stands, its cards, with whom it is one.
     pub standing: Option<Box<Standing>>,
+    /// What counts toward limits and achievements, and open exceptions; `None`: nothing ever did.
+    pub counters: Option<Box<Counters>>,
 }
 
 /// A place in a member's history: facts are folded in this order (§1).
@@ -128,6 +131,11 @@ impl Member {
 
     pub(crate) fn standing_mut(&mut self) -> &mut Standing {
         self.standing.get_or_insert_default()
+    }
+
+    /// What is counted, opened if it is the first time.
+    pub(crate) fn counters_mut(&mut self) -> &mut Counters {
+        self.counters.get_or_insert_default()
     }
 
     /// Whether orders of that instant earn nothing.

@@ -156,6 +156,19 @@ pub struct Award {
     pub lots: Vec<u32>,
     /// Points in lots that never started: waiting for fulfilment, or given up without it.
     pub waiting: i64,
+    /// Of a rule with a limit.
+    pub limited: Option<Box<Limited>>,
+}
+
+/// What a limit made of an award.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct Limited {
+    /// Points of the rule without the limit.
+    pub desired: i64,
+    /// The first instant of the period in which it last got points …
+    pub period: Instant,
+    /// … and how many of its points are of that period.
+    pub in_period: i64,
 }
 
 /// A redemption, or a grant: what was promised.

@@ -1,9 +1,11 @@
 //! The ruleset: what the program's rules are from an instant on. Immutable, known by the hash of its content.
 
+mod counted;
 mod load;
 mod text;
 mod timeline;
 
+pub use counted::{Achievement, Goal, Limit};
 pub use load::{RulesetError, canonical};
 pub use timeline::{Activation, Timeline};
 
@@ -46,7 +48,9 @@ pub struct Ruleset {
     pub eligible: Eligible,
     /// `[[earn]]`, in order.
     pub earn: Vec<EarnRule>,
-    /// Lots of no rule (adjustments): `[pending]` is not used for them, `[expiry]` is.
+    /// `[pending]`, for lots of achievements; adjustments start when they say.
+    pub start: Start,
+    /// Lots of no rule: `[expiry]`.
     pub life: Life,
     /// `[refund]`
     pub refund: Refund,
@@ -56,6 +60,8 @@ pub struct Ruleset {
     pub ledgers: Vec<(SmolStr, SmolStr)>,
     /// `[[reward]]`
     pub rewards: Vec<Reward>,
+    /// `[[achievement]]`, in order.
+    pub achievements: Vec<Achievement>,
 }
 
 /// Which part of an order earns.
@@ -164,6 +170,8 @@ pub struct EarnRule {
     pub life: Life,
     /// What must hold.
     pub when: When,
+    /// At most so many points a member and period.
+    pub limit: Option<Limit>,
 }
 
 /// What an earn rule looks at.
@@ -173,6 +181,10 @@ pub enum On {
     Order,
     /// Activities.
     Activity,
+    /// The activity `birthday`, once a calendar year.
+    Birthday,
+    /// The member's first registration, not as a guest.
+    Registered,
 }
 
 /// `[earn.when]`: all that is there must hold.
@@ -272,6 +284,8 @@ pub struct Reward {
     pub coupon: Option<CouponRule>,
     /// Points go back when the coupon ends unused.
     pub restore_on_expiry: bool,
+    /// At most so many a member and period.
+    pub per_member: Option<Limit>,
 }
 
 /// `[[reward]] kind`

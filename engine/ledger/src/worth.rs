@@ -14,6 +14,8 @@ pub struct Worth {
     pub eligible: i64,
     /// Points ≥ 0.
     pub points: i64,
+    /// Points before the limit of the rule, ≥ `points`.
+    pub desired: i64,
     /// What kept it from earning.
     pub why_not: Option<WhyNot>,
 }
@@ -94,8 +96,10 @@ pub fn worths<'a>(order: &'a Order, placed: &'a Placed, rules: &'a Ruleset) -> i
     let amounts = amounts(order, placed, rules);
     let factor = rules.factor(&placed.currency);
     rules.earn.iter().enumerate().map(move |(index, rule)| match of_rule(index, rule, order, placed, rules, &amounts, factor) {
-        Ok((eligible, points)) => Worth { eligible, points, why_not: (points == 0).then_some(WhyNot::RoundsToZero) },
-        Err(why_not) => Worth { eligible: 0, points: 0, why_not: Some(why_not) },
+        Ok((eligible, points)) => {
+            Worth { eligible, points, desired: points, why_not: (points == 0).then_some(WhyNot::RoundsToZero) }
+        }
+        Err(why_not) => Worth { eligible: 0, points: 0, desired: 0, why_not: Some(why_not) },
     })
 }
 

@@ -1,6 +1,9 @@
 //! A member's answer from its state: balances by ledger, lots, coupons.
 
-use super::{BalanceAnswer, CardAnswer, CouponAnswer, CouponsAnswer, ExclusionAnswer, LotAnswer, MemberAnswer, PartAnswer};
+use super::counted;
+use super::{
+    BalanceAnswer, CardAnswer, CouponAnswer, CouponsAnswer, ExceptionAnswer, ExclusionAnswer, LotAnswer, MemberAnswer, PartAnswer,
+};
 use crate::reader::Found;
 use accrue_ledger::currency::format_amount;
 use accrue_ledger::{CouponStatus, Instant, Member, Timeline};
@@ -39,6 +42,8 @@ pub(crate) fn member_answer(shard: u32, program: &str, found: &Found) -> MemberA
         issued_at: card.issued_at.to_string(),
         replaced_by: Some(card.replaced_by.to_string()).filter(|code| !code.is_empty()),
     });
+    let (in_force, counters) = (rules.at(found.at), state.counters.as_deref());
+    let troubles = counters.into_iter().flat_map(|counters| &counters.troubles);
     MemberAnswer {
         standing: state.status().name(),
         erased_at: standing.and_then(|standing| standing.erased_at).map(|at| at.to_string()),
@@ -59,6 +64,9 @@ pub(crate) fn member_answer(shard: u32, program: &str, found: &Found) -> MemberA
         facts: state.facts,
         last_activity: state.last.at.to_string(),
         exclusions: exclusions.collect(),
+        budgets: in_force.map_or_else(Vec::new, |rules| counted::budgets(counters, rules, found.at)),
+        achievements: in_force.map_or_else(Vec::new, |rules| counted::achievements(counters, rules, found.at)),
+        open_exceptions: troubles.map(|trouble| ExceptionAnswer::of(member, trouble)).collect(),
     }
 }
 
@@ -85,6 +93,8 @@ fn balance(account: &accrue_ledger::Account, rules: &Timeline) -> BalanceAnswer 
         clawed_back: sums.clawed_back,
         repaid: sums.repaid,
         deducted: sums.deducted,
+        moved_in: sums.moved_in,
+        moved_out: sums.moved_out,
         expiring: account.expiring().into_iter().map(part).collect(),
         starting: starting.into_iter().map(part).collect(),
         lots: active.chain(pending).collect(),

@@ -77,6 +77,8 @@ pub(super) fn add_sums(sums: &mut BTreeMap<String, Sums>, state: &Member) {
         sum.clawed_back += of.clawed_back;
         sum.repaid += of.repaid;
         sum.deducted += of.deducted;
+        sum.moved_in += of.moved_in;
+        sum.moved_out += of.moved_out;
         sum.debt_opened += of.debt_opened;
         sum.debt_lifted += of.debt_lifted;
         sum.repaid_back += of.repaid_back;

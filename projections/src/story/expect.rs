@@ -8,7 +8,8 @@ use toml::{Table, Value};
 
 const BALANCE: [&str; 6] = ["active", "pending", "debt", "spent", "expired", "earned"];
 const COUPONS: [&str; 5] = ["issued", "reserved", "used", "revoked", "expired"];
-const KEYS: [&str; 9] = ["balance", "tier", "coupons", "expiring", "entries", "parked", "exceptions", "standing", "cards"];
+const KEYS: [&str; 11] =
+    ["balance", "tier", "coupons", "expiring", "entries", "parked", "exceptions", "standing", "cards", "budgets", "achievements"];
 
 /// What is expected.
 #[derive(Default)]
@@ -25,6 +26,10 @@ pub(super) struct Expectation {
     standing: Option<String>,
     /// `code status` each.
     cards: Option<Vec<String>>,
+    /// Rule or reward, and what is used of its limit.
+    budgets: Vec<(String, i64)>,
+    /// Id, and status with progress: `in_progress 3`.
+    achievements: Vec<(String, String)>,
     /// As it is written: this version can only say that it has none.
     tier: Option<String>,
 }
@@ -56,6 +61,8 @@ impl Expectation {
                     let texts = value.as_array().into_iter().flatten().map(|card| card.as_str().unwrap_or_default().to_string());
                     expect.cards = Some(texts.collect());
                 }
+                "budgets" => expect.budgets = wholes(&["budgets"], value)?,
+                "achievements" => expect.achievements = words(&["achievements"], value)?,
                 "tier" => expect.tier = Some(value.to_string()),
                 other => return unknown(&[other], &KEYS),
             }
@@ -106,6 +113,16 @@ impl Expectation {
             let found = member.into_iter().flat_map(|member| &member.cards).map(|card| format!("{} {}", card.code, card.status));
             check("cards".to_string(), cards.join(", "), found.collect::<Vec<_>>().join(", "));
         }
+        for (id, used) in &self.budgets {
+            let found = member.and_then(|member| member.budgets.iter().find(|budget| budget.id == *id));
+            let found = found.map_or_else(|| "no limit".to_string(), |budget| budget.used.to_string());
+            check(format!("budgets.{id}"), used.to_string(), found);
+        }
+        for (id, expected) in &self.achievements {
+            let found = member.into_iter().flat_map(|member| &member.achievements).filter(|known| known.id == *id);
+            let found: Vec<String> = found.map(|known| format!("{} {}", known.status, known.progress)).collect();
+            check(format!("achievements.{id}"), expected.clone(), found.join(", "));
+        }
         if let Some(tier) = &self.tier {
             check("tier".to_string(), tier.clone(), "this version has no tiers".to_string());
         }
@@ -147,6 +164,25 @@ fn numbers(path: &[&str], value: &Value, known: &[&str]) -> Result<Vec<(String, 
         if known.contains(&key.as_str()) { Ok((key.clone(), whole(&path, value)?)) } else { unknown(&path, known) }
     };
     table.iter().map(one).collect()
+}
+
+fn wholes(path: &[&str], value: &Value) -> Result<Vec<(String, i64)>, Wrong> {
+    let Some(table) = value.as_table() else {
+        return wrong(path, "a table of whole numbers is needed".to_string());
+    };
+    let one = |(key, value): (&String, &Value)| Ok((key.clone(), whole(&[path[0], key], value)?));
+    table.iter().map(one).collect()
+}
+
+fn words(path: &[&str], value: &Value) -> Result<Vec<(String, String)>, Wrong> {
+    let hint = "a table of texts is needed, like \"in_progress 3\"";
+    let Some(table) = value.as_table() else { return wrong(path, hint.to_string()) };
+    let mut found = Vec::new();
+    for (key, value) in table {
+        let Some(text) = value.as_str() else { return wrong(&[path[0], key], hint.to_string()) };
+        found.push((key.clone(), text.to_string()));
+    }
+    Ok(found)
 }
 
 fn balances(value: &Value, rules: &Rules) -> Result<Vec<(String, String, i64)>, Wrong> {

@@ -33,16 +33,6 @@ fn noted(body: &pb::fact::Body) -> Result<(), Fault> {
             check::nonzero(adjusted.amount, "tier_credit_adjusted.amount")?;
             check::text(&adjusted.reason, TEXT_BYTES_MAX, "tier_credit_adjusted.reason").map(drop)
         }
-        B::PointsTransferred(transfer) => {
-            required(&transfer.transfer_id, "points_transferred.transfer_id")?;
-            match &transfer.to {
-                Some(pb::points_transferred::To::ToMember(to) | pb::points_transferred::To::ToLedger(to)) => {
-                    required(to, "points_transferred: to_member or to_ledger")?;
-                }
-                None => return Err(missing("points_transferred: one of to_member and to_ledger")),
-            }
-            check::positive(transfer.points, "points_transferred.points").map(drop)
-        }
         B::TierOverridden(tier) => tier_overridden(tier),
         // Nothing inside, or nothing that could be wrong.
         B::MemberLeft(_) | B::MemberErased(_) | B::TierCreditRecalculated(_) | B::TierOverrideEnded(_) => Ok(()),
@@ -54,6 +44,7 @@ fn noted(body: &pb::fact::Body) -> Result<(), Fault> {
             Ok(())
         }
         B::RedemptionRecorded(_) | B::RedemptionRequested(_) | B::RedemptionReversed(_) | B::RewardGranted(_) => Ok(()),
+        B::PointsTransferred(_) | B::ExceptionResolved(_) => Ok(()),
         B::CouponUsed(_) | B::CouponReleased(_) | B::CouponReserved(_) | B::CouponRevoked(_) => Ok(()),
     }
 }

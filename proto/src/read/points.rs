@@ -1,4 +1,4 @@
-//! `points_imported`, `points_adjusted`
+//! `points_imported`, `points_adjusted`, `points_transferred`
 
 use super::in_entry;
 use crate::bounds::{LOTS_MAX, TEXT_BYTES_MAX};
@@ -7,7 +7,7 @@ use crate::error::{Fault, fault};
 use crate::time::{self, Stamp};
 use crate::wire::{Key, Parts, Reader, each_field};
 use accrue_ledger::calendar::{Duration, To};
-use accrue_ledger::{ImportedLot, PointsAdjusted, PointsImported, When};
+use accrue_ledger::{Body, ImportedLot, PointsAdjusted, PointsImported, TransferTo, When};
 
 pub(super) fn imported<'a>(parts: &Parts<'a>) -> Result<PointsImported<'a>, Fault> {
     let mut imported = PointsImported::default();
@@ -32,6 +32,27 @@ pub(super) fn imported<'a>(parts: &Parts<'a>) -> Result<PointsImported<'a>, Faul
     }
     check::amount(imported.tier_credit, "points_imported.tier_credit")?;
     Ok(imported)
+}
+
+pub(super) fn transferred<'a>(parts: &Parts<'a>) -> Result<Body<'a>, Fault> {
+    let (mut transfer_id, mut to, mut points, mut ledger) = ("", None, 0, None);
+    each_field(parts, |reader, key| {
+        match key.number() {
+            1 => transfer_id = reader.text(key, "points_transferred.transfer_id")?,
+            2 => to = Some(TransferTo::Member(reader.text(key, "points_transferred.to_member")?)),
+            3 => to = Some(TransferTo::Ledger(reader.text(key, "points_transferred.to_ledger")?)),
+            4 => points = reader.int(key, "points_transferred.points")?,
+            5 => ledger = Some(reader.text(key, "points_transferred.ledger")?),
+            _ => reader.skip(key)?,
+        }
+        Ok(())
+    })?;
+    required(transfer_id, "points_transferred.transfer_id")?;
+    let to = to.ok_or_else(|| check::missing("points_transferred: one of to_member and to_ledger"))?;
+    let (TransferTo::Member(name) | TransferTo::Ledger(name)) = to;
+    required(name, "points_transferred: to_member or to_ledger")?;
+    check::positive(points, "points_transferred.points")?;
+    Ok(Body::PointsTransferred { transfer_id, to, points, ledger: optional(ledger, "points_transferred.ledger")? })
 }
 
 fn lot(reader: &mut Reader<'_>, key: Key) -> Result<ImportedLot, Fault> {

@@ -62,12 +62,13 @@ pub(super) fn reversed<'a>(parts: &Parts<'a>) -> Result<Body<'a>, Fault> {
 }
 
 pub(super) fn granted<'a>(parts: &Parts<'a>) -> Result<Body<'a>, Fault> {
-    let (mut grant_id, mut reward, mut reason) = ("", "", "");
+    let (mut grant_id, mut reward, mut reason, mut deduct) = ("", "", "", None);
     each_field(parts, |reader, key| {
         match key.number() {
             1 => grant_id = reader.text(key, "reward_granted.grant_id")?,
             2 => reward = reader.text(key, "reward_granted.reward")?,
             3 => reason = reader.text(key, "reward_granted.reason")?,
+            4 => deduct = Some(reader.bool(key, "reward_granted.deduct")?),
             _ => reader.skip(key)?,
         }
         Ok(())
@@ -76,5 +77,6 @@ pub(super) fn granted<'a>(parts: &Parts<'a>) -> Result<Body<'a>, Fault> {
         grant_id: required(grant_id, "reward_granted.grant_id")?,
         reward: required(reward, "reward_granted.reward")?,
         reason: check::text(reason, TEXT_BYTES_MAX, "reward_granted.reason")?,
+        deduct,
     })
 }

@@ -216,7 +216,8 @@ fn request(kind: Kind, dice: &mut Dice) -> Body {
             cause: 1 + dice.below(2) as i32,
         }),
         Kind::RewardGranted => {
-            Body::RewardGranted(pb::RewardGranted { grant_id: dice.id(), reward: dice.id(), reason: dice.text() })
+            let deduct = dice.maybe(Dice::flip);
+            Body::RewardGranted(pb::RewardGranted { grant_id: dice.id(), reward: dice.id(), reason: dice.text(), deduct })
         }
         Kind::CouponReserved => Body::CouponReserved(pb::CouponReserved {
             coupon: Some(pb::coupon_reserved::Coupon::Code(dice.id())),
@@ -244,6 +245,7 @@ fn request(kind: Kind, dice: &mut Dice) -> Body {
             transfer_id: dice.id(),
             to: Some(pb::points_transferred::To::ToLedger(dice.id())),
             points: dice.amount(1),
+            ledger: dice.maybe_id(),
         }),
         Kind::TierOverridden => Body::TierOverridden(pb::TierOverridden {
             tier: dice.id(),
@@ -283,6 +285,10 @@ fn noted(kind: Kind, dice: &mut Dice) -> Body {
         Kind::CardReplaced => Body::CardReplaced(pb::CardReplaced { old: dice.id(), new: dice.id() }),
         Kind::ReferralVisited => Body::ReferralVisited(pb::ReferralVisited { code: dice.id() }),
         Kind::ReferralJoined => Body::ReferralJoined(pb::ReferralJoined { code: dice.id() }),
+        Kind::ExceptionResolved => {
+            let (order_id, line_id) = if dice.flip() { (dice.id(), dice.maybe_id()) } else { (String::new(), String::new()) };
+            Body::ExceptionResolved(pb::ExceptionResolved { exception: dice.id(), order_id, line_id, reason: dice.text() })
+        }
         Kind::TierCreditAdjusted => {
             Body::TierCreditAdjusted(pb::TierCreditAdjusted { amount: -dice.amount(1), reason: dice.text() })
         }

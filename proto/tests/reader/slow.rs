@@ -86,7 +86,6 @@ fn body(owned: &Owned) -> Body<'_> {
             redeem: excluded.redeem,
         }),
         Owned::MemberIncluded(_) => Body::MemberIncluded,
-        Owned::MemberRegistered(registered) => Body::MemberRegistered { guest: registered.guest },
         Owned::MembersMerged(merged) => Body::MembersMerged { loser: &merged.loser },
         Owned::MembersUnmerged(unmerged) => Body::MembersUnmerged { loser: &unmerged.loser },
         Owned::CardIssued(card) => Body::CardIssued { code: &card.code },
@@ -111,8 +110,25 @@ fn body(owned: &Owned) -> Body<'_> {
             cause: cause(reversed.cause()),
         },
         Owned::RewardGranted(granted) => {
-            Body::RewardGranted { grant_id: &granted.grant_id, reward: &granted.reward, reason: &granted.reason }
+            let (reward, reason) = (granted.reward.as_str(), granted.reason.as_str());
+            Body::RewardGranted { grant_id: &granted.grant_id, reward, reason, deduct: granted.deduct }
         }
+        Owned::PointsTransferred(transfer) => Body::PointsTransferred {
+            transfer_id: &transfer.transfer_id,
+            to: match transfer.to.as_ref().expect("one of two") {
+                pb::points_transferred::To::ToMember(to) => ledger::TransferTo::Member(to),
+                pb::points_transferred::To::ToLedger(to) => ledger::TransferTo::Ledger(to),
+            },
+            ledger: text(&transfer.ledger),
+            points: transfer.points,
+        },
+        Owned::MemberRegistered(registered) => Body::MemberRegistered { guest: registered.guest },
+        Owned::ExceptionResolved(resolved) => Body::ExceptionResolved {
+            exception: &resolved.exception,
+            order_id: text(&resolved.order_id),
+            line_id: text(&resolved.line_id),
+            reason: &resolved.reason,
+        },
         Owned::PointsAdjusted(adjusted) => Body::PointsAdjusted(self::adjusted(adjusted)),
         Owned::CouponUsed(_) | Owned::CouponReleased(_) | Owned::CouponReserved(_) | Owned::CouponRevoked(_) => coupon(owned),
         _ => Body::Noted,

@@ -1,7 +1,7 @@
 //! The words of who runs it: rules, dead letters, topics, configuration, measuring.
 
 use super::OfProgram;
-use super::asked::{instant, letter};
+use super::asked::{MemberArgs, instant, letter};
 use accrue_ledger::Instant;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -71,6 +71,57 @@ pub enum Dlq {
         #[arg(long, conflicts_with = "letters")]
         all: bool,
     },
+}
+
+/// `exceptions …`
+#[derive(Debug, Subcommand)]
+pub enum Exceptions {
+    /// Those that nobody has resolved yet
+    List {
+        /// Of which program
+        #[command(flatten)]
+        program: OfProgram,
+        /// Members, at most
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+    },
+    /// One of them, whole
+    Show {
+        /// As `exceptions list` names it: CODE/ID
+        #[arg(long, value_name = "CODE/ID")]
+        exception: String,
+        /// Whose
+        #[command(flatten)]
+        who: MemberArgs,
+    },
+    /// Match a refund to its order, or write the exception off
+    Resolve(Resolve),
+}
+
+/// `exceptions resolve`
+#[derive(Args, Debug)]
+pub struct Resolve {
+    /// Whose
+    #[command(flatten)]
+    pub who: MemberArgs,
+    /// As `exceptions list` names it: CODE/ID
+    #[arg(long, value_name = "CODE/ID")]
+    pub exception: String,
+    /// The order that takes the refund [default: written off]
+    #[arg(long, value_name = "ID")]
+    pub order: Option<String>,
+    /// The line of that order [default: those that the refund names]
+    #[arg(long, value_name = "ID", requires = "order")]
+    pub line: Option<String>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Who decided it
+    #[arg(long, value_name = "NAME")]
+    pub actor: String,
+    /// Into the topic, not into the store
+    #[arg(long)]
+    pub kafka: bool,
 }
 
 /// `topics …`

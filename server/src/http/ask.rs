@@ -153,6 +153,21 @@ pub(super) async fn members(State(service): State<Service>, path: Words<String>,
     service.ask(question).await
 }
 
+/// Which page.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhichPage {
+    page_size: Option<usize>,
+    page_token: Option<String>,
+}
+
+pub(super) async fn exceptions(State(service): State<Service>, path: Words<String>, query: Asked<WhichPage>) -> Answer {
+    let (program, which) = (words(path)?, asked(query)?);
+    let limit = service.page_size(which.page_size)?;
+    let after = token_text(which.page_token.as_deref().unwrap_or_default())?;
+    service.ask(Question::Exceptions { program, after, limit }).await
+}
+
 pub(super) async fn coupon(State(service): State<Service>, path: Words<(String, String)>) -> Answer {
     let (program, code) = words(path)?;
     service.ask(Question::Coupon { program, code }).await

@@ -243,7 +243,7 @@ impl Shopper {
         if self.chance.in_1000(7) {
             let grant_id = format!("g-{order_id}");
             let (reward, reason) = (rewards::SORRY.to_owned(), "parcel came late".to_owned());
-            self.say_by(when, Body::RewardGranted(pb::RewardGranted { grant_id, reward, reason }), actor);
+            self.say_by(when, Body::RewardGranted(pb::RewardGranted { grant_id, reward, reason, deduct: None }), actor);
         }
         if self.chance.in_1000(1) {
             let until = Some(to_timestamp(Instant(when.0 + 60 * DAY)));

@@ -82,9 +82,10 @@ fn sum(taken: &[Allocation]) -> i64 {
     taken.iter().map(|part| part.points).sum()
 }
 
-/// Whether a lot is the order's: one that it opened, or one beside it that a reversal had to open.
+/// Whether a lot is the order's: one that it opened, or one beside it that a reversal had to open. Those of an
+/// achievement that the order completed are not: they have no rule.
 fn is_of(lot: &Lot, order: &str) -> bool {
-    lot.source_kind == Kind::OrderPlaced as u8 && lot.source == *order
+    lot.source_kind == Kind::OrderPlaced as u8 && lot.source == *order && lot.rule.is_some()
 }
 
 /// From the order's own pending lots: those of the rule first, each in spend order.

@@ -200,6 +200,9 @@ impl<S: Sink> Fold<'_, S> {
         };
         let left = redemption.points - redemption.reversed;
         let why = redemption.coupon.as_mut().and_then(|coupon| take_back(coupon, &mut self.member.closed));
+        if why.is_some() {
+            self.uncount(&redemption);
+        }
         self.put_redemption(redemption);
         if let Some(why) = why {
             self.coupon_entry(EntryKind::CouponRevoked, why, source, rules, at);

@@ -149,7 +149,16 @@ impl<S: Sink> Fold<'_, S> {
 
 /// Debts of redemptions are kept after they were paid: a reversal gives back to the lots that paid.
 pub(super) fn is_redemption(kind: u8) -> bool {
-    kind == Kind::RedemptionRecorded as u8 || kind == Kind::RedemptionRequested as u8
+    family_of(kind).is_some()
+}
+
+/// The family of ids that redemptions of that kind have; grants may cost points too.
+pub(super) fn family_of(kind: u8) -> Option<u8> {
+    match Kind::from_number(u32::from(kind)) {
+        Some(Kind::RedemptionRecorded | Kind::RedemptionRequested) => Some(Kind::RedemptionRequested as u8),
+        Some(Kind::RewardGranted) => Some(kind),
+        _ => None,
+    }
 }
 
 /// The parts of an entry from allocations.

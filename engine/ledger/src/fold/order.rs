@@ -1,16 +1,17 @@
-//! Orders and activities: what they earn, and the settling of what an order is worth now against what it gave (§3, §4).
+//! Orders: what they earn, and the settling of what an order is worth now against what it gave (§3, §4).
 //!
 //! Order A of 100.00 earns 100; version 2 of it with 150.00 earns 50 more; cancelled, all 150 are taken back.
 
 use super::clawback::Loss;
+use super::limit::{award_of, entitlement};
 use super::lots::{NewLot, Told};
 use super::refund::note_line;
 use super::{Applied, Draft, Fold, Source};
 use crate::entry::{EntryKind, Sink, Why};
 use crate::fact::{Cause, Kind, OrderPlaced};
 use crate::ratio::spread;
-use crate::record::{Award, Order, OrderLine, Placed, Record, RecordKey};
-use crate::ruleset::{EarnRule, MAIN, On, Ruleset, Start};
+use crate::record::{Order, OrderLine, Placed, Record, RecordKey};
+use crate::ruleset::{EarnRule, MAIN, Ruleset, Start};
 use crate::worth::{self, Worth};
 use crate::{CouponRef, Instant, Lot, Text, calendar};
 use smallvec::SmallVec;
@@ -145,16 +146,16 @@ impl<S: Sink> Fold<'_, S> {
         if placed.awards.is_empty() {
             placed.awards.reserve_exact(worths.iter().filter(|worth| worth.points > 0).count());
         }
-        for (index, worth) in worths.into_iter().enumerate() {
+        for (index, mut worth) in worths.into_iter().enumerate() {
+            if rules.earn[index].limit.is_some() {
+                worth = self.within_limit(index, worth, &mut placed.awards, rules, source, at);
+            }
             let award = placed.awards.iter().position(|award| award.rule == index as u16);
             let before = award.map_or(0, |award| placed.awards[award].points);
             if worth.points == before {
                 continue;
             }
-            let award = award.unwrap_or_else(|| {
-                placed.awards.push(Award { rule: index as u16, points: 0, lots: Vec::new(), waiting: 0 });
-                placed.awards.len() - 1
-            });
+            let award = award.unwrap_or_else(|| award_of(&mut placed.awards, index));
             placed.awards[award].points = worth.points;
             if worth.points > before {
                 let lot = self.gain(order, &placed, rules, now, index, worth, before, source, at);
@@ -178,6 +179,9 @@ impl<S: Sink> Fold<'_, S> {
             .factor(&placed.currency)
             .map_or(0, |factor| factor.apply(worth::eligible(order, &placed, rules), crate::Rounding::Floor));
         self.member.eligible_spend += counted - placed.counted;
+        if !rules.achievements.is_empty() {
+            self.order_achieves(&placed, counted, rules, now, source, at);
+        }
         placed.counted = counted;
         order.placed = Some(placed);
     }
@@ -202,7 +206,7 @@ impl<S: Sink> Fold<'_, S> {
         } else {
             rules.expires_at(&rule.life, at, starts_at)
         };
-        let why = Why::Entitlement { eligible: worth.eligible, before, after: worth.points, starts_at, expires_at };
+        let why = entitlement(rule, worth, before, starts_at, expires_at);
         let new = NewLot {
             ledger: &rule.ledger,
             source: Source { kind: Kind::OrderPlaced as u8, id: &order.order_id },
@@ -255,35 +259,6 @@ impl<S: Sink> Fold<'_, S> {
         for index in 0..self.member.accounts.len() {
             let ledger = self.member.accounts[index].ledger.clone();
             self.repay(&ledger, rules, at);
-        }
-    }
-
-    pub(super) fn activity_recorded(&mut self, activity: &str, source: Source<'_>, rules: &Ruleset, at: Instant) {
-        if self.member.excluded_from_earning(at) {
-            return;
-        }
-        for (index, rule) in rules.earn.iter().enumerate().filter(|(_, rule)| rule.on == On::Activity) {
-            let when = &rule.when;
-            let other = when.activity.as_ref().is_some_and(|wanted| wanted != activity);
-            let weekday = when.weekdays == 0 || when.weekdays & (1 << calendar::weekday(at, &rules.zone)) != 0;
-            if other || at < when.from || at >= when.until || !weekday {
-                continue;
-            }
-            // An activity has nothing to be fulfilled: such points start at once.
-            let starts_at = if matches!(rule.start, Start::Fulfilled { .. }) { at } else { rules.starts_at(&rule.start, at) };
-            let expires_at = rules.expires_at(&rule.life, at, starts_at);
-            let new = NewLot {
-                ledger: &rule.ledger,
-                source,
-                occurred_at: at,
-                ruleset: rules.tag(),
-                rule: Some(index as u16),
-                points: rule.points,
-                starts_at,
-                expires_at,
-                cancel_at: Instant::MAX,
-            };
-            self.open_lot(new, Told { kind: EntryKind::Earned, source, why: Why::Fixed { starts_at, expires_at } }, rules, at);
         }
     }
 }

@@ -4,6 +4,8 @@
 
 use super::lots::parts;
 use super::{Draft, Fold, Source};
+use crate::account::Allocation;
+use crate::counters::Counted;
 use crate::decision::Promise;
 use crate::entry::{EntryKind, Sink, Why};
 use crate::fact::Kind;
@@ -53,18 +55,7 @@ impl<S: Sink> Fold<'_, S> {
         at: Instant,
     ) {
         let ledger = fact.ledger.unwrap_or(MAIN);
-        let allocation = self.take_active(ledger, points, rules);
-        let covered: i64 = allocation.iter().map(|part| part.points).sum();
-        self.member.account_mut(ledger).sums.spent += covered;
-        let ruleset = rules.tag();
-        if covered > 0 {
-            let why = Why::Redemption { reward: Text::new(fact.reward.unwrap_or_default()) };
-            let (kind, lots) = (EntryKind::Spent, parts(&allocation, -1));
-            self.entry(Draft { kind, at, ledger, points: -covered, source, ruleset, rule: None, lots: &lots, why });
-        }
-        if points > covered {
-            self.owe(ledger, points - covered, source, None, ruleset, at);
-        }
+        let allocation = self.pay(ledger, points, fact.reward.unwrap_or_default(), source, rules, at);
         let redemption = Redemption {
             id: Text::new(fact.redemption_id),
             family: Kind::RedemptionRequested as u8,
@@ -83,31 +74,84 @@ impl<S: Sink> Fold<'_, S> {
             order.tied.push(redemption.key());
             self.records.put(key, Record::Order(order));
         }
-        self.hand_out(redemption, source, ruleset, at);
+        self.hand_out(redemption, source, rules, at);
     }
 
-    /// A reward that costs nothing.
+    /// A reward given by staff or a system: free, or its cost is taken.
     pub(super) fn reward_granted(&mut self, reward: &str, promise: &Promise, source: Source<'_>, rules: &Ruleset, at: Instant) {
-        let coupon = promise.coupon.as_ref().map(|issued| issue(issued, false));
+        let restore = promise.points > 0 && rules.reward(reward).is_some_and(|reward| reward.restore_on_expiry);
+        let coupon = promise.coupon.as_ref().map(|issued| issue(issued, restore));
+        let allocation = self.pay(MAIN, promise.points, reward, source, rules, at);
         let redemption = Redemption {
             id: Text::new(source.id),
             family: Kind::RewardGranted as u8,
             reward: Text::new(reward),
             ledger: Text::new(MAIN),
             at,
+            points: promise.points,
+            allocation,
             coupon,
             ..Redemption::default()
         };
-        self.hand_out(redemption, source, rules.tag(), at);
+        self.hand_out(redemption, source, rules, at);
+    }
+
+    /// Takes what a reward costs; what is not there is owed. Returns what each lot gave.
+    fn pay(
+        &mut self,
+        ledger: &str,
+        points: i64,
+        reward: &str,
+        source: Source<'_>,
+        rules: &Ruleset,
+        at: Instant,
+    ) -> Vec<Allocation> {
+        if points == 0 {
+            return Vec::new();
+        }
+        let allocation = self.take_active(ledger, points, rules);
+        let covered: i64 = allocation.iter().map(|part| part.points).sum();
+        self.member.account_mut(ledger).sums.spent += covered;
+        let ruleset = rules.tag();
+        if covered > 0 {
+            let why = Why::Redemption { reward: Text::new(reward) };
+            let (kind, lots) = (EntryKind::Spent, parts(&allocation, -1));
+            self.entry(Draft { kind, at, ledger, points: -covered, source, ruleset, rule: None, lots: &lots, why });
+        }
+        if points > covered {
+            self.owe(ledger, points - covered, source, None, ruleset, at);
+        }
+        allocation
+    }
+
+    /// One more of a reward with `per_member` (§10).
+    fn count(&mut self, redemption: &Redemption, rules: &Ruleset) {
+        let limit = rules.reward(&redemption.reward).and_then(|reward| reward.per_member);
+        if let Some(limit) = limit {
+            let period = limit.each.start(redemption.at, &rules.zone);
+            self.member.counters_mut().add(Counted::Reward, &redemption.reward, period, 1);
+        }
+    }
+
+    /// One less: it was undone. Judged by the ruleset under which it was counted.
+    pub(super) fn uncount(&mut self, redemption: &Redemption) {
+        let Some(rules) = self.rules.at(redemption.at) else { return };
+        let limit = rules.reward(&redemption.reward).and_then(|reward| reward.per_member);
+        if let Some(limit) = limit {
+            let period = limit.each.start(redemption.at, &rules.zone);
+            self.member.counters_mut().free(Counted::Reward, &redemption.reward, period, 1);
+        }
     }
 
     /// Keeps the redemption, and its code so that it is found by it.
-    fn hand_out(&mut self, redemption: Redemption, source: Source<'_>, ruleset: u64, at: Instant) {
+    fn hand_out(&mut self, redemption: Redemption, source: Source<'_>, rules: &Ruleset, at: Instant) {
+        self.count(&redemption, rules);
         if let Some(coupon) = &redemption.coupon {
             let code = coupon.code.clone();
             self.records.put(RecordKey::code(&code), Record::Code(redemption.key()));
             let kind = if redemption.is_open() { EntryKind::CouponIssued } else { EntryKind::CouponUsed };
             let why = Why::Coupon { code, order: redemption.order_id.clone() };
+            let ruleset = rules.tag();
             self.entry(Draft { kind, at, ledger: MAIN, points: 0, source, ruleset, rule: None, lots: &[], why });
         }
         self.put_redemption(redemption);

@@ -58,14 +58,15 @@ impl<S: Sink> Fold<'_, S> {
         latest.sort();
         let keys: Vec<RecordKey> = latest.into_iter().map(|(_, key)| key).collect();
         let mut touched: Vec<RecordKey> = Vec::new();
-        let mut lost = Vec::new();
+        let (mut lost, mut lines, mut rest) = (Vec::new(), Vec::new(), 0);
         for line in &refund.lines {
-            if let Some(what) = self.place_line(line, &keys, &mut touched) {
+            if let Some((what, part)) = self.place_line(line, &keys, &mut touched) {
                 lost.push(what);
+                lines.push(part);
             }
         }
         if let Some(amount) = refund.amount {
-            let rest = self.place_amount(amount, &keys, &mut touched);
+            rest = self.place_amount(amount, &keys, &mut touched);
             if rest > 0 {
                 lost.push(format!("amount {rest}"));
             }
@@ -78,11 +79,21 @@ impl<S: Sink> Fold<'_, S> {
         }
         if !lost.is_empty() {
             self.exception("refund_unmatched", &lost.join(", "), 0, source, rules, at);
+            // A person may still find the order: what it would take.
+            if let Some(trouble) = self.member.counters_mut().troubles.last_mut() {
+                (trouble.lines, trouble.amount) = (lines, rest);
+                trouble.currency = Text::new(currency.unwrap_or_default());
+            }
         }
     }
 
-    /// Finds places for the pieces (or, without pieces, the amount) of a line; returns what found none.
-    fn place_line(&mut self, line: &RefundLine<'_>, keys: &[RecordKey], touched: &mut Vec<RecordKey>) -> Option<String> {
+    /// Finds places for the pieces (or, without pieces, the amount) of a line; returns what found none, in words and as it is.
+    fn place_line(
+        &mut self,
+        line: &RefundLine<'_>,
+        keys: &[RecordKey],
+        touched: &mut Vec<RecordKey>,
+    ) -> Option<(String, LineRefund)> {
         let (mut pieces, mut amount) = (line.quantity, line.amount.unwrap_or(0));
         let by_amount = line.quantity == 0;
         for &key in keys {
@@ -99,11 +110,13 @@ impl<S: Sink> Fold<'_, S> {
             }
             self.records.put(key, Record::Order(order));
         }
-        match (by_amount, pieces, amount) {
-            (true, _, 0) | (false, 0, _) => None,
-            (true, _, amount) => Some(format!("{}: amount {amount}", line.line_id)),
-            (false, pieces, _) => Some(format!("{}: {pieces} of {} pieces", line.line_id, line.quantity)),
-        }
+        let said = match (by_amount, pieces, amount) {
+            (true, _, 0) | (false, 0, _) => return None,
+            (true, _, amount) => format!("{}: amount {amount}", line.line_id),
+            (false, pieces, _) => format!("{}: {pieces} of {} pieces", line.line_id, line.quantity),
+        };
+        let by_share = line.amount.is_none();
+        Some((said, LineRefund { line_id: Text::new(line.line_id), pieces, by_share, amount }))
     }
 
     fn place_amount(&mut self, mut amount: i64, keys: &[RecordKey], touched: &mut Vec<RecordKey>) -> i64 {

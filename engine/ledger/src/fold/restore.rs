@@ -4,12 +4,12 @@
 //! with `min_remaining = "P10D"`: they live to 15 February.
 
 use super::coupon::take_back as take_back_coupon;
-use super::lots::is_redemption;
+use super::lots::family_of;
 use super::{Draft, Fold, Source};
-use crate::account::{Allocation, Lot};
+use crate::account::{Allocation, Debt, Lot};
 use crate::entry::{EntryKind, LotPart, Sink, Why};
 use crate::fact::Cause;
-use crate::record::{CouponStatus, RecordKey};
+use crate::record::{CouponStatus, RecordKey, Redemption};
 use crate::ruleset::Ruleset;
 use crate::{Instant, calendar};
 
@@ -33,8 +33,12 @@ impl<S: Sink> Fold<'_, S> {
         let whole = redemption.reversed >= redemption.points;
         // A request was promised it; a cancelled order takes back only what can still be used.
         let taken = whole && (promised || redemption.is_open());
+        let without = whole && redemption.coupon.is_none();
         let coupon = redemption.coupon.as_mut().filter(|_| taken);
         let why = coupon.and_then(|coupon| take_back_coupon(coupon, &mut self.member.closed));
+        if why.is_some() || (without && points > 0) {
+            self.uncount(&redemption);
+        }
         self.put_redemption(redemption);
         if let Some(why) = why {
             self.coupon_entry(EntryKind::CouponRevoked, why, source, rules, at);
@@ -57,10 +61,10 @@ impl<S: Sink> Fold<'_, S> {
         let points = points.min(redemption.points - redemption.reversed);
         redemption.reversed += points;
         let ledger = redemption.ledger.clone();
-        let lifted = self.lift_debt(&redemption.id, &ledger, points, source, rules, at);
+        let lifted = self.lift_debt(&redemption, &ledger, points, source, rules, at);
         let mut rest = points - lifted;
         // What paid its debt later is given back before what was allocated first: reverse order.
-        let repaid = self.take_back_repaid(&redemption.id, &ledger, &mut rest);
+        let repaid = self.take_back_repaid(&redemption, &ledger, &mut rest);
         let spent = take_back(&mut redemption.allocation, &mut rest);
         let (from_debt, from_spent): (i64, i64) = (sum(&repaid), sum(&spent));
         let closed = redemption.coupon.as_ref().is_some_and(|coupon| coupon.status() == CouponStatus::Expired);
@@ -76,9 +80,9 @@ impl<S: Sink> Fold<'_, S> {
         }
     }
 
-    fn lift_debt(&mut self, id: &str, ledger: &str, points: i64, source: Source<'_>, rules: &Ruleset, at: Instant) -> i64 {
+    fn lift_debt(&mut self, of: &Redemption, ledger: &str, points: i64, source: Source<'_>, rules: &Ruleset, at: Instant) -> i64 {
         let account = self.member.account_mut(ledger);
-        let Some(debt) = account.debts.iter_mut().find(|debt| is_redemption(debt.source_kind) && debt.source == *id) else {
+        let Some(debt) = account.debts.iter_mut().find(|debt| is_of(debt, of)) else {
             return 0;
         };
         let lifted = debt.open.min(points);
@@ -92,9 +96,9 @@ impl<S: Sink> Fold<'_, S> {
         lifted
     }
 
-    fn take_back_repaid(&mut self, id: &str, ledger: &str, rest: &mut i64) -> Vec<Allocation> {
+    fn take_back_repaid(&mut self, of: &Redemption, ledger: &str, rest: &mut i64) -> Vec<Allocation> {
         let account = self.member.account_mut(ledger);
-        let Some(index) = account.debts.iter().position(|debt| is_redemption(debt.source_kind) && debt.source == *id) else {
+        let Some(index) = account.debts.iter().position(|debt| is_of(debt, of)) else {
             return Vec::new();
         };
         let back = take_back(&mut account.debts[index].paid_by, rest);
@@ -144,6 +148,11 @@ impl<S: Sink> Fold<'_, S> {
         }
         self.repay(ledger, rules, at);
     }
+}
+
+/// Whether a debt is what a redemption or grant left owing.
+fn is_of(debt: &Debt, redemption: &Redemption) -> bool {
+    debt.source == redemption.id && family_of(debt.source_kind) == Some(redemption.family)
 }
 
 /// The last parts first, until `rest` is covered; parts that gave everything back are gone.

@@ -89,6 +89,9 @@ impl<S: Sink> Fold<'_, S> {
                 Some(order_id) => of_order(order_id).map(|order| format!("refund {} of {order}", refund.refund_id)),
                 None => is_erased.then(|| format!("refund {}", refund.refund_id)),
             },
+            Body::ExceptionResolved { order_id: Some(order_id), exception, .. } => {
+                of_order(order_id).map(|order| format!("{exception} on {order}"))
+            }
             Body::PointsImported(imported) => is_erased.then(|| format!("import {}", imported.import_id)),
             _ => None,
         }

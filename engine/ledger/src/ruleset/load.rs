@@ -1,5 +1,6 @@
 //! From text to a checked ruleset: refuses what can't be, with the line and a hint.
 
+use super::counted;
 use super::text::{
     BaseText, BenefitText, EarnText, ExpiryText, FilterText, LifeText, OnText, RewardText, RulesetText, StartText, UnknownText,
 };
@@ -27,15 +28,15 @@ pub struct RulesetError {
     pub message: String,
 }
 
-type Loaded<T> = Result<T, Wrong>;
+pub(super) type Loaded<T> = Result<T, Wrong>;
 
 /// What is wrong, and where in the text.
-struct Wrong {
+pub(super) struct Wrong {
     span: Range<usize>,
     message: String,
 }
 
-fn wrong<T>(span: Range<usize>, message: impl Into<String>) -> Loaded<T> {
+pub(super) fn wrong<T>(span: Range<usize>, message: impl Into<String>) -> Loaded<T> {
     Err(Wrong { span, message: message.into() })
 }
 
@@ -166,6 +167,7 @@ fn load(text: RulesetText, source: &str, table: &toml::Table) -> Loaded<Ruleset>
             round: text.eligible.round,
         },
         earn,
+        start: defaults.start,
         life: defaults.life,
         refund: Refund {
             clawback: text.refund.clawback,
@@ -174,6 +176,7 @@ fn load(text: RulesetText, source: &str, table: &toml::Table) -> Loaded<Ruleset>
             min_remaining: text.refund.restore.min_remaining,
         },
         spend_order: text.spend.order,
+        achievements: counted::achievements(&text.achievement, exponent_of_program, &ledgers)?,
         ledgers,
         rewards,
     })
@@ -231,7 +234,7 @@ fn names(texts: &[String]) -> Vec<SmolStr> {
     texts.iter().map(SmolStr::new).collect()
 }
 
-fn amount(text: &Spanned<String>, exponent: u32) -> Loaded<i64> {
+pub(super) fn amount(text: &Spanned<String>, exponent: u32) -> Loaded<i64> {
     match parse_amount(text.get_ref(), exponent) {
         Ok(amount) if amount > 0 => Ok(amount),
         Ok(_) => wrong(text.span(), format!("\"{}\" must be above 0", text.get_ref())),
@@ -257,8 +260,13 @@ fn earn_rule(text: &EarnText, defaults: &Defaults, exponent: u32, ledgers: &[(Sm
         let span = text.ledger.as_ref().map_or(0..0, Spanned::span);
         return wrong(span, format!("rule \"{id}\": no ledger \"{ledger}\"; declare it under [ledgers]"));
     }
-    let on = if text.on == OnText::Order { On::Order } else { On::Activity };
-    if let Some(per) = text.per.as_ref().filter(|_| on == On::Activity) {
+    let on = match text.on {
+        OnText::Order => On::Order,
+        OnText::Activity => On::Activity,
+        OnText::Birthday => On::Birthday,
+        OnText::Registered => On::Registered,
+    };
+    if let Some(per) = text.per.as_ref().filter(|_| on != On::Order) {
         return wrong(
             per.span(),
             format!("rule \"{id}\": an activity has no amount; give a fixed number of points without `per`"),
@@ -274,6 +282,7 @@ fn earn_rule(text: &EarnText, defaults: &Defaults, exponent: u32, ledgers: &[(Sm
         start: text.pending.start.as_ref().map_or_else(|| defaults.start.clone(), start),
         life: life(&text.expiry, Some(&defaults.life)),
         when,
+        limit: text.limit.as_ref().map(|limit| counted::limit(limit, id)).transpose()?,
     })
 }
 
@@ -294,16 +303,16 @@ fn when(text: &EarnText, id: &str, on: On, exponent: u32) -> Loaded<When> {
     }
     let lines = LineFilter { collections: names(&when.collections), tags: names(&when.tags), skus: names(&when.skus) };
     let of_orders = !lines.is_empty() || !when.channels.is_empty() || when.first_order || when.min_eligible.is_some();
-    if on == On::Activity && of_orders {
+    if on != On::Order && of_orders {
         return wrong(
             text.id.span(),
-            format!("rule \"{id}\" is on activities: it can't ask for lines, channels, amounts or orders"),
+            format!("rule \"{id}\" is not on orders: it can't ask for lines, channels, amounts or orders"),
         );
     }
-    if let Some(activity) = when.activity.as_ref().filter(|_| on == On::Order) {
+    if let Some(activity) = when.activity.as_ref().filter(|_| on != On::Activity) {
         return wrong(
             activity.span(),
-            format!("rule \"{id}\" is on orders: it can't ask for an activity; set on = \"activity\""),
+            format!("rule \"{id}\" is not on activities: it can't ask for an activity; set on = \"activity\""),
         );
     }
     Ok(When {
@@ -357,7 +366,9 @@ fn reward_rule(text: &RewardText, currency: &str, exponent: u32) -> Loaded<Rewar
     };
     let coupon = text.coupon.as_ref().map(|coupon| coupon_rule(coupon, id)).transpose()?;
     let (id, name) = (SmolStr::new(id), SmolStr::new(&text.name));
-    Ok(Reward { id, name, kind: text.kind, price, benefit: benefit.into(), coupon, restore_on_expiry: text.restore_on_expiry })
+    let per_member = text.per_member.as_ref().map(|limit| counted::per_member(limit, &id)).transpose()?;
+    let (kind, restore_on_expiry) = (text.kind, text.restore_on_expiry);
+    Ok(Reward { id, name, kind, price, benefit: benefit.into(), coupon, restore_on_expiry, per_member })
 }
 
 fn coupon_rule(text: &super::text::CouponText, reward: &str) -> Loaded<CouponRule> {

@@ -1,5 +1,6 @@
 //! The ruleset as people write it: TOML, every key known, every value possible.
 
+use super::counted::{AchievementText, LimitText, PerMemberText};
 use crate::calendar::{Duration, To, YearDay};
 use crate::ratio::{Ratio, Rounding};
 use serde::Deserialize;
@@ -35,6 +36,8 @@ pub(super) struct RulesetText {
     pub ledgers: BTreeMap<Spanned<String>, LedgerText>,
     #[serde(default)]
     pub reward: Vec<RewardText>,
+    #[serde(default)]
+    pub achievement: Vec<AchievementText>,
 }
 
 #[derive(Deserialize, Default)]
@@ -194,6 +197,7 @@ pub(super) struct EarnText {
     pub expiry: ExpiryText,
     #[serde(default)]
     pub when: WhenText,
+    pub limit: Option<LimitText>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -201,6 +205,8 @@ pub(super) struct EarnText {
 pub(super) enum OnText {
     Order,
     Activity,
+    Birthday,
+    Registered,
 }
 
 #[derive(Deserialize, Default)]
@@ -259,6 +265,7 @@ pub(super) struct RewardText {
     pub coupon: Option<CouponText>,
     #[serde(default)]
     pub restore_on_expiry: bool,
+    pub per_member: Option<PerMemberText>,
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,102 @@
+//! What is no order and earns a fixed number of points: activities, birthdays, registration (§3).
+//!
+//! A rule of 50 on birthdays: the activity `birthday` on 3 May gives 50, one on 4 May of the same year nothing.
+
+use super::lots::{NewLot, Told};
+use super::{Fold, Source};
+use crate::calendar;
+use crate::counters::Counted;
+use crate::entry::{EntryKind, Sink, Why};
+use crate::ruleset::{EarnRule, On, Ruleset, Start};
+use crate::{Instant, Period, Text};
+
+/// The activity that rules on birthdays look at.
+const BIRTHDAY: &str = "birthday";
+
+impl<S: Sink> Fold<'_, S> {
+    pub(super) fn activity_recorded(&mut self, activity: &str, source: Source<'_>, rules: &Ruleset, at: Instant) {
+        if self.member.excluded_from_earning(at) {
+            return;
+        }
+        for (index, rule) in rules.earn.iter().enumerate() {
+            let asked = match rule.on {
+                On::Activity => rule.when.activity.as_ref().is_none_or(|wanted| wanted == activity),
+                On::Birthday => activity == BIRTHDAY,
+                On::Order | On::Registered => false,
+            };
+            if asked && holds(rule, rules, at) && self.first_of_year(rule, rules, at) {
+                self.give_fixed(index, rule, source, rules, at);
+            }
+        }
+        if !rules.achievements.is_empty() {
+            self.activity_achieves(activity, source, rules, at);
+        }
+    }
+
+    pub(super) fn registered(&mut self, guest: bool, source: Source<'_>, rules: &Ruleset, at: Instant) {
+        if guest || self.member.excluded_from_earning(at) {
+            return;
+        }
+        for (index, rule) in rules.earn.iter().enumerate().filter(|(_, rule)| rule.on == On::Registered) {
+            if holds(rule, rules, at) && self.first(Counted::Registered, rule, Instant::MIN) {
+                self.give_fixed(index, rule, source, rules, at);
+            }
+        }
+    }
+
+    fn first_of_year(&mut self, rule: &EarnRule, rules: &Ruleset, at: Instant) -> bool {
+        rule.on != On::Birthday || self.first(Counted::Birthday, rule, Period::Year.start(at, &rules.zone))
+    }
+
+    /// Whether it is the first in its period; then it is counted.
+    fn first(&mut self, what: Counted, rule: &EarnRule, period: Instant) -> bool {
+        let counters = self.member.counters_mut();
+        let first = counters.used(what, &rule.id, period) == 0;
+        if first {
+            counters.add(what, &rule.id, period, 1);
+        }
+        first
+    }
+
+    fn give_fixed(&mut self, index: usize, rule: &EarnRule, source: Source<'_>, rules: &Ruleset, at: Instant) {
+        let points = self.fixed_within_limit(rule, rules, at);
+        // Nothing is there to be fulfilled: such points start at once.
+        let starts_at = if matches!(rule.start, Start::Fulfilled { .. }) { at } else { rules.starts_at(&rule.start, at) };
+        let expires_at = rules.expires_at(&rule.life, at, starts_at);
+        let why = match rule.limit.filter(|_| points < rule.points) {
+            None => Why::Fixed { starts_at, expires_at },
+            Some(limit) => Why::Trimmed {
+                eligible: 0,
+                before: 0,
+                desired: rule.points,
+                awarded: points,
+                limited_by: Text::new(&limit.name()),
+                starts_at,
+                expires_at,
+            },
+        };
+        if points == 0 {
+            self.nothing_left(index, why, rules, source, at);
+            return;
+        }
+        let new = NewLot {
+            ledger: &rule.ledger,
+            source,
+            occurred_at: at,
+            ruleset: rules.tag(),
+            rule: Some(index as u16),
+            points,
+            starts_at,
+            expires_at,
+            cancel_at: Instant::MAX,
+        };
+        self.open_lot(new, Told { kind: EntryKind::Earned, source, why }, rules, at);
+    }
+}
+
+/// Whether the instant is one that the rule asks for.
+fn holds(rule: &EarnRule, rules: &Ruleset, at: Instant) -> bool {
+    let when = &rule.when;
+    let weekday = when.weekdays == 0 || when.weekdays & (1 << calendar::weekday(at, &rules.zone)) != 0;
+    at >= when.from && at < when.until && weekday
+}
