@@ -4,14 +4,19 @@
 //! at one instant, at the very instant at which points start or end, or a microsecond beside it. The same seed and options
 //! always give the same history.
 
+mod features;
+mod ladders;
 mod life;
 mod orders;
+mod people;
 pub mod random;
 mod requests;
 pub mod rulesets;
 
 use crate::oracle::{ORules, calendar};
 use anyhow::Result;
+pub use features::Features;
+pub use orders::decimal as money;
 use random::Random;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -34,12 +39,23 @@ pub struct Options {
     pub conflicts: bool,
     /// A second ruleset comes into force half way.
     pub second_ruleset: bool,
+    /// Which parts of the domain take part.
+    pub features: Features,
 }
 
 impl Options {
     /// Everything there is.
     pub fn all() -> Options {
-        Options { members: 2, steps: 40, requests: true, late: true, duplicates: true, conflicts: true, second_ruleset: true }
+        Options {
+            members: 2,
+            steps: 40,
+            requests: true,
+            late: true,
+            duplicates: true,
+            conflicts: true,
+            second_ruleset: true,
+            features: Features::ALL,
+        }
     }
 
     /// Facts only, whose state is the same in whatever order they come.
@@ -126,10 +142,10 @@ pub(crate) const DAY: i64 = 86_400_000_000;
 pub fn generate(seed: u64, options: &Options) -> Result<History> {
     let mut random = Random::new(seed);
     let (currencies, ledgers) = rulesets::frame(&mut random);
-    let made = rulesets::make(&mut random, &currencies, &ledgers);
+    let made = rulesets::make(&mut random, &currencies, &ledgers, options.features);
     let mut later_rules = Vec::new();
     if options.second_ruleset && random.chance(40) {
-        let second = rulesets::make(&mut random, &currencies, &ledgers);
+        let second = rulesets::make(&mut random, &currencies, &ledgers, options.features);
         let zone = |toml: &str| toml.lines().find(|line| line.starts_with("time_zone")).map(str::to_owned);
         if zone(&second.toml) == zone(&made.toml) || random.chance(30) {
             later_rules.push((format!("2024-0{}-01T00:00:00Z", random.between(3, 8)), second.toml));

@@ -8,23 +8,35 @@
 //! [`redeem`], [`refund`], [`coupon`], [`promise`], then [`decide`](mod@decide). [`door`] tells duplicates and conflicts;
 //! [`story`] runs conformance files.
 
+pub mod booking;
 pub mod calendar;
 pub mod coupon;
 pub mod decide;
 pub mod door;
+pub mod erased;
+pub mod exception;
 pub mod fact;
+pub mod family;
+pub mod feats;
+pub mod inactivity;
+pub mod ladder;
 pub mod life;
+pub mod limits;
 pub mod lots;
 pub mod member;
 pub mod number;
+pub mod occurrence;
 pub mod order;
 pub mod promise;
+pub mod read;
 pub mod redeem;
 pub mod refund;
 pub mod rules;
 pub mod standing;
 pub mod state;
 pub mod story;
+pub mod terms;
+pub mod tiers;
 #[cfg(test)]
 mod vectors;
 

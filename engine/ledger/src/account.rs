@@ -145,7 +145,7 @@ impl Lot {
         }
     }
 
-    fn oldest_cmp(&self, other: &Lot) -> Ordering {
+    pub(crate) fn oldest_cmp(&self, other: &Lot) -> Ordering {
         self.occurred_at.cmp(&other.occurred_at).then_with(|| self.spend_cmp(other))
     }
 

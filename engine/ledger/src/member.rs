@@ -92,6 +92,8 @@ pub struct Excluded {
     pub earn: bool,
     /// No spending inside.
     pub redeem: bool,
+    /// The member was erased: a registration ends it, an inclusion does not.
+    pub erased: bool,
 }
 
 impl Member {

@@ -1,5 +1,6 @@
 //! A member's life: one thing after the other, with the instants that matter, late arrival, repetition and contradiction.
 
+use super::orders::money;
 use super::random::Random;
 use super::rulesets::{ACTIVITIES, Made};
 use super::{DAY, Expected, Options};
@@ -52,8 +53,10 @@ pub struct Life<'a> {
     pub redemptions: Vec<String>,
     /// Coupons, as they can be named.
     pub coupons: Vec<Map<String, Value>>,
-    member: &'a str,
-    options: &'a Options,
+    /// Whose life it is.
+    pub member: &'a str,
+    /// What it is to have.
+    pub options: &'a Options,
     edges: Vec<i64>,
     number: usize,
     planned: Vec<Planned>,
@@ -93,7 +96,31 @@ pub fn live(random: &mut Random, member: &str, made: &Made, options: &Options) -
 impl Life<'_> {
     fn step(&mut self) -> Result<()> {
         let asks = if self.options.requests { 1 } else { 0 };
-        let weights = [26, 6, 14, 4, 3, 7, 5, 4, 2, 6, 3, 3, 12 * asks, 6 * asks, 3 * asks, 4 * asks, 4 * asks, 8 * asks];
+        let tiers = usize::from(self.options.features.tiers && !self.made.tiers.is_empty());
+        let transfers = usize::from(self.options.features.transfers && self.made.ledgers.len() > 1);
+        let weights = [
+            26,
+            6,
+            14,
+            4,
+            3,
+            7,
+            5,
+            4,
+            2,
+            6,
+            3,
+            3,
+            12 * asks,
+            6 * asks,
+            3 * asks,
+            4 * asks,
+            4 * asks,
+            8 * asks,
+            3 * tiers,
+            5 * tiers * asks,
+            4 * transfers * asks,
+        ];
         match self.random.weighted(&weights) {
             0 => self.order(),
             1 => self.another_version(),
@@ -112,7 +139,10 @@ impl Life<'_> {
             14 => self.ask_grant(),
             15 => self.ask_reservation(),
             16 => self.ask_revocation(),
-            _ => self.ask_adjustment(),
+            17 => self.ask_adjustment(),
+            18 => self.tier_credit(),
+            19 => self.ask_override(),
+            _ => self.ask_transfer(),
         }
     }
 
@@ -169,7 +199,17 @@ impl Life<'_> {
             "occurred_at": calendar::show(at), kind: body,
         });
         let is_request = kind.ends_with("_requested")
-            || ["redemption_reversed", "reward_granted", "coupon_reserved", "coupon_revoked", "points_adjusted"].contains(&kind);
+            || [
+                "redemption_reversed",
+                "reward_granted",
+                "coupon_reserved",
+                "coupon_revoked",
+                "points_adjusted",
+                "points_transferred",
+                "tier_overridden",
+                "tier_override_ended",
+            ]
+            .contains(&kind);
         let mut arrives_at = self.clock.max(at);
         if self.options.late && self.random.chance(if is_request { 4 } else { 14 }) {
             arrives_at += self.random.between(0, if is_request { 2 * DAY } else { 90 * DAY });
@@ -189,16 +229,18 @@ impl Life<'_> {
         if is_request && self.random.chance(40) {
             fact["occurred_at"] = json!(calendar::show(self.clock + HOUR));
         }
-        if !self.options.conflicts || self.random.chance(40) {
+        // A request that says nothing can't say anything else.
+        if !self.options.conflicts || kind == "tier_override_ended" || self.random.chance(40) {
             return (fact, Expected::Duplicate);
         }
-        const WITH_NATURAL_KEY: [&str; 8] = [
+        const WITH_NATURAL_KEY: [&str; 9] = [
             "order_placed",
             "refund_recorded",
             "redemption_recorded",
             "redemption_requested",
             "reward_granted",
             "points_adjusted",
+            "points_transferred",
             "points_imported",
             "activity_recorded",
         ];
@@ -218,6 +260,8 @@ impl Life<'_> {
                 let cause = if body["cause"] == json!("staff") { "system" } else { "staff" };
                 body["cause"] = json!(cause);
             }
+            "points_transferred" => body["points"] = json!(99),
+            "tier_overridden" => body["reason"] = json!("another reason"),
             "order_placed" => body["shipping"] = json!("7777"),
             _ => {
                 let at = calendar::instant(fact["occurred_at"].as_str().unwrap_or_default()).unwrap_or(BEGIN);
@@ -274,33 +318,11 @@ impl Life<'_> {
             .collect();
         let mut body = json!({ "import_id": self.id(), "lots": lots });
         self.maybe_ledger(&mut body);
-        self.say("points_imported", at, body);
-        Ok(())
-    }
-
-    /// Excluded, included, left, registered; or something that changes no number.
-    fn standing(&mut self) -> Result<()> {
-        let at = self.now_or_before();
-        match self.random.below(10) {
-            0..4 => {
-                let from = at + self.random.between(-15, 10) * DAY;
-                let (earn, redeem) = (self.random.chance(85), self.random.chance(70));
-                let mut body = json!({ "earn": earn || !redeem, "redeem": redeem });
-                if self.random.chance(70) {
-                    body["from"] = json!(calendar::show(from));
-                }
-                if self.random.chance(80) {
-                    let until = at.max(from) + self.random.between(1, 20) * DAY;
-                    self.edges.push(until);
-                    body["until"] = json!(calendar::show(until));
-                }
-                self.say("member_excluded", at, body);
-            }
-            4..7 => self.say("member_included", at, json!({})),
-            7 => self.say("member_registered", at, json!({})),
-            8 if self.random.chance(40) => self.say("member_left", at, json!({})),
-            _ => self.say("note_added", at, json!({ "text": "called" })),
+        if self.options.features.tiers && self.random.chance(30) {
+            let credit = self.some_tier_credit();
+            body["tier_credit"] = json!(money(credit, &self.made.currencies[0]));
         }
+        self.say("points_imported", at, body);
         Ok(())
     }
 

@@ -9,10 +9,18 @@ use serde_json::{Map, Value, json};
 
 /// Minor units as a decimal of the currency.
 pub fn money(minor: i64, currency: &str) -> String {
-    let digits = decimals(currency) as usize;
+    decimal(minor, decimals(currency))
+}
+
+/// Minor units as a decimal with so many digits.
+pub fn decimal(minor: i64, digits: u32) -> String {
     if digits == 0 {
         return minor.to_string();
     }
+    if minor < 0 {
+        return format!("-{}", decimal(-minor, digits));
+    }
+    let digits = digits as usize;
     let text = format!("{minor:0>width$}", width = digits + 1);
     let (whole, cents) = text.split_at(text.len() - digits);
     format!("{whole}.{cents}")

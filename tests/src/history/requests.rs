@@ -2,6 +2,7 @@
 
 use super::DAY;
 use super::life::Life;
+use super::orders::money;
 use super::rulesets::REWARDS;
 use crate::oracle::calendar;
 use anyhow::Result;
@@ -9,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 impl Life<'_> {
     /// Now, or a little before what is known: then the answer is dated later than the question.
-    fn asked_at(&mut self) -> i64 {
+    pub fn asked_at(&mut self) -> i64 {
         if self.random.chance(15) { self.clock - self.random.between(1, 48) * (DAY / 24) } else { self.clock }
     }
 
@@ -110,6 +111,10 @@ impl Life<'_> {
         self.maybe_ledger(&mut body);
         if points < 0 && self.random.chance(40) {
             body["allow_debt"] = json!(true);
+        }
+        if self.options.features.tiers && self.random.chance(25) {
+            let credit = self.some_tier_credit();
+            body["tier_credit"] = json!(money(credit, &self.made.currencies[0]));
         }
         if points > 0 {
             for (key, word) in [("starts", "immediate"), ("expires", "never")] {

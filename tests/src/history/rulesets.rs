@@ -1,6 +1,7 @@
 //! Rulesets of every kind: each policy, calendar and filter has its turn.
 
 use super::random::Random;
+use super::{Features, ladders};
 use std::fmt::Write as _;
 
 const ZONES: &[&str] = &["UTC", "Europe/London", "Europe/Berlin", "America/New_York", "Africa/Cairo"];
@@ -50,6 +51,8 @@ pub struct Made {
     pub currencies: Vec<String>,
     /// Ledgers, `main` first.
     pub ledgers: Vec<String>,
+    /// Ids of tiers, lowest first; none where the program has no tiers.
+    pub tiers: Vec<&'static str>,
 }
 
 /// Which currencies and ledgers all rulesets of a history have.
@@ -69,18 +72,24 @@ pub fn frame(random: &mut Random) -> (Vec<String>, Vec<String>) {
 }
 
 /// A ruleset; times of campaigns are in 2024.
-pub fn make(random: &mut Random, currencies: &[String], ledgers: &[String]) -> Made {
+pub fn make(random: &mut Random, currencies: &[String], ledgers: &[String], features: Features) -> Made {
     let mut toml = format!("program = \"test\"\ncurrency = \"{}\"\ntime_zone = \"{}\"\n", currencies[0], random.pick(ZONES));
     for other in &currencies[1..] {
         let factor = random.pick(&["0.85", "1.17", "0.0053", "0.3333333", "1"]);
         let _ = writeln!(toml, "[currencies.{other}]\nfactor = \"{factor}\"");
     }
     eligible(random, &mut toml);
+    if features.guests && random.chance(30) {
+        let _ = writeln!(toml, "[members]\nunknown = \"{}\"", random.pick(&["guest", "guest", "member"]));
+    }
     if random.chance(60) {
         let _ = writeln!(toml, "[pending]\nstart = {}", random.pick(STARTS));
     }
     if random.chance(75) {
         let _ = writeln!(toml, "[expiry]\nlot = {}\nbase = \"{}\"", random.pick(ENDS), random.pick(&["activation", "earn"]));
+        if features.inactivity && random.chance(35) {
+            ladders::inactivity(random, &mut toml);
+        }
     }
     let _ =
         writeln!(toml, "[refund]\nclawback = \"{}\"", random.pick(&["debt", "debt", "debt", "within_balance", "pending_only"]));
@@ -93,12 +102,16 @@ pub fn make(random: &mut Random, currencies: &[String], ledgers: &[String]) -> M
     for ledger in &ledgers[1..] {
         let _ = writeln!(toml, "[ledgers.{ledger}]\nname = \"{ledger}\"");
     }
+    let tiers = if features.tiers && random.chance(65) { ladders::tiers(random, &mut toml, &currencies[0]) } else { Vec::new() };
     let rules = random.between(1, 3);
     for number in 0..rules {
-        earn(random, &mut toml, number, &currencies[0], ledgers);
+        earn(random, &mut toml, number, &currencies[0], ledgers, features, &tiers);
     }
-    rewards(random, &mut toml, &currencies[0]);
-    Made { toml, currencies: currencies.to_vec(), ledgers: ledgers.to_vec() }
+    rewards(random, &mut toml, &currencies[0], features, &tiers);
+    if features.achievements && random.chance(35) {
+        ladders::achievements(random, &mut toml, &currencies[0]);
+    }
+    Made { toml, currencies: currencies.to_vec(), ledgers: ledgers.to_vec(), tiers }
 }
 
 fn eligible(random: &mut Random, toml: &mut String) {
@@ -118,7 +131,15 @@ fn eligible(random: &mut Random, toml: &mut String) {
     }
 }
 
-fn earn(random: &mut Random, toml: &mut String, number: i64, currency: &str, ledgers: &[String]) {
+fn earn(
+    random: &mut Random,
+    toml: &mut String,
+    number: i64,
+    currency: &str,
+    ledgers: &[String],
+    features: Features,
+    tiers: &[&str],
+) {
     let is_activity = number > 0 && random.chance(30);
     let on = if is_activity { "activity" } else { "order" };
     let _ = writeln!(
@@ -144,7 +165,20 @@ fn earn(random: &mut Random, toml: &mut String, number: i64, currency: &str, led
     if random.chance(25) {
         let _ = writeln!(toml, "expiry = {{ lot = {}, base = \"{}\" }}", random.pick(ENDS), random.pick(&["activation", "earn"]));
     }
-    let when = conditions(random, is_activity, number, currency);
+    if features.limits && random.chance(30) {
+        ladders::limit(random, toml);
+    }
+    if !tiers.is_empty() {
+        for key in ["tier_multiplier", "counts_toward_tier"] {
+            if random.chance(20) {
+                let _ = writeln!(toml, "{key} = {}", random.chance(50));
+            }
+        }
+    }
+    let mut when = conditions(random, is_activity, number, currency);
+    if !tiers.is_empty() && number > 0 && random.chance(30) {
+        when.push(format!("tiers = [\"{}\"]", random.pick(tiers)));
+    }
     if !when.is_empty() {
         let _ = writeln!(toml, "when = {{ {} }}", when.join(", "));
     }
@@ -187,7 +221,7 @@ fn conditions(random: &mut Random, is_activity: bool, number: i64, currency: &st
     when
 }
 
-fn rewards(random: &mut Random, toml: &mut String, currency: &str) {
+fn rewards(random: &mut Random, toml: &mut String, currency: &str, features: Features, tiers: &[&str]) {
     let worth = if currency == "JPY" { "100" } else { "1.00" };
     let lives = ["valid_for = \"P30D\"", "valid_for = \"P90D\"", "valid_for = \"P1M\"", "uses = 1"];
     let mut reward = |id: &str, kind: &str, price: &str, coupon: Option<u32>| {
@@ -204,6 +238,12 @@ fn rewards(random: &mut Random, toml: &mut String, currency: &str) {
         }
         if random.chance(30) {
             toml.push_str("restore_on_expiry = true\n");
+        }
+        if features.per_member && random.chance(30) {
+            ladders::per_member(random, toml);
+        }
+        if !tiers.is_empty() && random.chance(15) {
+            let _ = writeln!(toml, "tiers = [\"{}\"]", random.pick(tiers));
         }
     };
     reward("small", "redeemable", "cost = 5", Some(1));

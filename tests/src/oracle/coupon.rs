@@ -30,6 +30,31 @@ pub struct Coupon {
 }
 
 impl Coupon {
+    /// Nobody has used it yet.
+    pub fn new(code: &str, source: CouponName, cost: i64, uses: usize, expires: Option<i64>, restore: bool) -> Coupon {
+        Coupon {
+            code: code.to_owned(),
+            source,
+            cost,
+            uses,
+            used_on: Vec::new(),
+            hold: None,
+            revoked: false,
+            expired: false,
+            expires,
+            restore_on_expiry: restore,
+        }
+    }
+
+    /// What paid for it. A grant that deducts is a redemption of its own.
+    pub fn redemption(&self) -> Option<String> {
+        match &self.source {
+            CouponName::Redemption(id) => Some(id.clone()),
+            CouponName::Grant(id) => Some(format!("grant {id}")),
+            CouponName::Code(_) => None,
+        }
+    }
+
     /// What it is now.
     pub fn status(&self) -> &'static str {
         if self.revoked {
@@ -76,7 +101,7 @@ impl State {
             CouponName::Grant(_) | CouponName::Code(_) => 0,
         };
         let Some(c) = self.coupon(name) else {
-            self.exception(cost_of(name));
+            self.exception("coupon_unknown", "", cost_of(name));
             return;
         };
         let cost = cost_of(&self.coupons[c].source);
@@ -85,7 +110,7 @@ impl State {
             return;
         }
         if !coupon.is_open() {
-            self.exception(cost);
+            self.exception("coupon_unknown", "", cost);
             return;
         }
         coupon.used_on.push(order.to_owned());

@@ -5,6 +5,7 @@ use super::coupon::Coupon;
 use super::fact::{CouponName, OAdjustment, OBody, OFact, ORedemption, When};
 use super::rules::{ORules, Reward};
 use super::state::State;
+use super::tiers::Standing;
 use super::{Known, Timeline};
 use anyhow::{Result, bail};
 
@@ -54,11 +55,14 @@ pub struct ODecision {
 
 /// The reasons to refuse, in the order of checking.
 const REASONS: &[&str] = &[
+    "member_erased",
     "member_excluded",
     "member_unknown",
+    "member_guest",
     "ledger_unknown",
     "reward_unknown",
     "reward_kind_mismatch",
+    "tier_not_eligible",
     "points_invalid",
     "limit_reached",
     "insufficient_points",
@@ -70,6 +74,8 @@ const REASONS: &[&str] = &[
     "coupon_expired",
     "coupon_reserved",
     "validity_invalid",
+    "tier_unknown",
+    "tier_not_overridden",
 ];
 
 /// What a request is answered, given everything known so far.
@@ -92,6 +98,9 @@ pub fn decide(rules: &Timeline, known: &[Known], request: &OFact) -> Result<ODec
         Known::Decision { answer, .. } => matches!(answer, OAnswer::Accepted(_)),
     });
     case.refuse_if(!is_known && !makes_known, "member_unknown");
+    case.refuse_if(state.status == "erased", "member_erased");
+    let spends = matches!(request.body, OBody::Redemption(_) | OBody::Reserved(..));
+    case.refuse_if(spends && state.status == "guest", "member_guest");
     let mut ledger = "main";
     let promise = match &request.body {
         OBody::Redemption(redemption) => {
@@ -102,7 +111,17 @@ pub fn decide(rules: &Timeline, known: &[Known], request: &OFact) -> Result<ODec
             ledger = state.redemptions.get(id).map_or("main", |redemption| &redemption.ledger);
             case.reversal(id, *points)
         }
-        OBody::Granted(grant, reward) => case.grant(grant, reward)?,
+        OBody::Granted(grant, reward, deduct) => case.grant(grant, reward, *deduct)?,
+        OBody::Transferred(_, from, to, points) => {
+            ledger = from;
+            case.transfer(from, to, *points)
+        }
+        OBody::Overridden(tier, _, until) => case.overriding(tier, *until)?,
+        OBody::OverrideEnded => {
+            let is_set = state.standing.as_ref().is_some_and(|standing| standing.set.is_some());
+            case.refuse_if(!is_set, "tier_not_overridden");
+            OPromise::default()
+        }
         OBody::Reserved(name, order, until) => case.reservation(name, order, *until),
         OBody::Revoked(name, restore, _) => case.revocation(name, *restore),
         OBody::Adjusted(adjusted) => {
@@ -136,6 +155,7 @@ impl Case<'_> {
         let reward = redemption.reward.as_ref().and_then(|id| self.rules.rewards.get(id)).cloned();
         self.refuse_if(redemption.reward.is_some() && reward.is_none(), "reward_unknown");
         self.refuse_if(reward.as_ref().is_some_and(|reward| reward.grantable), "reward_kind_mismatch");
+        self.terms(redemption.reward.as_deref(), reward.as_ref())?;
         let points = match (&reward, redemption.points) {
             (Some(Reward { pay_with_points: Some((min, step)), .. }), Some(points)) => {
                 (points >= *min && points % (*step).max(1) == 0).then_some(points)
@@ -152,11 +172,48 @@ impl Case<'_> {
         Ok(OPromise { points, coupon, ..OPromise::default() })
     }
 
-    fn grant(&mut self, grant: &str, reward: &str) -> Result<OPromise> {
-        let reward = self.rules.rewards.get(reward).cloned();
+    fn grant(&mut self, grant: &str, id: &str, deduct: Option<bool>) -> Result<OPromise> {
+        let reward = self.rules.rewards.get(id).cloned();
         self.refuse_if(reward.is_none(), "reward_unknown");
-        self.refuse_if(reward.as_ref().is_some_and(|reward| !reward.grantable), "reward_kind_mismatch");
-        Ok(OPromise { coupon: self.coupon_of(reward.as_ref(), grant)?, ..OPromise::default() })
+        let cost = reward.as_ref().and_then(|reward| reward.cost.filter(|_| !reward.grantable));
+        let fits = match deduct {
+            None => reward.as_ref().is_none_or(|reward| reward.grantable),
+            Some(false) => true,
+            Some(true) => cost.is_some(),
+        };
+        self.refuse_if(reward.is_some() && !fits, "reward_kind_mismatch");
+        self.terms(Some(id), reward.as_ref())?;
+        let points = cost.filter(|_| deduct == Some(true)).unwrap_or(0);
+        self.refuse_if(self.state.active("main") < points, "insufficient_points");
+        Ok(OPromise { points, coupon: self.coupon_of(reward.as_ref(), grant)?, ..OPromise::default() })
+    }
+
+    /// For whom a reward is, and how often.
+    fn terms(&mut self, id: Option<&str>, reward: Option<&Reward>) -> Result<()> {
+        let (Some(id), Some(reward)) = (id, reward) else { return Ok(()) };
+        let tier = self.state.standing.as_ref().map(Standing::effective_id);
+        let fits = reward.tiers.is_empty() || tier.is_some_and(|tier| reward.tiers.contains(&tier));
+        self.refuse_if(!fits, "tier_not_eligible");
+        let enough = self.state.had_enough(id, reward, &self.rules.zone)?;
+        self.refuse_if(enough, "limit_reached");
+        Ok(())
+    }
+
+    fn transfer(&mut self, from: &str, to: &str, points: i64) -> OPromise {
+        let has = |ledger: &str| self.rules.ledgers.iter().any(|known| known == ledger);
+        self.refuse_if(!has(from) || !has(to), "ledger_unknown");
+        self.refuse_if(self.state.may_not_redeem(self.at), "member_excluded");
+        self.refuse_if(from == to || points <= 0, "points_invalid");
+        self.refuse_if(self.state.active(from) < points, "insufficient_points");
+        OPromise { points, ..OPromise::default() }
+    }
+
+    fn overriding(&mut self, tier: &str, until: Option<i64>) -> Result<OPromise> {
+        let ladder = self.rules.tiers.as_ref();
+        self.refuse_if(ladder.is_none_or(|ladder| ladder.rank(tier).is_none()), "tier_unknown");
+        let end = until.map(|until| self.rules.zone.round(until, "day_end")).transpose()?;
+        self.refuse_if(end.is_some_and(|end| end <= self.at), "validity_invalid");
+        Ok(OPromise { expires: end, ..OPromise::default() })
     }
 
     fn coupon_of(&self, reward: Option<&Reward>, source: &str) -> Result<Option<OCoupon>> {
@@ -200,10 +257,8 @@ impl Case<'_> {
         let mut points = 0;
         if let Some(coupon) = coupon {
             self.refuse_unless_unused(coupon);
-            if let CouponName::Redemption(id) = &coupon.source
-                && restore
-            {
-                points = self.state.redemptions.get(id).map_or(0, |redemption| redemption.left);
+            if restore {
+                points = coupon.redemption().and_then(|id| self.state.redemptions.get(&id)).map_or(0, |paid| paid.left);
             }
         }
         OPromise { points, ..OPromise::default() }

@@ -1,6 +1,7 @@
 //! Deliveries: what is new, what was there before, what contradicts it; requests are decided as they come.
 
 use super::fact::{OBody, OFact};
+use super::family::Families;
 use super::{Known, OAnswer, ODecision, OMember, Timeline, decide, replay};
 use anyhow::Result;
 use serde_json::Value;
@@ -54,13 +55,14 @@ impl<'a> Door<'a> {
                 Known::Decision { answer, .. } => Some(answer.clone()),
             }));
         }
+        let union = self.union(&fact.member, i64::MAX);
         let known = self.known.entry(fact.member.clone()).or_default();
         if fact.is_request() {
-            let decision = decide(self.rules, known, &fact)?;
+            let decision = decide(self.rules, &union, &fact)?;
             known.push(Known::Decision { request: fact, at: decision.at, answer: decision.answer.clone() });
             return Ok(Delivered::Decided(decision));
         }
-        let waits = |order: &str| !known.iter().any(|known| is_order(known, order));
+        let waits = |order: &str| !union.iter().any(|known| is_order(known, order));
         let parked = match &fact.body {
             OBody::Fulfilled(order) | OBody::Cancelled(order) => waits(order),
             OBody::Refund(refund) => refund.order_id.as_deref().is_some_and(waits),
@@ -75,7 +77,12 @@ impl<'a> Door<'a> {
     /// # Errors
     /// See [`replay`].
     pub fn member(&self, member: &str, at: i64) -> Result<OMember> {
-        replay(self.rules, self.known.get(member).map_or(&[], Vec::as_slice), at)
+        replay(self.rules, &self.union(member, at), at)
+    }
+
+    /// All that is known of a member and of those who are one with it at an instant.
+    pub fn union(&self, member: &str, at: i64) -> Vec<Known> {
+        Families::of(&self.known, at).union(&self.known, member)
     }
 
     /// The same id of the same source, or the same natural key of the same member.

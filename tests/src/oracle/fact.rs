@@ -1,7 +1,7 @@
 //! Facts, requests and decisions as the oracle reads them: from the JSON of `facts.md`, into plain structs.
 
 use super::calendar;
-use super::number::decimal;
+use super::read::text;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
@@ -42,28 +42,50 @@ pub enum OBody {
     Redemption(ORedemption),
     /// `activity_recorded`: id and name
     Activity(String, String),
-    /// `points_imported`: id, ledger, lots (points, starts, expires)
-    Import(String, String, Vec<(i64, Option<i64>, Option<i64>)>),
+    /// `points_imported`
+    Import(OImport),
     /// `member_excluded`: from, until, earn, redeem
     Excluded(Option<i64>, Option<i64>, bool, bool),
     /// `member_left`
     Left,
-    /// `member_included`, `member_registered`
+    /// `member_included`
     Included,
+    /// `member_registered`: as a guest
+    Registered(bool),
+    /// `member_erased`
+    Erased,
+    /// `tier_credit_adjusted`
+    Credit(Millionths),
+    /// `tier_credit_recalculated`
+    NoCredit,
+    /// `members_merged`: the loser
+    Merged(String),
+    /// `members_unmerged`: the loser
+    Unmerged(String),
+    /// A merge of members who are one already.
+    Cycle,
+    /// `exception_resolved`: which, the order that it is booked on, the line
+    Resolved(String, Option<String>, Option<String>),
     /// `coupon_used`: on the order
     CouponUsed(CouponName, String),
     /// `coupon_released`: from the order
     CouponReleased(CouponName, String),
     /// `redemption_reversed`: id, points, by staff
     Reversed(String, Option<i64>, bool),
-    /// `reward_granted`: id, reward
-    Granted(String, String),
+    /// `reward_granted`: id, reward, deduct
+    Granted(String, String, Option<bool>),
     /// `coupon_reserved`: order, until
     Reserved(CouponName, String, i64),
     /// `coupon_revoked`: restore points, by staff
     Revoked(CouponName, bool, bool),
     /// `points_adjusted`
     Adjusted(OAdjustment),
+    /// `points_transferred`: id, from ledger, to ledger, points
+    Transferred(String, String, String, i64),
+    /// `tier_overridden`: tier, exact, until
+    Overridden(String, bool, Option<i64>),
+    /// `tier_override_ended`
+    OverrideEnded,
     /// Every other body.
     Noted,
 }
@@ -117,6 +139,8 @@ pub struct OLine {
 /// `refund_recorded`
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ORefund {
+    /// Its id.
+    pub refund_id: String,
     /// The order; absent: to be found.
     pub order_id: Option<String>,
     /// Line or article, pieces, amount.
@@ -144,6 +168,19 @@ pub struct ORedemption {
     pub order_id: Option<String>,
 }
 
+/// `points_imported`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OImport {
+    /// Its id.
+    pub import_id: String,
+    /// Where.
+    pub ledger: String,
+    /// Points, starts, expires.
+    pub lots: Vec<(i64, Option<i64>, Option<i64>)>,
+    /// Tier credit.
+    pub tier_credit: Millionths,
+}
+
 /// `points_adjusted`
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OAdjustment {
@@ -159,6 +196,8 @@ pub struct OAdjustment {
     pub expires: Option<When>,
     /// May go below what is there.
     pub allow_debt: bool,
+    /// Tier credit.
+    pub tier_credit: Millionths,
 }
 
 /// A start or an end as stated.
@@ -213,6 +252,9 @@ impl OFact {
             "coupon_reserved",
             "coupon_revoked",
             "points_adjusted",
+            "points_transferred",
+            "tier_overridden",
+            "tier_override_ended",
         ];
         asks.contains(&self.kind.as_str())
     }
@@ -221,147 +263,20 @@ impl OFact {
     pub fn natural_key(&self) -> Option<String> {
         Some(match &self.body {
             OBody::Order(order) => format!("order {} {}", order.order_id, order.version),
-            OBody::Refund(_) => format!("refund {}", text(&self.raw, "refund_id")),
+            OBody::Refund(refund) => format!("refund {}", refund.refund_id),
             OBody::Redemption(redemption) => format!("redemption {}", redemption.redemption_id),
-            OBody::Granted(grant, _) => format!("grant {grant}"),
+            OBody::Granted(grant, ..) => format!("grant {grant}"),
             OBody::Adjusted(adjusted) => format!("adjustment {}", adjusted.adjustment_id),
-            OBody::Import(import, ..) => format!("import {import}"),
+            OBody::Transferred(transfer, ..) => format!("transfer {transfer}"),
+            OBody::Import(import) => format!("import {}", import.import_id),
             OBody::Activity(activity, _) => format!("activity {activity}"),
             OBody::Fulfilled(_) | OBody::Cancelled(_) | OBody::Excluded(..) | OBody::Left | OBody::Included => return None,
             OBody::CouponUsed(..) | OBody::CouponReleased(..) | OBody::Reserved(..) | OBody::Revoked(..) => return None,
-            OBody::Reversed(..) | OBody::Noted => return None,
+            OBody::Reversed(..) | OBody::Registered(_) | OBody::Erased | OBody::Credit(_) | OBody::NoCredit => return None,
+            OBody::Overridden(..) | OBody::OverrideEnded | OBody::Resolved(..) | OBody::Noted => return None,
+            OBody::Merged(_) | OBody::Unmerged(_) | OBody::Cycle => return None,
         })
     }
-}
-
-impl OBody {
-    fn read(kind: &str, raw: &Value) -> Result<OBody> {
-        let ledger = || may(raw, "ledger").unwrap_or_else(|| "main".to_owned());
-        let staff = || text(raw, "cause") == "staff";
-        let instant_of = |value: &Value, key: &str| may(value, key).map(|at| calendar::instant(&at)).transpose();
-        let flag = |key: &str, default: bool| raw.get(key).and_then(Value::as_bool).unwrap_or(default);
-        Ok(match kind {
-            "order_placed" => OBody::Order(order(raw)?),
-            "order_fulfilled" => OBody::Fulfilled(text(raw, "order_id")),
-            "order_cancelled" => OBody::Cancelled(text(raw, "order_id")),
-            "refund_recorded" => {
-                let line = |line: &Value| {
-                    Ok((text(line, "line_id"), number(line, "quantity").unwrap_or(0).into(), money(line, "amount")?))
-                };
-                OBody::Refund(ORefund {
-                    order_id: may(raw, "order_id"),
-                    lines: list(raw, "lines").iter().map(line).collect::<Result<_>>()?,
-                    amount: money(raw, "amount")?,
-                    currency: may(raw, "currency"),
-                })
-            }
-            "redemption_recorded" | "redemption_requested" => OBody::Redemption(ORedemption {
-                redemption_id: text(raw, "redemption_id"),
-                reward: may(raw, "reward"),
-                points: number(raw, "points"),
-                ledger: ledger(),
-                coupon_code: may(raw, "coupon_code"),
-                order_id: may(raw, "order_id"),
-            }),
-            "activity_recorded" => OBody::Activity(text(raw, "activity_id"), text(raw, "activity")),
-            "points_imported" => {
-                let lot = |lot: &Value| {
-                    Ok((number(lot, "points").unwrap_or(0), instant_of(lot, "starts_at")?, instant_of(lot, "expires_at")?))
-                };
-                let lots = list(raw, "lots").iter().map(lot).collect::<Result<_>>()?;
-                OBody::Import(text(raw, "import_id"), ledger(), lots)
-            }
-            "member_excluded" => {
-                OBody::Excluded(instant_of(raw, "from")?, instant_of(raw, "until")?, flag("earn", false), flag("redeem", false))
-            }
-            "member_left" => OBody::Left,
-            "member_included" | "member_registered" => OBody::Included,
-            "coupon_used" => OBody::CouponUsed(coupon(raw), text(raw, "order_id")),
-            "coupon_released" => OBody::CouponReleased(coupon(raw), text(raw, "order_id")),
-            "redemption_reversed" => OBody::Reversed(text(raw, "redemption_id"), number(raw, "points"), staff()),
-            "reward_granted" => OBody::Granted(text(raw, "grant_id"), text(raw, "reward")),
-            "coupon_reserved" => OBody::Reserved(coupon(raw), text(raw, "order_id"), calendar::instant(&text(raw, "until"))?),
-            "coupon_revoked" => OBody::Revoked(coupon(raw), flag("restore_points", false), staff()),
-            "points_adjusted" => OBody::Adjusted(OAdjustment {
-                adjustment_id: text(raw, "adjustment_id"),
-                ledger: ledger(),
-                points: number(raw, "points").unwrap_or(0),
-                starts: when(raw, "starts")?,
-                expires: when(raw, "expires")?,
-                allow_debt: flag("allow_debt", false),
-            }),
-            _ => OBody::Noted,
-        })
-    }
-}
-
-fn order(raw: &Value) -> Result<OOrder> {
-    let line = |line: &Value| {
-        Ok(OLine {
-            line_id: text(line, "line_id"),
-            sku: text(line, "sku"),
-            quantity: number(line, "quantity").unwrap_or(0).into(),
-            unit_price: money(line, "unit_price")?.unwrap_or(0),
-            discount: money(line, "discount")?.unwrap_or(0),
-            collections: texts(line, "collections"),
-            tags: texts(line, "tags"),
-        })
-    };
-    let amount = |key: &str| money(raw, key).map(|amount| amount.unwrap_or(0));
-    Ok(OOrder {
-        order_id: text(raw, "order_id"),
-        version: number(raw, "version").unwrap_or(1),
-        currency: text(raw, "currency"),
-        lines: list(raw, "lines").iter().map(line).collect::<Result<_>>()?,
-        discount: amount("discount")?,
-        shipping: amount("shipping")?,
-        tax: amount("tax")?,
-        paid_with_gift_card: amount("paid_with_gift_card")?,
-        paid_with_points: amount("paid_with_points")?,
-        coupons: texts(raw, "coupons"),
-        channel: may(raw, "channel"),
-    })
-}
-
-fn coupon(raw: &Value) -> CouponName {
-    if let Some(redemption) = may(raw, "redemption_id") {
-        CouponName::Redemption(redemption)
-    } else if let Some(grant) = may(raw, "grant_id") {
-        CouponName::Grant(grant)
-    } else {
-        CouponName::Code(text(raw, "code"))
-    }
-}
-
-fn when(raw: &Value, key: &str) -> Result<Option<When>> {
-    let Some(value) = raw.get(key) else { return Ok(None) };
-    Ok(Some(match value.as_str() {
-        Some("immediate") => When::Immediate,
-        Some(_) => When::Never,
-        None if value.get("at").is_some() => When::At(calendar::instant(&text(value, "at"))?),
-        None => When::After(text(value, "after"), may(value, "to")),
-    }))
-}
-
-fn may(value: &Value, key: &str) -> Option<String> {
-    value.get(key).and_then(Value::as_str).map(str::to_owned)
-}
-fn text(value: &Value, key: &str) -> String {
-    may(value, key).unwrap_or_default()
-}
-fn number(value: &Value, key: &str) -> Option<i64> {
-    value.get(key).and_then(Value::as_i64)
-}
-fn money(value: &Value, key: &str) -> Result<Option<Millionths>> {
-    let Some(amount) = may(value, key) else { return Ok(None) };
-    let amount = decimal(&amount)?;
-    Ok(Some(amount.n * 1_000_000 / amount.d))
-}
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-fn texts(value: &Value, key: &str) -> Vec<String> {
-    list(value, key).iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -51,6 +51,10 @@ pub struct Lot {
     pub repaid: i64,
     /// Taken by negative adjustments.
     pub deducted: i64,
+    /// Taken to another ledger.
+    pub moved: i64,
+    /// It came from another ledger, and was earned there.
+    pub came_over: bool,
     /// Of `cancelled`: never fulfilled, and not yet counted toward a refund.
     pub lapsed: i64,
 }
@@ -85,6 +89,16 @@ pub struct Opening<'a> {
 }
 
 impl Lot {
+    /// The same lot before anything was taken from it.
+    pub fn as_new(&self) -> Lot {
+        Lot { spent: 0, expired: 0, cancelled: 0, clawed_back: 0, repaid: 0, deducted: 0, moved: 0, lapsed: 0, ..self.clone() }
+    }
+
+    /// Something of it can be spent.
+    pub fn is_spendable_in(&self, ledger: &str) -> bool {
+        self.active && self.left > 0 && self.ledger == ledger
+    }
+
     /// When it becomes spendable, if that is still to come.
     pub fn activation(&self) -> Option<i64> {
         if self.active || self.left == 0 { None } else { self.starts.map(|at| at.max(self.opened_at)) }
@@ -265,7 +279,9 @@ impl State {
     pub fn lots_at_boundary(&mut self) {
         let now = self.now;
         for ledger in self.ledgers.clone() {
-            for i in self.in_spend_order(|lot| lot.ledger == ledger && lot.end().is_some_and(|at| at <= now)) {
+            let run_out = self.is_run_out(&ledger);
+            let ends = |lot: &Lot| lot.end().is_some_and(|at| at <= now) || (run_out && lot.active);
+            for i in self.in_spend_order(|lot| lot.ledger == ledger && ends(lot)) {
                 let ended = self.lots[i].left;
                 self.lots[i].left = 0;
                 self.lots[i].expired += ended;
@@ -292,7 +308,7 @@ impl State {
     }
 
     /// A ledger has lots or debt: ledgers take their turns in the order of first use.
-    fn use_ledger(&mut self, ledger: &str) {
+    pub fn use_ledger(&mut self, ledger: &str) {
         if !self.ledgers.iter().any(|known| known == ledger) {
             self.ledgers.push(ledger.to_owned());
         }

@@ -1,6 +1,9 @@
 //! A member as numbers to compare, and what must hold for them (§14).
 
+use super::ladder::Metric;
+use super::number::decimals;
 use super::state::State;
+use super::tiers::Transition;
 use std::collections::BTreeMap;
 
 /// A change of a number, or something that happened (0 points): `coupon_*`, `parked`, `exception`.
@@ -39,6 +42,10 @@ pub struct OLedger {
     pub repaid: i64,
     /// Taken by negative adjustments from lots.
     pub deducted: i64,
+    /// Came from other ledgers.
+    pub transferred_in: i64,
+    /// Went to other ledgers.
+    pub transferred_out: i64,
 }
 
 /// A lot with something left in it.
@@ -54,6 +61,25 @@ pub struct OLot {
     pub expires: Option<i64>,
     /// Spendable.
     pub active: bool,
+}
+
+/// Where the member stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OTier {
+    /// Override or not.
+    pub effective: String,
+    /// Without the override.
+    pub qualified: String,
+    /// What is counted, in its unit: minor units, points, orders.
+    pub metric: i64,
+    /// The next tier.
+    pub next: Option<String>,
+    /// What is missing to it.
+    pub missing: Option<i64>,
+    /// The end of hold or grace.
+    pub held_until: Option<i64>,
+    /// Decimals of metric and missing.
+    pub digits: u32,
 }
 
 /// A member as of an instant.
@@ -77,6 +103,16 @@ pub struct OMember {
     pub full_entries: Vec<OEntry>,
     /// Lots with something left, in spend order.
     pub lots: Vec<OLot>,
+    /// See [`State::status`].
+    pub status: &'static str,
+    /// Where there are tiers.
+    pub tier: Option<OTier>,
+    /// All, in order.
+    pub transitions: Vec<Transition>,
+    /// By achievement: status, progress, target.
+    pub feats: BTreeMap<String, (&'static str, i64, i64)>,
+    /// By ledger: when all active points end for want of activity.
+    pub clocks: BTreeMap<String, i64>,
     /// What is wrong with these numbers (§14); nothing, one hopes.
     pub broken: Vec<String>,
 }
@@ -86,12 +122,23 @@ impl OMember {
     pub fn of(state: &State) -> OMember {
         let mut member = OMember {
             parked: state.parked.len(),
-            exceptions: state.exceptions,
+            exceptions: state.exceptions.iter().filter(|exception| exception.open).count(),
+            status: state.status,
+            tier: tier(state),
+            transitions: state.transitions.clone(),
+            feats: state
+                .feats
+                .iter()
+                .map(|(id, feat)| (id.clone(), (feat.status(state.now), feat.progress, feat.target)))
+                .collect(),
             orders: state.orders.len(),
             eligible_spend: state.orders.values().map(|order| order.eligible_spend()).sum(),
             ..OMember::default()
         };
         for ledger in &state.ledgers {
+            if let Some(end) = state.clock(ledger).filter(|end| state.rules_at(*end).inactivity.is_some()) {
+                member.clocks.insert(ledger.clone(), end);
+            }
             member.ledgers.insert(ledger.clone(), sums(state, ledger));
         }
         for coupon in &state.coupons {
@@ -126,7 +173,8 @@ impl OMember {
     pub fn expiring(&self, ledger: &str) -> Vec<(i64, i64)> {
         let mut sums = BTreeMap::new();
         for lot in self.lots.iter().filter(|lot| lot.active && lot.ledger == ledger) {
-            if let Some(at) = lot.expires {
+            // The earlier of its own end and the one for want of activity.
+            if let Some(at) = lot.expires.into_iter().chain(self.clocks.get(ledger).copied()).min() {
                 *sums.entry(at).or_insert(0) += lot.points;
             }
         }
@@ -144,13 +192,30 @@ impl OMember {
     }
 }
 
+fn tier(state: &State) -> Option<OTier> {
+    let standing = state.standing.as_ref()?;
+    let ladder = standing.ladder()?;
+    let metric = state.metric().unwrap_or(-1);
+    let next = ladder.above(standing.rank()).map(|rank| &ladder.tiers[rank]);
+    Some(OTier {
+        effective: standing.effective_id(),
+        qualified: standing.qualified.clone(),
+        metric,
+        next: next.map(|tier| tier.id.clone()),
+        missing: next.map(|tier| (tier.entry - metric).max(0)),
+        held_until: standing.end(),
+        digits: if ladder.metric == Metric::Spend { decimals(&standing.rules.currency) } else { 0 },
+    })
+}
+
 fn sums(state: &State, ledger: &str) -> OLedger {
     let mut sums = OLedger::default();
     for lot in state.lots.iter().filter(|lot| lot.ledger == ledger) {
         *(if lot.active { &mut sums.active } else { &mut sums.pending }) += lot.left;
         sums.spent += lot.spent;
         sums.expired += lot.expired;
-        sums.earned += lot.amount;
+        *(if lot.came_over { &mut sums.transferred_in } else { &mut sums.earned }) += lot.amount;
+        sums.transferred_out += lot.moved;
         sums.cancelled += lot.cancelled;
         sums.clawed_back += lot.clawed_back;
         sums.repaid += lot.repaid;
@@ -169,7 +234,7 @@ fn broken(state: &State, member: &OMember) -> Vec<String> {
         }
     };
     for (i, lot) in state.lots.iter().enumerate() {
-        let parts = [lot.left, lot.spent, lot.expired, lot.cancelled, lot.clawed_back, lot.repaid, lot.deducted];
+        let parts = [lot.left, lot.spent, lot.expired, lot.cancelled, lot.clawed_back, lot.repaid, lot.deducted, lot.moved];
         check(parts.iter().all(|part| *part >= 0), format!("lot {i} is below 0: {lot:?}"));
         check(parts.iter().sum::<i64>() == lot.amount, format!("lot {i} does not add up: {lot:?}"));
         check(lot.lapsed <= lot.cancelled, format!("lot {i} lapsed more than was cancelled: {lot:?}"));
@@ -192,10 +257,11 @@ fn ledger_checks(state: &State, name: &str, sums: &OLedger) -> Vec<(bool, &'stat
         entries().filter(|entry| kinds.contains(&entry.kind.as_str())).map(|entry| entry.points).sum()
     };
     let raised: i64 = entries().filter(|entry| entry.kind == "adjusted").map(|entry| entry.points.max(0)).sum();
-    let down = sums.spent + sums.expired + sums.cancelled + sums.clawed_back + sums.repaid + sums.deducted;
+    let down = sums.spent + sums.expired + sums.cancelled + sums.clawed_back + sums.repaid + sums.deducted + sums.transferred_out;
     vec![
         (of(&["earned", "imported"]) + raised == sums.earned, "credited is not what lots were opened with"),
-        (sums.earned == sums.pending + sums.active + down, "points were lost"),
+        (sums.earned + sums.transferred_in == sums.pending + sums.active + down, "points were lost"),
+        (of(&["transferred_in"]) == sums.transferred_in, "entries and lots differ in what came over"),
         (of(&["expired"]) == -sums.expired, "entries and lots differ in what expired"),
         (of(&["cancelled"]) == -sums.cancelled, "entries and lots differ in what was cancelled"),
         (of(&["clawed_back"]) == -sums.clawed_back, "entries and lots differ in what was clawed back"),

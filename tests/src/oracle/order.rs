@@ -1,6 +1,8 @@
 //! What an order is worth: from its definition, every time (§3, §4).
 
 use super::fact::{Millionths, OLine, OOrder};
+use super::ladder::Metric;
+use super::limits::Awarded;
 use super::number::{Ratio, Rounding, decimals, spread};
 use super::rules::{Earn, Filter, ORules};
 use std::cmp::Ordering;
@@ -17,6 +19,10 @@ pub struct Order {
     pub is_first: bool,
     /// It lies in an exclusion.
     pub is_excluded: bool,
+    /// The member's tier before it; `None` where there are none.
+    pub tier: Option<String>,
+    /// What each rule awarded so far.
+    pub awarded: Vec<Awarded>,
     /// The highest version so far.
     pub content: OOrder,
     /// All refunds so far, in order.
@@ -25,6 +31,15 @@ pub struct Order {
     pub is_cancelled: bool,
     /// When it was fulfilled.
     pub fulfilled_at: Option<i64>,
+}
+
+/// What an order is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worth {
+    /// Points of each rule, before limits.
+    pub points: Vec<i64>,
+    /// See [`Order::eligible_spend`].
+    pub spend: i64,
 }
 
 /// One piece of a refund.
@@ -106,9 +121,30 @@ impl Order {
         self.is_cancelled || (ordered > 0 && !left)
     }
 
+    /// What it is worth as it is now.
+    pub fn worth(&self) -> Worth {
+        Worth { points: self.entitlement(), spend: self.eligible_spend() }
+    }
+
     /// What counts of the whole order as it is now, in minor units of the program's currency, rounded down.
     pub fn eligible_spend(&self) -> i64 {
-        if self.is_gone() || self.is_excluded {
+        if self.is_excluded { 0 } else { self.spend() }
+    }
+
+    /// What it counts toward a tier; an order of an excluded member gives no points, but counts.
+    pub fn counts_for_tier(&self, metric: Metric) -> i64 {
+        match metric {
+            Metric::Spend => self.spend(),
+            Metric::Orders => i64::from(self.spend() > 0),
+            Metric::Points => {
+                let counts = self.rules.earn.iter().zip(&self.awarded).filter(|(earn, _)| earn.counts_toward_tier);
+                counts.map(|(_, awarded)| awarded.points).sum()
+            }
+        }
+    }
+
+    fn spend(&self) -> i64 {
+        if self.is_gone() {
             return 0;
         }
         let minor_units = Ratio::whole(10_i128.pow(decimals(&self.rules.currency)));
@@ -172,13 +208,11 @@ impl Order {
             }
         }
         let eligible = self.eligible(&earn.lines, true);
+        let points = Ratio::whole(earn.points.into()).times(self.rules.multiplier(earn, self.tier.as_deref()));
         match earn.per {
-            None if eligible > 0 => earn.points,
+            None if eligible > 0 => points.round(self.rules.round),
             None => 0,
-            Some(per) => {
-                let points = in_program(eligible).times(Ratio::whole(earn.points.into())).over(per);
-                points.round(self.rules.round)
-            }
+            Some(per) => in_program(eligible).times(points).over(per).round(self.rules.round),
         }
     }
 
@@ -190,7 +224,8 @@ impl Order {
             None => false,
         };
         let first_fits = !earn.first_order || self.is_first;
-        channel_fits && first_fits && is_in_time(earn, &self.rules, self.at) && earn.activity.is_none()
+        let tier_fits = fits_tier(earn, self.tier.as_deref());
+        channel_fits && first_fits && tier_fits && is_in_time(earn, &self.rules, self.at) && earn.activity.is_none()
     }
 
     /// What is left of the whole order, in minor units, ≥ 0: everything paid for minus everything refunded.
@@ -200,6 +235,11 @@ impl Order {
         let left = self.values().iter().sum::<i128>() + extra - taken.amounts.iter().sum::<i128>() - taken.amount_only;
         left.max(0)
     }
+}
+
+/// `tiers`.
+pub fn fits_tier(earn: &Earn, tier: Option<&str>) -> bool {
+    earn.tiers.is_empty() || tier.is_some_and(|tier| earn.tiers.iter().any(|one| one == tier))
 }
 
 /// `from`, `until` and `weekdays`.
@@ -247,6 +287,8 @@ mod tests {
             rules: Rc::new(ORules::parse(&rules).unwrap()),
             is_first: true,
             is_excluded: false,
+            tier: None,
+            awarded: vec![Awarded::default(); 1],
             content: OOrder { currency: "GBP".into(), lines: lines.iter().map(line).collect(), ..OOrder::default() },
             refunds: vec![],
             is_cancelled: false,

@@ -3,8 +3,10 @@
 use super::OPromise;
 use super::coupon::Coupon;
 use super::fact::{CouponName, OAdjustment, OBody, OFact, ORedemption};
-use super::lots::{Opening, sum};
+use super::limits::Given;
+use super::lots::{Lot, Opening, sum};
 use super::state::State;
+use super::tiers::Override;
 use anyhow::Result;
 
 impl State {
@@ -13,10 +15,11 @@ impl State {
         let rules = self.rules();
         let reward = redemption.reward.as_ref().and_then(|id| rules.rewards.get(id));
         let Some(points) = redemption.points.or(reward.and_then(|reward| reward.cost)) else {
-            self.exception(0);
+            self.exception("reward_unknown", &redemption.redemption_id, 0);
             return;
         };
         self.spend(redemption, points);
+        self.give(redemption.reward.as_deref(), CouponName::Redemption(redemption.redemption_id.clone()));
         if let Some(code) = &redemption.coupon_code {
             let source = CouponName::Redemption(redemption.redemption_id.clone());
             self.keep_coupon(code, source, points, 1, None, false);
@@ -31,18 +34,7 @@ impl State {
     }
 
     fn keep_coupon(&mut self, code: &str, source: CouponName, cost: i64, uses: usize, expires: Option<i64>, restore: bool) {
-        self.coupons.push(Coupon {
-            code: code.to_owned(),
-            source,
-            cost,
-            uses,
-            used_on: Vec::new(),
-            hold: None,
-            revoked: false,
-            expired: false,
-            expires,
-            restore_on_expiry: restore,
-        });
+        self.coupons.push(Coupon::new(code, source, cost, uses, expires, restore));
     }
 
     /// Keeps a promise.
@@ -53,8 +45,14 @@ impl State {
                 let source = CouponName::Redemption(redemption.redemption_id.clone());
                 self.issue_promised(source, redemption.reward.as_deref(), promise);
             }
-            OBody::Granted(grant, reward) => self.issue_promised(CouponName::Grant(grant.clone()), Some(reward), promise),
+            OBody::Granted(grant, reward, _) => self.granted(grant, reward, promise),
             OBody::Adjusted(adjusted) => self.adjust(adjusted, promise),
+            OBody::Transferred(id, from, to, points) => self.transfer(id, from, to, *points),
+            OBody::Overridden(tier, exact, _) => {
+                let set = Override { tier: tier.clone(), exact: *exact, until: promise.expires };
+                self.override_tier(Some(set), "override_set")?;
+            }
+            OBody::OverrideEnded => self.override_tier(None, "override_ended")?,
             OBody::Reversed(redemption, _, by_staff) => {
                 if !self.redemptions.contains_key(redemption) {
                     self.waiting.push((request.clone(), promise.clone()));
@@ -94,7 +92,7 @@ impl State {
             }
             OBody::Revoked(_, _, by_staff) => {
                 self.revoke_coupon(c);
-                if let CouponName::Redemption(redemption) = self.coupons[c].source.clone() {
+                if let Some(redemption) = self.coupons[c].redemption() {
                     self.give_back(&redemption, promise.points, *by_staff)?;
                 }
             }
@@ -103,7 +101,55 @@ impl State {
         Ok(())
     }
 
+    /// A grant; one that deducts what the reward costs is a redemption of its own.
+    fn granted(&mut self, grant: &str, reward: &str, promise: &OPromise) {
+        if promise.points > 0 {
+            let redemption = ORedemption {
+                redemption_id: format!("grant {grant}"),
+                reward: Some(reward.to_owned()),
+                ledger: "main".to_owned(),
+                ..ORedemption::default()
+            };
+            self.spend(&redemption, promise.points);
+        }
+        self.issue_promised(CouponName::Grant(grant.to_owned()), Some(reward), promise);
+    }
+
+    /// The member was given a reward.
+    fn give(&mut self, reward: Option<&str>, by: CouponName) {
+        if let Some(reward) = reward {
+            self.given.push(Given { reward: reward.to_owned(), at: self.now, by });
+        }
+    }
+
+    /// From one ledger to another: each lot goes on there as it was.
+    fn transfer(&mut self, id: &str, from: &str, to: &str, points: i64) {
+        let lots = self.in_spend_order(|lot| lot.ledger == from && lot.active);
+        let taken = self.take(&lots, points, |lot| &mut lot.moved);
+        self.entry("transferred_out", from, -sum(&taken));
+        self.use_ledger(to);
+        for (number, &(i, part)) in taken.iter().enumerate() {
+            let lot = Lot {
+                ledger: to.to_owned(),
+                order: None,
+                rule: 0,
+                kind: 70,
+                natural: id.to_owned(),
+                opening: number,
+                opened_at: self.now,
+                amount: part,
+                left: part,
+                came_over: true,
+                ..self.lots[i].as_new()
+            };
+            self.lots.push(lot);
+        }
+        self.entry("transferred_in", to, sum(&taken));
+        self.repay_debt(to);
+    }
+
     fn issue_promised(&mut self, source: CouponName, reward: Option<&str>, promise: &OPromise) {
+        self.give(reward, source.clone());
         if let Some(coupon) = &promise.coupon {
             let rules = self.rules();
             let reward = reward.and_then(|id| rules.rewards.get(id));
@@ -114,6 +160,7 @@ impl State {
 
     fn adjust(&mut self, adjusted: &OAdjustment, promise: &OPromise) {
         let ledger = &adjusted.ledger;
+        self.credit(adjusted.tier_credit);
         if promise.points > 0 {
             let natural = &adjusted.adjustment_id;
             let from = Opening { ledger, order: None, rule: 0, kind: 69, natural, points: promise.points, entry: "adjusted" };

@@ -94,7 +94,7 @@ impl State {
             && let guaranteed = rules.zone.add(self.now, least)?
             && guaranteed > end
         {
-            let mut beside = self.lots[lot].clone();
+            let mut beside = self.lots[lot].as_new();
             self.lots[lot].amount -= points;
             let same =
                 |lot: &&super::lots::Lot| lot.kind == beside.kind && lot.natural == beside.natural && lot.rule == beside.rule;
@@ -103,8 +103,6 @@ impl State {
             beside.expires = Some(guaranteed);
             beside.amount = points;
             beside.left = points;
-            (beside.spent, beside.expired, beside.cancelled, beside.clawed_back) = (0, 0, 0, 0);
-            (beside.repaid, beside.deducted, beside.lapsed) = (0, 0, 0);
             beside.active = true;
             self.lots.push(beside);
             return Ok(None);

@@ -1,7 +1,7 @@
 //! Refunds: to their order, or to wherever the member bought such things (§4).
 
 use super::fact::{Millionths, ORefund};
-use super::order::{Order, Refunded};
+use super::order::{Order, Refunded, Worth};
 use super::state::State;
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -28,41 +28,52 @@ impl State {
     /// Finds orders for a refund without one. All places are found first, then each order is worth less, in the order in
     /// which they were found. What finds no place is an exception, one for the refund.
     pub fn place_unreferenced(&mut self, refund: &ORefund) -> Result<()> {
-        let before: BTreeMap<String, Vec<i64>> =
-            self.orders.iter().map(|(id, order)| (id.clone(), order.entitlement())).collect();
+        let before: BTreeMap<String, Worth> = self.orders.iter().map(|(id, order)| (id.clone(), order.worth())).collect();
         let mut touched = Vec::new();
-        let mut missing = false;
+        let mut missing = Vec::new();
         if let Some(amount) = refund.amount {
-            missing |= !self.place_amount(refund, None, amount, &mut touched);
+            let left = self.place_amount(refund, None, amount, &mut touched);
+            if left != 0 {
+                missing.push((None, 0, Some(left)));
+            }
         }
         for (name, pieces, amount) in &refund.lines {
-            let found = if *pieces > 0 {
-                self.place_pieces(refund, name, *pieces, *amount, &mut touched)
+            if *pieces > 0 {
+                let (pieces, amount) = self.place_pieces(refund, name, *pieces, *amount, &mut touched);
+                if pieces > 0 {
+                    missing.push((Some(name.clone()), pieces, amount));
+                }
             } else {
-                self.place_amount(refund, Some(name), amount.unwrap_or(0), &mut touched)
-            };
-            missing |= !found;
+                let left = self.place_amount(refund, Some(name), amount.unwrap_or(0), &mut touched);
+                if left != 0 {
+                    missing.push((Some(name.clone()), 0, Some(left)));
+                }
+            }
         }
         for (n, id) in touched.iter().enumerate() {
             if !touched[..n].contains(id) {
                 self.apply_difference(id, &before[id])?;
             }
         }
-        if missing {
-            self.exception(0);
+        if !missing.is_empty() {
+            self.exception("refund_unmatched", &refund.refund_id, 0);
+            if let Some(exception) = self.exceptions.last_mut() {
+                exception.left = missing;
+            }
         }
         Ok(())
     }
 
     /// Not cancelled, in the refund's currency, the latest first.
     fn latest_orders(&self, refund: &ORefund) -> Vec<String> {
-        let fits = |(_, order): &(&String, &Order)| !order.is_cancelled && fits_currency(refund, order);
+        let fits = |(_, order): &(&String, &Order)| !order.is_cancelled && !self.is_closed(order) && fits_currency(refund, order);
         let mut orders: Vec<(i64, String)> = self.orders.iter().filter(fits).map(|(id, order)| (order.at, id.clone())).collect();
         orders.sort();
         orders.reverse();
         orders.into_iter().map(|(_, id)| id).collect()
     }
 
+    /// Pieces of lines. Inside: how many found no place, and what of the amount.
     fn place_pieces(
         &mut self,
         refund: &ORefund,
@@ -70,8 +81,9 @@ impl State {
         pieces: i128,
         amount: Option<Millionths>,
         touched: &mut Vec<String>,
-    ) -> bool {
+    ) -> (i128, Option<Millionths>) {
         let mut placed = 0;
+        let mut unplaced = amount;
         for id in self.latest_orders(refund) {
             for line in lines_named(&self.orders[&id], name) {
                 let order = &self.orders[&id];
@@ -82,17 +94,24 @@ impl State {
                         let amount = order.minor(amount);
                         amount * (placed + part) / pieces - amount * placed / pieces
                     });
+                    unplaced = unplaced.zip(share).map(|(unplaced, share)| unplaced - share * amount_unit(order));
                     placed += part;
                     let line_id = order.content.lines[line].line_id.clone();
                     self.note_refund(&id, Refunded::Line { line_id, pieces: part, amount: share }, touched);
                 }
             }
         }
-        placed == pieces
+        (pieces - placed, unplaced)
     }
 
-    /// An amount, on the lines of that name or, without a name, on whole orders.
-    fn place_amount(&mut self, refund: &ORefund, name: Option<&str>, amount: Millionths, touched: &mut Vec<String>) -> bool {
+    /// An amount, on the lines of that name or, without a name, on whole orders. Inside: what found no place.
+    fn place_amount(
+        &mut self,
+        refund: &ORefund,
+        name: Option<&str>,
+        amount: Millionths,
+        touched: &mut Vec<String>,
+    ) -> Millionths {
         let mut left = amount;
         for id in self.latest_orders(refund) {
             let lines = match name {
@@ -119,7 +138,7 @@ impl State {
                 }
             }
         }
-        left == 0
+        left
     }
 
     fn note_refund(&mut self, id: &str, refunded: Refunded, touched: &mut Vec<String>) {

@@ -1,8 +1,10 @@
-//! The ruleset as the oracle reads it: only what §1–§7 and §10 need.
+//! The ruleset as the oracle reads it: what earns, what a refund takes, what points buy.
 
 use super::calendar::{self, Zone};
+use super::ladder::Ladder;
 use super::life::{End, Life, Start};
 use super::number::{Ratio, Rounding, decimal, decimals};
+use super::terms::{Achievement, Inactivity, Limit, achievements, inactivity, limit};
 use anyhow::{Context, Result, bail};
 use jiff::civil::Weekday;
 use std::collections::BTreeMap;
@@ -47,6 +49,14 @@ pub struct ORules {
     pub ledgers: Vec<String>,
     /// By id.
     pub rewards: BTreeMap<String, Reward>,
+    /// Tiers, where the program has them.
+    pub tiers: Option<Ladder>,
+    /// Points end when nothing happens for so long.
+    pub inactivity: Option<Inactivity>,
+    /// In order.
+    pub achievements: Vec<Achievement>,
+    /// Somebody never seen before is a guest.
+    pub unknown_is_guest: bool,
 }
 
 /// What a refund takes when the order's own points are gone.
@@ -74,7 +84,9 @@ pub struct Filter {
 /// An earning rule.
 #[derive(Clone, Debug)]
 pub struct Earn {
-    /// `order` or `activity`.
+    /// Its id.
+    pub id: String,
+    /// `order`, `activity`, `birthday`, `registered`.
     pub on: String,
     /// Points for each `per`, or for each occurrence.
     pub points: i64,
@@ -100,6 +112,14 @@ pub struct Earn {
     pub first_order: bool,
     /// The name of the activity.
     pub activity: Option<String>,
+    /// Any of these tiers; empty: all.
+    pub tiers: Vec<String>,
+    /// The tier's multiplier counts.
+    pub tier_multiplier: bool,
+    /// Its points count where the metric is points.
+    pub counts_toward_tier: bool,
+    /// At most so many points for each member and period.
+    pub limit: Option<Limit>,
 }
 
 /// A reward.
@@ -115,6 +135,10 @@ pub struct Reward {
     pub coupon: Option<CouponTerms>,
     /// An unused coupon that ends gives its points back.
     pub restore_on_expiry: bool,
+    /// At most so often for each member and period.
+    pub per_member: Option<Limit>,
+    /// Only for these tiers; empty: all.
+    pub tiers: Vec<String>,
 }
 
 /// What a reward's coupon is like.
@@ -189,7 +213,17 @@ impl ORules {
             oldest_first: word(&part(rules, "spend"), "order", "soonest_expiry") == "oldest",
             ledgers,
             rewards,
+            tiers: Ladder::read(rules)?,
+            inactivity: inactivity(rules),
+            achievements: achievements(rules, word(rules, "currency", ""))?,
+            unknown_is_guest: word(&part(rules, "members"), "unknown", "member") == "guest",
         })
+    }
+
+    /// What the tier makes of a rule's points.
+    pub fn multiplier(&self, earn: &Earn, tier: Option<&str>) -> Ratio {
+        let of_tier = self.tiers.iter().flat_map(|ladder| &ladder.tiers).find(|one| Some(one.id.as_str()) == tier);
+        of_tier.filter(|_| earn.tier_multiplier).map_or(Ratio::whole(1), |one| one.multiplier)
     }
 
     /// What one minor unit of a currency counts in the program's currency, in its major unit.
@@ -203,8 +237,14 @@ impl Earn {
     fn read(earn: &Table, life: &Life) -> Result<Earn> {
         let when = part(earn, "when");
         let instant = |key: &str| when.get(key).map(|at| calendar::instant(&plain(at))).transpose();
+        let on = word(earn, "on", "").to_owned();
         Ok(Earn {
-            on: word(earn, "on", "").to_owned(),
+            id: word(earn, "id", "").to_owned(),
+            tiers: texts(&when, "tiers"),
+            tier_multiplier: flag(earn, "tier_multiplier", on == "order"),
+            counts_toward_tier: flag(earn, "counts_toward_tier", on == "order"),
+            limit: limit(earn, "limit", "points"),
+            on,
             points: number(earn, "points").unwrap_or(0),
             per: earn.get("per").and_then(Value::as_str).map(decimal).transpose()?,
             ledger: word(earn, "ledger", "main").to_owned(),
@@ -234,6 +274,8 @@ impl Reward {
                 uses: number(coupon, "uses").and_then(|uses| u32::try_from(uses).ok()).unwrap_or(1),
             }),
             restore_on_expiry: flag(reward, "restore_on_expiry", false),
+            per_member: limit(reward, "per_member", "count"),
+            tiers: texts(reward, "tiers"),
         }
     }
 }

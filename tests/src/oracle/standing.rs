@@ -11,6 +11,8 @@ pub struct Exclusion {
     until: i64,
     earn: bool,
     redeem: bool,
+    /// The member was erased: only a registration ends it.
+    erased: bool,
 }
 
 impl State {
@@ -36,9 +38,17 @@ pub fn exclusions(known: &[&Known]) -> Vec<Exclusion> {
                 until: until.unwrap_or(i64::MAX),
                 earn: *earn,
                 redeem: *redeem,
+                erased: false,
             }),
-            OBody::Left => found.push(Exclusion { from: fact.at, until: i64::MAX, earn: true, redeem: true }),
-            OBody::Included => found.iter_mut().for_each(|exclusion| exclusion.until = exclusion.until.min(fact.at)),
+            OBody::Left | OBody::Erased => {
+                let erased = fact.body == OBody::Erased;
+                found.push(Exclusion { from: fact.at, until: i64::MAX, earn: true, redeem: true, erased });
+            }
+            OBody::Included | OBody::Registered(_) => {
+                let anew = fact.body != OBody::Included;
+                let cut = found.iter_mut().filter(|exclusion| anew || !exclusion.erased);
+                cut.for_each(|exclusion| exclusion.until = exclusion.until.min(fact.at));
+            }
             _ => (),
         }
     }

@@ -1,14 +1,17 @@
 //! The member while the history is folded: one fact or decision after the other, with everything that time does between.
 
 use super::coupon::Coupon;
-use super::fact::{CouponName, OBody, OFact, OOrder, ORefund};
-use super::life::{Life, Start};
+use super::exception::Exception;
+use super::fact::{CouponName, OBody, OFact, ORefund};
+use super::feats::Feat;
+use super::limits::Given;
 use super::lots::{Debt, Lot, Opening};
-use super::order::{Order, is_in_time};
+use super::order::Order;
 use super::redeem::Redemption;
-use super::refund::{fits_currency, pieces_of};
 use super::rules::ORules;
 use super::standing::{Exclusion, exclusions};
+use super::terms::Period;
+use super::tiers::{Standing, Transition};
 use super::{Known, OAnswer, OEntry, OPromise};
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -56,8 +59,28 @@ pub struct State {
     pub parked: Vec<OFact>,
     /// Accepted requests that wait for what they are about: decided at the same instant, folded before it.
     pub waiting: Vec<(OFact, OPromise)>,
-    /// How many.
-    pub exceptions: usize,
+    /// What people have to look at, in order.
+    pub exceptions: Vec<Exception>,
+    /// Where the member stands; `None`: nothing is counted.
+    pub standing: Option<Standing>,
+    /// All, in order.
+    pub transitions: Vec<Transition>,
+    /// By ledger: when its active points end for want of activity.
+    pub clocks: BTreeMap<String, i64>,
+    /// By rule: the period of its latest award, and how much was awarded in it.
+    pub used: BTreeMap<String, (Period, i64)>,
+    /// Rewards the member had, in order.
+    pub given: Vec<Given>,
+    /// By id.
+    pub feats: BTreeMap<String, Feat>,
+    /// What is given once: rule and calendar year, or rule alone.
+    pub occurred: Vec<String>,
+    /// `guest`, `member` (never registered), `registered`, `left`, `erased`; empty: never seen.
+    pub status: &'static str,
+    /// When the member was erased last.
+    pub erased_at: Option<i64>,
+    /// The ledgers in which the order at work gave points.
+    pub gave: Vec<String>,
     /// All, in order.
     pub entries: Vec<OEntry>,
     /// See [`Totals`].
@@ -85,25 +108,64 @@ impl State {
             coupons: Vec::new(),
             parked: Vec::new(),
             waiting: Vec::new(),
-            exceptions: 0,
+            exceptions: Vec::new(),
+            standing: None,
+            transitions: Vec::new(),
+            clocks: BTreeMap::new(),
+            used: BTreeMap::new(),
+            given: Vec::new(),
+            feats: BTreeMap::new(),
+            occurred: Vec::new(),
+            status: "",
+            erased_at: None,
+            gave: Vec::new(),
             entries: Vec::new(),
             totals: Totals::default(),
         };
         for known in known {
             state.pass_time(known.at())?;
-            match known {
-                Known::Fact(fact) => state.fact(fact)?,
-                Known::Decision { request, answer: OAnswer::Accepted(promise), .. } => state.promise(request, promise)?,
-                Known::Decision { answer: OAnswer::Rejected(_), .. } => (),
-            }
+            state.step(known)?;
         }
         state.pass_time(at)?;
         Ok(state)
     }
 
+    /// A fact or a decision, now, and what it makes of tiers and clocks.
+    fn step(&mut self, known: &Known) -> Result<()> {
+        if let Known::Decision { answer: OAnswer::Rejected(_), .. } = known {
+            return Ok(());
+        }
+        if self.status.is_empty() {
+            self.status = if self.rules().unknown_is_guest { "guest" } else { "member" };
+        }
+        self.begin_counting();
+        self.gave.clear();
+        let metric = self.metric()?;
+        let active: Vec<usize> = (0..self.lots.len()).filter(|&i| self.lots[i].active && self.lots[i].left > 0).collect();
+        match known {
+            Known::Fact(fact) => self.fact(fact)?,
+            Known::Decision { request, answer: OAnswer::Accepted(promise), .. } => self.promise(request, promise)?,
+            Known::Decision { .. } => (),
+        }
+        let body = &known.request().body;
+        let cause = match body {
+            OBody::Order(_) => "order",
+            OBody::Activity(..) => "activity",
+            _ => "credit",
+        };
+        self.rise(metric, cause)?;
+        self.start_clocks()?;
+        self.extend(body, &active)
+    }
+
     /// The ruleset in force now.
     pub fn rules(&self) -> Rc<ORules> {
-        let in_force = self.rules.iter().rev().find(|(from, _)| *from <= self.now);
+        self.rules_at(self.now)
+    }
+
+    /// The ruleset in force at an instant.
+    pub fn rules_at(&self, at: i64) -> Rc<ORules> {
+        let in_force = self.rules.iter().rev().find(|(from, _)| *from <= at);
         in_force.unwrap_or(&self.rules[0]).1.clone()
     }
 
@@ -119,32 +181,32 @@ impl State {
         self.entries.push(OEntry { at: self.now, kind: kind.to_owned(), ledger: String::new(), points: 0 });
     }
 
-    /// Something that people have to look at, and what it cost.
-    pub fn exception(&mut self, cost: i64) {
-        self.exceptions += 1;
-        self.note("exception");
-        if let Some(entry) = self.entries.last_mut() {
-            entry.points = cost;
-        }
-    }
-
     /// All boundaries until `to`, in order of their instants.
     fn pass_time(&mut self, to: i64) -> Result<()> {
         loop {
             let of_lots = self.lots.iter().flat_map(|lot| [lot.activation(), lot.end(), lot.lapse()]);
             let of_coupons = self.coupons.iter().flat_map(|coupon| [coupon.end(), coupon.hold_end()]);
-            let Some(next) = of_lots.chain(of_coupons).flatten().min().filter(|next| *next <= to) else {
+            let of_rules = self.rules.iter().map(|(from, _)| *from).filter(|from| *from > self.now);
+            let mut next: Vec<i64> = of_lots.chain(of_coupons).flatten().chain(of_rules).collect();
+            next.extend(self.ends_of_clocks());
+            next.extend(self.ends_of_tiers());
+            let Some(next) = next.into_iter().min().filter(|next| *next <= to) else {
                 break;
             };
             self.now = next;
             self.lots_at_boundary();
+            self.tiers_at_boundary()?;
             self.coupons_at_boundary()?;
+            self.start_clocks()?;
         }
         self.now = to;
         Ok(())
     }
 
     fn fact(&mut self, fact: &OFact) -> Result<()> {
+        if self.is_too_late(fact) {
+            return Ok(());
+        }
         match &fact.body {
             OBody::Order(order) => self.order(order)?,
             OBody::Fulfilled(order) | OBody::Cancelled(order) | OBody::Refund(ORefund { order_id: Some(order), .. }) => {
@@ -155,7 +217,7 @@ impl State {
                     return if matches!(fact.body, OBody::Cancelled(_)) { self.undo_on_order(order) } else { Ok(()) };
                 }
                 let order = order.clone();
-                let before = self.orders[&order].entitlement();
+                let before = self.orders[&order].worth();
                 self.note_on_order(fact, &order);
                 self.apply_difference(&order, &before)?;
                 match &fact.body {
@@ -167,190 +229,31 @@ impl State {
             OBody::Refund(refund) => self.place_unreferenced(refund)?,
             OBody::Redemption(redemption) => self.recorded(redemption),
             OBody::Activity(id, activity) => self.activity(id, activity)?,
-            OBody::Import(id, ledger, lots) => {
-                for &(points, starts, expires) in lots {
-                    let from = Opening { ledger, order: None, rule: 0, kind: 22, natural: id, points, entry: "imported" };
+            OBody::Registered(guest) => self.registered(&fact.id, *guest)?,
+            OBody::Import(import) => {
+                let (ledger, natural) = (&import.ledger, &import.import_id);
+                for &(points, starts, expires) in &import.lots {
+                    let from = Opening { ledger, order: None, rule: 0, kind: 22, natural, points, entry: "imported" };
                     self.open_lot(&from, Some(starts.unwrap_or(self.now)), expires, None);
                 }
+                self.credit(import.tier_credit);
             }
+            OBody::Credit(amount) => self.credit(*amount),
+            OBody::NoCredit => self.no_credit(),
+            OBody::Resolved(exception, order, line) => self.resolve(exception, order.as_deref(), line.as_deref())?,
             OBody::CouponUsed(name, order) => self.use_coupon(name, order),
             OBody::CouponReleased(name, order) => match self.coupon(name) {
                 Some(coupon) => self.release_coupon(coupon, order)?,
-                None => self.exception(0),
+                None => self.exception("coupon_unknown", "", 0),
             },
+            OBody::Left if self.status != "erased" => self.status = "left",
+            OBody::Erased => self.erase(),
+            OBody::Cycle => self.exception("merge_cycle", &fact.id, 0),
+            OBody::Merged(_) | OBody::Unmerged(_) => (),
             OBody::Excluded(..) | OBody::Left | OBody::Included | OBody::Noted => (),
             // Requests do nothing by themselves: their decisions do.
             OBody::Reversed(..) | OBody::Granted(..) | OBody::Reserved(..) | OBody::Revoked(..) | OBody::Adjusted(_) => (),
-        }
-        Ok(())
-    }
-
-    /// A version of an order. The first one captures; a higher one replaces; any other changes nothing.
-    fn order(&mut self, content: &OOrder) -> Result<()> {
-        let id = content.order_id.clone();
-        if let Some(order) = self.orders.get_mut(&id) {
-            if content.version <= order.content.version {
-                return Ok(());
-            }
-            let before = order.entitlement();
-            order.content = content.clone();
-            order.is_cancelled = false;
-            self.apply_difference(&id, &before)?;
-        } else {
-            let order = Order {
-                at: self.now,
-                rules: self.rules(),
-                is_first: self.orders.is_empty(),
-                is_excluded: self.earns_nothing(self.now),
-                content: content.clone(),
-                refunds: Vec::new(),
-                is_cancelled: false,
-                fulfilled_at: None,
-            };
-            let nothing = vec![0; order.rules.earn.len()];
-            self.orders.insert(id.clone(), order);
-            for fact in self.no_longer_parked(&id) {
-                self.note_on_order(&fact, &id);
-            }
-            self.apply_difference(&id, &nothing)?;
-        }
-        for code in &content.coupons {
-            let name = CouponName::Code(code.clone());
-            if self.coupon(&name).is_some() {
-                self.use_coupon(&name, &id);
-            }
-        }
-        // Cancelled before it came.
-        if self.orders[&id].is_cancelled {
-            self.undo_on_order(&id)?;
-        }
-        Ok(())
-    }
-
-    fn no_longer_parked(&mut self, id: &str) -> Vec<OFact> {
-        let is_for = |fact: &OFact| match &fact.body {
-            OBody::Fulfilled(order) | OBody::Cancelled(order) => order == id,
-            OBody::Refund(refund) => refund.order_id.as_deref() == Some(id),
-            _ => false,
-        };
-        let (here, parked) = self.parked.drain(..).partition(is_for);
-        self.parked = parked;
-        here
-    }
-
-    /// What a refund, cancellation or fulfilment changes in the order itself.
-    fn note_on_order(&mut self, fact: &OFact, id: &str) {
-        let now = self.now;
-        let Some(order) = self.orders.get_mut(id) else { return };
-        match &fact.body {
-            OBody::Fulfilled(_) => order.fulfilled_at = order.fulfilled_at.or(Some(now)),
-            OBody::Cancelled(_) => order.is_cancelled = true,
-            OBody::Refund(refund) if fits_currency(refund, order) => {
-                let pieces = pieces_of(refund, order);
-                order.refunds.extend(pieces);
-            }
-            _ => self.exception(0),
-        }
-    }
-
-    /// What the order gives now minus what it gave before, rule by rule: a gain opens a lot, a loss is clawed back.
-    pub fn apply_difference(&mut self, id: &str, before: &[i64]) -> Result<()> {
-        let order = self.orders[id].clone();
-        for (rule, (after, before)) in order.entitlement().into_iter().zip(before).enumerate() {
-            let earn = &order.rules.earn[rule];
-            if after > *before {
-                let (starts, expires) = self.life_from_now(&earn.life, &order.rules.zone)?;
-                let from = Opening {
-                    ledger: &earn.ledger,
-                    order: Some(id),
-                    rule,
-                    kind: 16,
-                    natural: id,
-                    points: after - before,
-                    entry: "earned",
-                };
-                match &earn.life.start {
-                    Start::Fulfilled(_) if order.fulfilled_at.is_some() => {
-                        let expires = earn.life.ends_at(&order.rules.zone, self.now, self.now)?;
-                        self.open_lot(&from, Some(self.now), expires, None);
-                    }
-                    Start::Fulfilled(Some(limit)) => {
-                        let cancel_at = order.rules.zone.add(order.at, limit)?;
-                        self.open_lot(&from, None, expires, Some(cancel_at));
-                    }
-                    _ => self.open_lot(&from, starts, expires, None),
-                }
-            } else if after < *before {
-                self.claw_back(id, rule, &earn.ledger, before - after);
-            }
-        }
-        Ok(())
-    }
-
-    /// Points that waited for the fulfilment become spendable now.
-    fn start_fulfilled(&mut self, id: &str) -> Result<()> {
-        let order = self.orders[id].clone();
-        for i in self.in_spend_order(|lot| lot.order.as_deref() == Some(id) && lot.starts.is_none()) {
-            let life: &Life = &order.rules.earn[self.lots[i].rule].life;
-            let ends = life.ends_at(&order.rules.zone, self.lots[i].earned_at, self.now)?;
-            self.lots[i].starts = Some(self.now);
-            self.lots[i].expires = ends;
-            self.lots[i].cancel_at = None;
-            self.lots[i].opened_at = self.now;
-            let (ledger, left) = (self.lots[i].ledger.clone(), self.lots[i].left);
-            if ends.is_none_or(|end| end > self.now) {
-                self.lots[i].active = true;
-                self.entry("activated", &ledger, left);
-            } else {
-                self.lots[i].left = 0;
-                self.lots[i].expired += left;
-                self.entry("expired", &ledger, -left);
-            }
-        }
-        for ledger in self.ledgers.clone() {
-            self.repay_debt(&ledger);
-        }
-        Ok(())
-    }
-
-    /// A cancelled order releases the coupons used on it and reverses the redemptions tied to it.
-    fn undo_on_order(&mut self, id: &str) -> Result<()> {
-        let tied = self.tied.get(id).cloned().unwrap_or_default();
-        for name in &tied {
-            if let Some(c) = self.coupon(name) {
-                self.release_coupon(c, id)?;
-            }
-        }
-        for name in tied {
-            let CouponName::Redemption(redemption) = &name else { continue };
-            let is_of_order = self.redemptions[redemption].order.as_deref() == Some(id);
-            let coupon = self.coupon(&name);
-            if is_of_order && coupon.is_none_or(|c| self.coupons[c].used_on.is_empty()) {
-                self.give_back(redemption, i64::MAX, false)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A redemption made for an order, or a coupon used on it: what a cancellation undoes, in this order.
-    pub fn tie(&mut self, order: &str, name: CouponName) {
-        let tied = self.tied.entry(order.to_owned()).or_default();
-        if !tied.contains(&name) {
-            tied.push(name);
-        }
-    }
-
-    fn activity(&mut self, id: &str, activity: &str) -> Result<()> {
-        let rules = self.rules();
-        for (rule, earn) in rules.earn.iter().enumerate() {
-            let named = earn.activity.as_deref().is_none_or(|name| name == activity);
-            if earn.on != "activity" || !named || !is_in_time(earn, &rules, self.now) || self.earns_nothing(self.now) {
-                continue;
-            }
-            let (starts, expires) = self.life_from_now(&earn.life, &rules.zone)?;
-            let from =
-                Opening { ledger: &earn.ledger, order: None, rule, kind: 21, natural: id, points: earn.points, entry: "earned" };
-            self.open_lot(&from, starts, expires, None);
+            OBody::Transferred(..) | OBody::Overridden(..) | OBody::OverrideEnded => (),
         }
         Ok(())
     }

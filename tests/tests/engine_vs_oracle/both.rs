@@ -7,7 +7,8 @@ use accrue_proto::json::{Defaults, fact_from_value};
 use accrue_proto::write_fact;
 use accrue_store::Position;
 use accrue_tests::oracle::door::{self, Door};
-use accrue_tests::oracle::{OAnswer, ODecision, OMember, Timeline, replay};
+use accrue_tests::oracle::family::Families;
+use accrue_tests::oracle::{Known, OAnswer, ODecision, OMember, Timeline, replay};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -115,9 +116,13 @@ impl<'a> Both<'a> {
             None => (AsOf { as_of: Some(Instant(at)), known: AsKnown::Now }, self.door.member(member, at)?),
             Some(count) => {
                 let (position, counts) = &self.known_after[count - 1];
-                let count = counts.get(member).copied().unwrap_or(0);
-                let known = self.door.known.get(member).map_or(&[][..], |known| &known[..count]);
-                (AsOf { as_of: Some(Instant(at)), known: AsKnown::Position(*position) }, replay(self.rules, known, at)?)
+                let then = |(member, known): (&String, &Vec<Known>)| {
+                    let count = counts.get(member).copied().unwrap_or(0);
+                    (member.clone(), known[..count].to_vec())
+                };
+                let known: BTreeMap<String, Vec<Known>> = self.door.known.iter().map(then).collect();
+                let known = Families::of(&known, at).union(&known, member);
+                (AsOf { as_of: Some(Instant(at)), known: AsKnown::Position(*position) }, replay(self.rules, &known, at)?)
             }
         };
         let reader = self.desk.reader()?;

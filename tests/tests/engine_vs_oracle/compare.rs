@@ -35,6 +35,7 @@ pub fn differences(engine: Option<&MemberAnswer>, told: &[EntryAnswer], oracle: 
     check("exceptions", &engine.map_or(0, |member| member.exceptions), &oracle.exceptions);
     check("orders", &engine.map_or(0, |member| member.orders as usize), &oracle.orders);
     check("eligible spend", &engine.map_or(0, |member| minor(&member.eligible_spend)), &oracle.eligible_spend);
+    check("standing", &engine.map_or("", |member| member.standing), &oracle.status);
     check("lots", &lots_of_engine(engine), &lots_of_oracle(oracle));
     let by_engine: Vec<String> = told.iter().map(|entry| line(&entry.at, entry.kind, &entry.ledger, entry.points)).collect();
     let by_oracle: Vec<String> =

@@ -5,7 +5,7 @@ use crate::entry::{EntryKind, Sink, Why};
 use crate::fact::{Body, Fact, Kind};
 use crate::member::Excluded;
 use crate::record::{Order, Record, RecordKey};
-use crate::ruleset::{MAIN, Ruleset};
+use crate::ruleset::{MAIN, Ruleset, SpendOrder};
 use crate::standing::{Card, CardStatus, Status};
 use crate::{Instant, Text};
 
@@ -44,7 +44,9 @@ impl<S: Sink> Fold<'_, S> {
             let account = &mut self.member.accounts[index];
             let order: Vec<usize> = account.spend_order(rules.spend_order).collect();
             let active: Vec<crate::Lot> = order.into_iter().map(|lot| account.active[lot].clone()).collect();
-            let pending = std::mem::take(&mut account.pending);
+            let mut pending: Vec<crate::Lot> = std::mem::take(&mut account.pending).into();
+            let oldest_first = rules.spend_order == SpendOrder::Oldest;
+            pending.sort_by(if oldest_first { crate::Lot::oldest_cmp } else { crate::Lot::spend_cmp });
             account.active.clear();
             let ledger = account.ledger.clone();
             let lots = active.into_iter().map(|lot| (EntryKind::Expired, lot));
@@ -145,13 +147,16 @@ fn change(exclusions: &mut Vec<Excluded>, fact: &Fact<'_>, at: Instant) {
     match (&fact.body, fact.kind) {
         (Body::MemberExcluded(exclusion), _) => {
             let (from, until) = (exclusion.from.unwrap_or(at), exclusion.until.unwrap_or(Instant::MAX));
-            exclusions.push(Excluded { from, until, earn: exclusion.earn, redeem: exclusion.redeem });
+            exclusions.push(Excluded { from, until, earn: exclusion.earn, redeem: exclusion.redeem, erased: false });
         }
         (_, Kind::MemberLeft | Kind::MemberErased) => {
-            exclusions.push(Excluded { from: at, until: Instant::MAX, earn: true, redeem: true });
+            let erased = fact.kind == Kind::MemberErased;
+            exclusions.push(Excluded { from: at, until: Instant::MAX, earn: true, redeem: true, erased });
         }
         (Body::MemberIncluded, _) | (_, Kind::MemberRegistered) => {
-            exclusions.iter_mut().for_each(|excluded| excluded.until = excluded.until.min(at));
+            let registered = fact.kind == Kind::MemberRegistered;
+            let ended = exclusions.iter_mut().filter(|excluded| registered || !excluded.erased);
+            ended.for_each(|excluded| excluded.until = excluded.until.min(at));
             exclusions.retain(|excluded| excluded.from < excluded.until);
         }
         _ => {}
