@@ -12,10 +12,12 @@ mod file;
 mod orders;
 mod play;
 mod rules;
+mod shrink;
 mod step;
 
 pub use desk::{Delivered, Desk};
 
+use crate::answer::EntryAnswer;
 use crate::error::ProjectionError;
 use accrue_store::{InlineError, StoreError};
 use serde::Serialize;
@@ -38,6 +40,30 @@ pub struct StoryReport {
     pub differences: Vec<Difference>,
     /// Where something differs: the entries of the members, as sentences.
     pub story: Vec<String>,
+    /// The fewest steps that show the first difference, and the entries they make.
+    pub smallest: Option<Smallest>,
+}
+
+/// A story without what a difference does not need.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Smallest {
+    /// Its steps; the last is the one that differs.
+    pub steps: Vec<StepRow>,
+    /// The entries of the member concerned, as of that step.
+    pub entries: Vec<EntryAnswer>,
+}
+
+/// A step, in a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StepRow {
+    /// Its number in the file, from 1.
+    pub step: usize,
+    /// Its instant.
+    pub at: String,
+    /// Its member.
+    pub member: String,
+    /// The body of the fact, or what is expected.
+    pub what: String,
 }
 
 /// One number that is not what the file says.

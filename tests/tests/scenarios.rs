@@ -86,4 +86,9 @@ fn a_wrong_number_is_found() {
         report.differences.iter().map(|d| (d.step, d.what.as_str(), d.expected.as_str(), d.found.as_str())).collect();
     assert_eq!(found, [(10, "balance.main.active", "21", "20")]);
     assert!(report.story.iter().any(|line| line.contains("debt_repaid -40")), "{:?}", report.story);
+    // What the number does not need is left out: no expectation between, and all facts that made it.
+    let smallest = report.smallest.as_ref().expect("shrunk");
+    let steps: Vec<(usize, &str)> = smallest.steps.iter().map(|step| (step.step, step.what.as_str())).collect();
+    assert_eq!(steps.last().map(|last| last.1), Some("expect balance.main.active = 21, found 20"), "{steps:?}");
+    assert!(steps.len() > 1 && steps.len() < 7 && !smallest.entries.is_empty(), "{steps:?}");
 }

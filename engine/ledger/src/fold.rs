@@ -149,7 +149,7 @@ impl<'a, S: Sink> Fold<'a, S> {
             Body::OrderCancelled { order_id } => return self.order_cancelled(order_id, source, rules, at),
             Body::RefundRecorded(refund) => return self.refund_recorded(refund, source, rules, at),
             Body::Redemption(redemption) => self.redemption_recorded(redemption, source, rules, at),
-            Body::ActivityRecorded { activity, .. } => self.activity_recorded(activity, source, rules, at),
+            Body::ActivityRecorded { activity_id, activity } => self.activity_recorded(activity_id, activity, source, rules, at),
             Body::MemberRegistered { guest } => {
                 self.standing_changed(fact, source, rules, at);
                 self.registered(*guest, source, rules, at);

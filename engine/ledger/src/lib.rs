@@ -12,6 +12,7 @@ pub mod currency;
 mod decide;
 mod decision;
 mod entry;
+mod expression;
 mod fact;
 mod family;
 mod fold;
@@ -35,6 +36,7 @@ pub use counters::{Counted, Counters, Progress, Trouble, Used};
 pub use decide::{Deciding, decide, decision_at};
 pub use decision::{Decision, IssuedCoupon, Outcome, Promise, Rejection};
 pub use entry::{Entry, EntryKind, EntryRef, LotPart, Sink, Why};
+pub use expression::Expression;
 pub use fact::{
     Body, Cause, CouponRef, Exclusion, Fact, ImportedLot, Kind, Line, NaturalKey, OrderPlaced, PointsAdjusted, PointsImported,
     Redemption, RefundLine, RefundRecorded, TransferTo, When,
@@ -48,7 +50,7 @@ pub use names::Names;
 pub use period::Period;
 pub use ratio::{Ratio, Rounding, spread};
 pub use record::{
-    Award, Coupon, CouponStatus, Limited, LineRefund, Needs, Order, OrderLine, Placed, Record, RecordKey, Records,
+    Asked, Award, Coupon, CouponStatus, Limited, LineRefund, Needs, Order, OrderLine, Placed, Record, RecordKey, Records,
     Redemption as RedemptionRecord,
 };
 pub use replay::{Booked, must_fold_again, replay};

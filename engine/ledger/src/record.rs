@@ -109,10 +109,21 @@ pub struct Placed {
     pub paid_with_gift_card: i64,
     /// Minor units.
     pub paid_with_points: i64,
+    /// What the expressions of rules said of this version; `None`: there are none.
+    pub asked: Option<Box<Asked>>,
     /// What each rule has given, net.
     pub awards: Vec<Award>,
     /// Eligible amount as counted in `Member::eligible_spend`.
     pub counted: i64,
+}
+
+/// Answers of expressions: bit i is rule i.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Encode, Decode)]
+pub struct Asked {
+    /// They hold.
+    pub holds: u64,
+    /// They failed, or would take too many steps.
+    pub failed: u64,
 }
 
 /// A line of an order.

@@ -1,7 +1,9 @@
 //! The ruleset: what the program's rules are from an instant on. Immutable, known by the hash of its content.
 
+mod asked;
 mod counted;
 mod load;
+mod never;
 mod text;
 mod timeline;
 
@@ -11,6 +13,7 @@ pub use timeline::{Activation, Timeline};
 
 use crate::Instant;
 use crate::calendar::{self, Duration, To, YearDay};
+use crate::expression::Expression;
 use crate::ratio::{Ratio, Rounding};
 use crate::zone::Zone;
 use serde::Deserialize;
@@ -206,6 +209,8 @@ pub struct When {
     pub first_order: bool,
     /// Only this activity.
     pub activity: Option<SmolStr>,
+    /// Only where this holds.
+    pub expression: Option<Expression>,
 }
 
 /// `[refund]`

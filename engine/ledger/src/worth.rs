@@ -41,6 +41,10 @@ pub enum WhyNot {
     NotFirstOrder,
     /// The ruleset does not know its currency.
     UnknownCurrency,
+    /// The rule's expression does not hold.
+    ExpressionFalse,
+    /// The rule's expression failed, or would take too many steps.
+    ExpressionFailed,
     /// No line is what the rule asks for.
     NoMatchingLine,
     /// Nothing of it earns: excluded lines, payments that don't earn, refunds.
@@ -64,6 +68,10 @@ impl WhyNot {
             WhyNot::OtherWeekday => "it was placed on another day of the week",
             WhyNot::NotFirstOrder => "it is not the member's first order",
             WhyNot::UnknownCurrency => "the ruleset does not know its currency",
+            WhyNot::ExpressionFalse => "the rule's expression does not hold",
+            WhyNot::ExpressionFailed => {
+                "the rule's expression failed (division by zero, overflow, no such index) or would take too many steps"
+            }
             WhyNot::NoMatchingLine => "no line of it is what the rule asks for",
             WhyNot::NothingEligible => "nothing of it is eligible",
             WhyNot::BelowMinimum => "its eligible amount is below the rule's minimum",
@@ -181,6 +189,13 @@ fn of_rule(
     }
     if when.weekdays != 0 && when.weekdays & (1 << calendar::weekday(placed.at, &rules.zone)) == 0 {
         return Err(WhyNot::OtherWeekday);
+    }
+    if when.expression.is_some() {
+        let asked = placed.asked.as_deref().copied().unwrap_or_default();
+        if asked.holds & (1 << index) == 0 {
+            let failed = asked.failed & (1 << index) != 0;
+            return Err(if failed { WhyNot::ExpressionFailed } else { WhyNot::ExpressionFalse });
+        }
     }
     let factor = factor.ok_or(WhyNot::UnknownCurrency)?;
     let (eligible, before) = if when.lines.is_empty() {

@@ -4,6 +4,7 @@ use super::desk::{Delivered, Desk};
 use super::expect::Expectation;
 use super::file::Story;
 use super::orders::in_other_orders;
+use super::shrink::shrink;
 use super::step::{FactStep, Step, What, bytes_of};
 use super::{Difference, StoryError, StoryReport};
 use crate::ledger::LedgerOptions;
@@ -29,12 +30,12 @@ impl Story {
 }
 
 /// A story being played.
-struct Play<'a> {
+pub(super) struct Play<'a> {
     story: &'a Story,
-    desk: Desk,
+    pub(super) desk: Desk,
     /// Last position after each step.
     known_after: Vec<Position>,
-    differences: Vec<Difference>,
+    pub(super) differences: Vec<Difference>,
 }
 
 /// Plays a story in a store of its own.
@@ -47,20 +48,13 @@ pub(super) fn play(story: &Story, scratch: &Path) -> Result<StoryReport, StoryEr
         skipped: None,
         differences: Vec::new(),
         story: Vec::new(),
+        smallest: None,
     };
-    let ruleset = match &story.rules.text {
-        Ok(ruleset) => ruleset,
-        Err(reason) => {
-            report.skipped = Some(reason.clone());
-            return Ok(report);
-        }
-    };
-    let desk = Desk::open(&scratch.join("store"), LedgerOptions::default())?;
-    let mut play = Play { story, desk, known_after: Vec::new(), differences: Vec::new() };
-    let beginning = Instant::parse(BEGINNING).unwrap_or(Instant(0));
-    if let Delivered::Refused { code, detail } = play.desk.activate(&story.rules.program, ruleset, beginning)? {
-        return Err(StoryError::File { file: story.file.clone(), line: 1, detail: format!("the ruleset: {code}: {detail}") });
+    if let Err(reason) = &story.rules.text {
+        report.skipped = Some(reason.clone());
+        return Ok(report);
     }
+    let mut play = Play::begin(story, &scratch.join("store"))?;
     for step in &story.steps {
         play.step(step)?;
     }
@@ -74,16 +68,30 @@ pub(super) fn play(story: &Story, scratch: &Path) -> Result<StoryReport, StoryEr
     report.story = if play.differences.is_empty() || !told.is_empty() { told } else { play.sentences()? };
     report.passed = play.differences.is_empty();
     report.differences = play.differences;
+    if !report.passed {
+        report.smallest = shrink(story, &report.differences, &scratch.join("fewer"))?;
+    }
     Ok(report)
 }
 
-impl Play<'_> {
+impl<'a> Play<'a> {
+    /// A store with the story's ruleset in force.
+    pub(super) fn begin(story: &'a Story, store: &Path) -> Result<Play<'a>, StoryError> {
+        let mut desk = Desk::open(store, LedgerOptions::default())?;
+        let beginning = Instant::parse(BEGINNING).unwrap_or(Instant(0));
+        let ruleset = story.rules.text.as_deref().unwrap_or_default();
+        if let Delivered::Refused { code, detail } = desk.activate(&story.rules.program, ruleset, beginning)? {
+            return Err(StoryError::File { file: story.file.clone(), line: 1, detail: format!("the ruleset: {code}: {detail}") });
+        }
+        Ok(Play { story, desk, known_after: Vec::new(), differences: Vec::new() })
+    }
+
     fn differ(&mut self, step: usize, what: &str, expected: impl ToString, found: impl ToString) {
         let (what, expected, found) = (what.to_string(), expected.to_string(), found.to_string());
         self.differences.push(Difference { step, what, expected, found });
     }
 
-    fn step(&mut self, step: &Step) -> Result<(), StoryError> {
+    pub(super) fn step(&mut self, step: &Step) -> Result<(), StoryError> {
         match &step.what {
             What::Fact(fact) => self.fact(step, fact)?,
             What::Expect(expect) => {

@@ -32,6 +32,8 @@ pub(super) struct FactStep {
     /// The fact, or why it is none (only where the step says that it is a dead letter).
     pub fact: Result<pb::Fact, Malformed>,
     pub is_request: bool,
+    /// The name of the body.
+    pub body: String,
     pub decision: Option<String>,
     pub outcome: Option<String>,
 }
@@ -146,7 +148,7 @@ fn fact_step(reading: &Reading<'_>, number: usize, at: Instant, member: &str, ru
     let fact = accrue_proto::toml::fact_from_toml(&envelope, &Defaults { currency: Some(&rules.currency) });
     match fact {
         Err(error) if !dead => Err(reading.error(&[body], error.to_string())),
-        fact => Ok(FactStep { fact, is_request, decision, outcome }),
+        fact => Ok(FactStep { fact, is_request, body: body.to_string(), decision, outcome }),
     }
 }
 

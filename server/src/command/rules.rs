@@ -38,6 +38,16 @@ const SHOWN: [Column; 7] = [
 
 const TESTED: [Column; 5] =
     [text("file", "/file"), text("result", "/result"), text("section", "/section"), text("story", "/name"), text("why", "/why")];
+const STEPS: [Column; 4] =
+    [right("step", "/step"), text("at", "/at").instant(), text("member", "/member"), text("what", "/what")];
+const ENTRIES: [Column; 6] = [
+    text("at", "/at").instant(),
+    text("kind", "/kind"),
+    text("ledger", "/ledger"),
+    right("points", "/points"),
+    right("then active", "/active_after"),
+    text("why", "/why"),
+];
 const DIFFERENCES: [Column; 4] =
     [right("step", "/step"), text("what", "/what"), text("expected", "/expected"), text("found", "/found")];
 
@@ -67,6 +77,7 @@ fn check(ctx: &Ctx, files: &[PathBuf]) -> Result<()> {
                 "earn_rules": rules.earn.len(),
                 "rewards": rules.rewards.len(),
                 "hash": rules.hash_hex(),
+                "never": rules.never(),
             }),
             Err(error) => json!({ "file": name, "line": error.line, "column": error.column, "wrong": error.message }),
         });
@@ -81,6 +92,11 @@ fn check(ctx: &Ctx, files: &[PathBuf]) -> Result<()> {
             row["column"],
             row["wrong"].as_str().unwrap_or_default()
         );
+    }
+    for row in &rows {
+        for never in row["never"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            eprintln!("{} warning: {never}", row["file"].as_str().unwrap_or_default());
+        }
     }
     if wrong.is_empty() { Ok(()) } else { Err(Failure::broken(format!("{} of {} rulesets are wrong", wrong.len(), rows.len()))) }
 }
@@ -111,7 +127,15 @@ fn test(ctx: &Ctx, paths: &[PathBuf]) -> Result<()> {
                 style.red(&report.file.display().to_string()),
                 ctx.printer.table(&differences, &DIFFERENCES)
             );
-            report.story.iter().for_each(|line| page += &format!("  {line}\n"));
+            match &report.smallest {
+                Some(smallest) => {
+                    let steps: Vec<Value> = smallest.steps.iter().map(|row| json!(row)).collect();
+                    let entries: Vec<Value> = smallest.entries.iter().map(|row| json!(row)).collect();
+                    page += &format!("\n{}\n{}\n", style.bold("The fewest steps"), ctx.printer.table(&steps, &STEPS));
+                    page += &format!("\n{}\n{}\n", style.bold("Their entries"), ctx.printer.table(&entries, &ENTRIES));
+                }
+                None => report.story.iter().for_each(|line| page += &format!("  {line}\n")),
+            }
             ctx.printer.text(&page)?;
         }
     }

@@ -7,6 +7,7 @@ use super::{Fold, Source};
 use crate::calendar;
 use crate::counters::Counted;
 use crate::entry::{EntryKind, Sink, Why};
+use crate::expression::ActivityInput;
 use crate::ruleset::{EarnRule, On, Ruleset, Start};
 use crate::{Instant, Period, Text};
 
@@ -14,7 +15,7 @@ use crate::{Instant, Period, Text};
 const BIRTHDAY: &str = "birthday";
 
 impl<S: Sink> Fold<'_, S> {
-    pub(super) fn activity_recorded(&mut self, activity: &str, source: Source<'_>, rules: &Ruleset, at: Instant) {
+    pub(super) fn activity_recorded(&mut self, id: &str, activity: &str, source: Source<'_>, rules: &Ruleset, at: Instant) {
         if self.member.excluded_from_earning(at) {
             return;
         }
@@ -24,7 +25,11 @@ impl<S: Sink> Fold<'_, S> {
                 On::Birthday => activity == BIRTHDAY,
                 On::Order | On::Registered => false,
             };
-            if asked && holds(rule, rules, at) && self.first_of_year(rule, rules, at) {
+            let said = || match &rule.when.expression {
+                None => true,
+                Some(expression) => expression.holds_of_activity(&ActivityInput::new(id, activity, at, &rules.zone)) == Ok(true),
+            };
+            if asked && holds(rule, rules, at) && said() && self.first_of_year(rule, rules, at) {
                 self.give_fixed(index, rule, source, rules, at);
             }
         }

@@ -8,10 +8,11 @@ use super::lots::{NewLot, Told};
 use super::refund::note_line;
 use super::{Applied, Draft, Fold, Source};
 use crate::entry::{EntryKind, Sink, Why};
+use crate::expression::OrderInput;
 use crate::fact::{Cause, Kind, OrderPlaced};
 use crate::ratio::spread;
-use crate::record::{Order, OrderLine, Placed, Record, RecordKey};
-use crate::ruleset::{EarnRule, MAIN, Ruleset, Start};
+use crate::record::{Asked, Order, OrderLine, Placed, Record, RecordKey};
+use crate::ruleset::{EarnRule, MAIN, On, Ruleset, Start};
 use crate::worth::{self, Worth};
 use crate::{CouponRef, Instant, Lot, Text, calendar};
 use smallvec::SmallVec;
@@ -41,6 +42,9 @@ impl<S: Sink> Fold<'_, S> {
             Placed { at, ruleset: rules.tag(), first_order, excluded, ..Placed::default() }
         });
         fill(&mut next, placed, judging);
+        if judging.asks_orders() {
+            next.asked = Some(Box::new(ask(&next, placed, judging)));
+        }
         order.placed = Some(next);
         order.cancelled &= !reopened;
         self.settle(&mut order, judging, rules, source, at);
@@ -308,4 +312,19 @@ fn fill(placed: &mut Placed, version: &OrderPlaced<'_>, rules: &Ruleset) {
         spread(version.discount, version.lines.iter().map(|line| line.net()), &mut shares);
         placed.lines.iter_mut().zip(shares).for_each(|(line, share)| line.value -= share);
     }
+}
+
+/// What the expressions of rules say of a version.
+fn ask(placed: &Placed, version: &OrderPlaced<'_>, rules: &Ruleset) -> Asked {
+    let values: Vec<i64> = placed.lines.iter().map(|line| line.value).collect();
+    let order = OrderInput::new(version, &values, placed.first_order, placed.at, &rules.zone);
+    let mut asked = Asked::default();
+    for (index, rule) in rules.earn.iter().enumerate().filter(|(_, rule)| rule.on == On::Order) {
+        match rule.when.expression.as_ref().map(|expression| expression.holds_of_order(&order)) {
+            Some(Ok(true)) => asked.holds |= 1 << index,
+            Some(Err(_)) => asked.failed |= 1 << index,
+            Some(Ok(false)) | None => {}
+        }
+    }
+    asked
 }

@@ -1,5 +1,6 @@
 //! From text to a checked ruleset: refuses what can't be, with the line and a hint.
 
+use super::asked::expression;
 use super::counted;
 use super::text::{
     BaseText, BenefitText, EarnText, ExpiryText, FilterText, LifeText, OnText, RewardText, RulesetText, StartText, UnknownText,
@@ -324,6 +325,7 @@ fn when(text: &EarnText, id: &str, on: On, exponent: u32) -> Loaded<When> {
         weekdays,
         first_order: when.first_order,
         activity: when.activity.as_ref().map(|activity| SmolStr::new(activity.get_ref())),
+        expression: when.expression.as_ref().map(|text| expression(text, id, on)).transpose()?,
     })
 }
 

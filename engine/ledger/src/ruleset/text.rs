@@ -222,6 +222,7 @@ pub(super) struct WhenText {
     pub weekdays: Vec<Spanned<String>>,
     pub first_order: bool,
     pub activity: Option<Spanned<String>>,
+    pub expression: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default, Clone, Copy)]
