@@ -122,7 +122,7 @@ pub fn of_view(view: &View, stop: &AtomicBool) -> Option<Filter> {
         if let Some(keys::ViewKey::Identity(identity)) = keys::parse_view(key) {
             filter.insert(Hashed::identity(identity));
         }
-        if filter.keys > most || (filter.keys % ROWS_PER_LOOK == 0 && stop.load(Ordering::Relaxed)) {
+        if filter.keys > most || (filter.keys.is_multiple_of(ROWS_PER_LOOK) && stop.load(Ordering::Relaxed)) {
             return None;
         }
     }
@@ -131,7 +131,7 @@ pub fn of_view(view: &View, stop: &AtomicBool) -> Option<Filter> {
         if let Some(keys::ViewKey::Record { of, kind, hash }) = keys::parse_view(key) {
             filter.insert(Hashed::record(member_hash(of.program, of.member), RecordKey { family: kind, id: hash }));
         }
-        if filter.keys > most || (filter.keys % ROWS_PER_LOOK == 0 && stop.load(Ordering::Relaxed)) {
+        if filter.keys > most || (filter.keys.is_multiple_of(ROWS_PER_LOOK) && stop.load(Ordering::Relaxed)) {
             return None;
         }
     }
