@@ -44,12 +44,9 @@ pub fn append<T: Encode>(value: &T, out: &mut Vec<u8>) {
     debug_assert!(written.is_ok(), "{written:?}");
 }
 
-/// A row of values that were appended one behind the other.
-pub fn tagged(values: &[u8]) -> Vec<u8> {
-    let mut row = Vec::with_capacity(values.len() + 1);
+/// Begins a row of values that are appended one behind the other.
+pub fn tag(row: &mut Vec<u8>) {
     row.push(BINCODE_2);
-    row.extend_from_slice(values);
-    row
 }
 
 /// The values of such a row.

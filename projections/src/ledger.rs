@@ -4,6 +4,7 @@
 
 mod book;
 mod checkpoint;
+mod filling;
 pub(crate) mod judge;
 mod merge;
 mod open;
@@ -17,9 +18,10 @@ use crate::rows::RecordRow;
 use crate::shared::{Shared, Tiers};
 use accrue_ledger::{Kind, Needs, RecordKey, Records};
 use accrue_proto::{read_decision, read_fact};
-use accrue_store::{Candidate, Frame, Group, Inline, InlineError, Position, ShardLog, Store, Verdict, member_hash};
+use accrue_store::{Candidate, Frame, Group, Inline, InlineError, Position, ShardLog, Store, Verdict, identity, member_hash};
 use book::{Booking, Owner};
 use checkpoint::Checkpointer;
+use filling::Filling;
 use prefetch::{Asking, Prefetched};
 use std::sync::Arc;
 
@@ -37,6 +39,7 @@ pub struct Ledger {
     /// Records at hand while one fact is folded.
     records: Records,
     checkpointer: Checkpointer,
+    filling: Filling,
     /// The row of the natural id of the fact at hand, once it was looked for.
     site: Option<(RecordKey, RecordRow)>,
     /// An activation reached into the past: everything is folded again once it is durable.
@@ -76,6 +79,7 @@ impl Inline for Ledger {
     }
 
     fn prepare(&mut self, candidates: &[Candidate<'_>]) -> Result<(), InlineError> {
+        self.filling.take(&self.shared);
         Ok(self.prefetch(candidates)?)
     }
 
@@ -90,7 +94,7 @@ impl Inline for Ledger {
         let shared = Arc::clone(&self.shared);
         let mut tiers = shared.tiers.write();
         let fact = candidate.fact;
-        let identity = judge::identity(fact);
+        let identity = candidate.identity;
         let winner = tiers.winner(candidate.hash, fact.program, fact.member)?;
         let owner = Owner::of(candidate, winner);
         if let Some(first) = self.seen_before(&tiers, candidate, (owner.hash, owner.member(fact)), &identity)? {
@@ -103,7 +107,7 @@ impl Inline for Ledger {
         if fact.kind == Kind::RulesetActivated {
             let verdict = self.offer_activation(&mut tiers, candidate, position, pending.recorded_at());
             if matches!(verdict, Verdict::New { .. }) {
-                tiers.live.put_identity(identity, position);
+                tiers.put_identity(identity, position);
             }
             return Ok(verdict);
         }
@@ -150,15 +154,15 @@ impl Ledger {
         let bad = |error| ProjectionError::Frame { position, error };
         let fact = read_fact(frame.fact).map_err(bad)?;
         let hash = member_hash(fact.program, fact.member);
-        let candidate = Candidate { fact: &fact, bytes: frame.fact, hash };
-        let identity = judge::identity(&fact);
+        let identity = identity(fact.program, fact.source, fact.id);
+        let candidate = Candidate { fact: &fact, bytes: frame.fact, hash, identity };
         if fact.kind == Kind::RulesetActivated {
             let shared = Arc::clone(&self.shared);
             let mut tiers = shared.tiers.write();
             if !tiers.programs.knows(fact.program, position) {
                 self.offer_activation(&mut tiers, &candidate, position, frame.recorded_at);
             }
-            tiers.live.put_identity(identity, position);
+            tiers.put_identity(identity, position);
             tiers.next = position.next();
             drop(tiers);
             if std::mem::take(&mut self.rebuild_due) {
@@ -211,6 +215,7 @@ impl Ledger {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
+        self.filling.stop();
         // Whoever opens the shard next must not see the view move under it.
         if let Err(error) = self.checkpointer.join(self.shared.log.shard()) {
             tracing::warn!(%error, "the last checkpoint of a closed ledger");

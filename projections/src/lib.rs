@@ -9,6 +9,7 @@ mod codec;
 mod digest;
 mod error;
 mod explain;
+mod filter;
 mod ledger;
 mod programs;
 mod reader;

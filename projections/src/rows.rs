@@ -85,9 +85,9 @@ pub fn append_entry(page: &mut Vec<u8>, entry: &EntryRef<'_>) {
     codec::append(entry, page);
 }
 
-/// A page of entries as a row.
-pub fn page_row(entries: &[u8]) -> Vec<u8> {
-    codec::tagged(entries)
+/// Begins a page's row: entries are appended behind.
+pub fn begin_page(row: &mut Vec<u8>) {
+    codec::tag(row);
 }
 
 /// Reads a page's row.
@@ -106,12 +106,14 @@ pub fn read_entries(mut bytes: &[u8], into: &mut Vec<Entry>) -> Result<(), BadRo
 }
 
 /// Positions of a member as a row: ascending, differences.
-pub fn write_positions(positions: &[u64]) -> Vec<u8> {
+pub fn write_positions(positions: &[u64], row: &mut Vec<u8>) {
+    // As a Vec of the differences would be written.
+    codec::write(&(positions.len() as u64), row);
     let mut before = 0;
-    let differences: Vec<u64> = positions.iter().map(|&position| position - std::mem::replace(&mut before, position)).collect();
-    let mut out = Vec::with_capacity(2 + positions.len() * 2);
-    codec::write(&differences, &mut out);
-    out
+    for position in positions {
+        codec::append(&(position - before), row);
+        before = *position;
+    }
 }
 
 /// Reads such a row.
@@ -156,7 +158,9 @@ mod tests {
     #[test]
     fn positions_and_back() {
         let mut back = Vec::new();
-        read_positions(&write_positions(&[3, 4, 900, 901]), &mut back).expect("reads");
+        let mut row = Vec::new();
+        write_positions(&[3, 4, 900, 901], &mut row);
+        read_positions(&row, &mut back).expect("reads");
         assert_eq!(back, [3, 4, 900, 901].map(Position));
     }
 

@@ -1,9 +1,10 @@
 //! What the writer's half of a shard's ledger shares with its readers.
 
 use crate::error::ProjectionError;
+use crate::filter::{Filter, Hashed};
 use crate::programs::Programs;
 use crate::rows::{RecordRow, read_member, read_positions};
-use crate::tier::{Slot, Tier};
+use crate::tier::{Identity, Slot, Tier};
 use crate::totals::Totals;
 use accrue_ledger::{Instant, Member, RecordKey, Text};
 use accrue_store::{Position, ShardLog, View, keys};
@@ -41,6 +42,8 @@ pub struct Tiers {
     pub view: View,
     /// No checkpoint was ever written: nothing needs to be looked up there.
     pub view_is_empty: bool,
+    /// All identities and records' keys of the three, and perhaps others.
+    pub known: Filter,
     /// Sums of everything.
     pub totals: Totals,
     /// Rules of everything.
@@ -91,6 +94,18 @@ impl Shared {
 }
 
 impl Tiers {
+    /// Keeps an identity.
+    pub fn put_identity(&mut self, identity: Identity, position: Position) {
+        self.known.insert(Hashed::identity(&identity));
+        self.live.put_identity(identity, position);
+    }
+
+    /// Keeps a record of a member of the live tier.
+    pub fn put_record(&mut self, slot: u32, key: RecordKey, row: &RecordRow) {
+        self.known.insert(Hashed::record(self.live.slots[slot as usize].hash, key));
+        self.live.put_record(slot, key, row);
+    }
+
     /// A member's state and the position it is true at, from memory.
     pub fn in_memory(&self, hash: u64, program: &str, member: &str) -> Option<&Slot> {
         if let Some(slot) = self.live.find(hash, program, member) {
@@ -183,10 +198,8 @@ impl Tiers {
             let Some(slot) = tier.find(hash, program, member) else {
                 continue;
             };
-            for key in &tier.slots[slot as usize].record_keys {
-                if let Some(row) = tier.record(slot, *key) {
-                    records.insert(*key, RecordRow::read(row)?);
-                }
+            for (key, span) in tier.slots[slot as usize].records.iter() {
+                records.insert(key, RecordRow::read(tier.arena.get(span))?);
             }
         }
         Ok(records)

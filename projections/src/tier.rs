@@ -1,5 +1,8 @@
 //! What is new since a checkpoint, in memory: members, records, identities, coupon codes. A checkpoint writes a tier as sorted rows.
 
+mod identities;
+mod records;
+
 use crate::rows::RecordRow;
 use accrue_ledger::{Member, RecordKey, Text};
 use accrue_store::Position;
@@ -7,10 +10,9 @@ use hashbrown::{HashMap, HashTable};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::{Index, IndexMut};
 
-/// Bytes of an identity's hash.
-pub const IDENTITY_BYTES: usize = accrue_store::keys::IDENTITY_BYTES;
-/// The hash of `(program, source, id)`.
-pub type Identity = [u8; IDENTITY_BYTES];
+pub use accrue_store::Identity;
+pub use identities::Identities;
+pub use records::SlotRecords;
 
 /// Keys here are hashes already: any 8 bytes of them do.
 #[derive(Default)]
@@ -137,7 +139,7 @@ pub struct Slot {
     /// Positions since the checkpoint.
     pub positions: Vec<u64>,
     /// Records since the checkpoint.
-    pub record_keys: Vec<RecordKey>,
+    pub records: SlotRecords,
 }
 
 /// Slots that never move: a table that doubles would copy every member.
@@ -189,12 +191,10 @@ pub struct Tier {
     /// Members, found by hash.
     pub slots: Slots,
     index: HashTable<(u64, u32)>,
-    /// Records by slot.
-    pub records: HashedMap<(u32, RecordKey), Span>,
     /// Bytes of records and entries.
     pub arena: Arena,
     /// Identities.
-    pub identities: HashedMap<Identity, Position>,
+    pub identities: Identities,
     /// Coupon codes: `program 00 code` → slot and key.
     pub coupons: Vec<(u32, Box<str>, RecordKey)>,
     /// Facts booked.
@@ -215,8 +215,7 @@ impl Tier {
     pub fn like(other: &Tier) -> Tier {
         let mut tier = Tier::default();
         tier.index.reserve(other.index.len(), |(hash, _)| *hash);
-        tier.records.reserve(other.records.len());
-        tier.identities.reserve(other.identities.len());
+        tier.identities = Identities::like(&other.identities);
         tier
     }
 
@@ -240,15 +239,14 @@ impl Tier {
 
     /// A record's bytes.
     pub fn record(&self, slot: u32, key: RecordKey) -> Option<&[u8]> {
-        self.records.get(&(slot, key)).map(|span| self.arena.get(*span))
+        self.slots[slot as usize].records.get(key).map(|span| self.arena.get(span))
     }
 
-    /// Keeps a record.
+    /// Keeps a record. [`crate::shared::Tiers::put_record`] tells the filter too.
     pub fn put_record(&mut self, slot: u32, key: RecordKey, row: &RecordRow) {
         let span = self.arena.write(|out| row.write(out));
-        if self.records.insert((slot, key), span).is_none() {
+        if self.slots[slot as usize].records.put(key, span) {
             self.bytes += RECORD_BYTES;
-            self.slots[slot as usize].record_keys.push(key);
         }
     }
 
@@ -262,7 +260,7 @@ impl Tier {
         self.bytes + self.arena.bytes()
     }
 
-    /// Keeps an identity.
+    /// Keeps an identity. [`crate::shared::Tiers::put_identity`] tells the filter too.
     pub fn put_identity(&mut self, identity: Identity, position: Position) {
         self.bytes += IDENTITY_ROW_BYTES;
         self.identities.insert(identity, position);

@@ -177,6 +177,9 @@ impl Embedded {
     /// By the key if there is one, else by what the message says. What says nothing goes to the first shard, to become a
     /// dead letter there.
     pub(crate) fn route(&self, message: &Message<'_>) -> Route {
+        if self.shards() == 1 {
+            return Route::One(0);
+        }
         if let Some(key) = message.key {
             return self.route_key(key);
         }

@@ -10,7 +10,7 @@ use crate::status::ShardStatus;
 use crate::{Clock, Counts, IngestError, Outcome, Receipt};
 use accrue_ledger::{Decision, Fact, Instant, Outcome as Answer};
 use accrue_proto::{CurrencyOf, write_decision};
-use accrue_store::{Candidate, FrameMeta, Group, Head, Inline, Position, ShardLog, Source, Verdict, member_hash};
+use accrue_store::{Candidate, FrameMeta, Group, Head, Inline, Position, ShardLog, Source, Verdict, identity, member_hash};
 use std::sync::Arc;
 
 /// Schema number of the protobuf that is written.
@@ -251,7 +251,10 @@ impl Answers {
 
 fn candidate<'a>(judged: &'a Judged<'_>) -> Option<Candidate<'a>> {
     match judged {
-        Judged::Fact(fact, bytes) => Some(Candidate { fact, bytes, hash: member_hash(fact.program, fact.member) }),
+        Judged::Fact(fact, bytes) => {
+            let hash = member_hash(fact.program, fact.member);
+            Some(Candidate { fact, bytes, hash, identity: identity(fact.program, fact.source, fact.id) })
+        }
         Judged::Known | Judged::Bad(_) => None,
     }
 }

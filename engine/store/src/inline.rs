@@ -1,5 +1,6 @@
 //! The projection that the writer decides on, as the writer sees it.
 
+use crate::keys::Identity;
 use crate::{Frame, Group, InlineError, Position, ShardLog};
 use accrue_ledger::{Decision, Fact};
 
@@ -12,6 +13,8 @@ pub struct Candidate<'a> {
     pub bytes: &'a [u8],
     /// `member_hash(program, member)`.
     pub hash: u64,
+    /// `identity(program, source, id)`.
+    pub identity: Identity,
 }
 
 /// What becomes of a candidate.

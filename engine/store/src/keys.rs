@@ -32,7 +32,7 @@
 
 use crate::Position;
 use smallvec::SmallVec;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 /// A block's key in `frames`.
 pub const BLOCK_KEY_BYTES: usize = 16;
@@ -78,6 +78,22 @@ pub fn member_hash(program: &str, member: &str) -> u64 {
     name.push(0);
     name.extend_from_slice(member.as_bytes());
     xxh3_64(&name)
+}
+
+/// A fact's identity: the hash of `(program, source, id)`.
+pub type Identity = [u8; IDENTITY_BYTES];
+
+/// The identity of a fact.
+pub fn identity_of(program: &str, source: &str, id: &str) -> Identity {
+    let mut parts: SmallVec<[u8; 192]> = SmallVec::new();
+    for part in [program, source, id] {
+        parts.extend_from_slice(part.as_bytes());
+        parts.push(0);
+    }
+    let hash = xxh3_128(&parts).to_be_bytes();
+    let mut identity = [0; IDENTITY_BYTES];
+    identity.copy_from_slice(&hash[..IDENTITY_BYTES]);
+    identity
 }
 
 /// `frames`: the key of a block.

@@ -156,6 +156,14 @@ impl Shared {
         options
     }
 
+    /// A file on its way into a view: not compressed. What stays is compressed when files are merged; what is overwritten
+    /// before never is.
+    pub(crate) fn view_file(&self) -> Options {
+        let mut options = self.view();
+        options.set_compression_type(DBCompressionType::None);
+        options
+    }
+
     /// Appending to the log.
     pub(crate) fn write(&self) -> WriteOptions {
         let mut options = WriteOptions::default();

@@ -21,12 +21,34 @@ impl View {
         next_position: Position,
         rows: impl IntoIterator<Item = (K, Option<V>)>,
     ) -> Result<(), StoreError> {
-        let options = self.shared().view();
-        let mut files = Files { dir: self.ingest_dir(), options: &options, done: Vec::new() };
-        let result = files.write(next_position, rows).and_then(|()| self.take_in(&files.done));
+        self.ingest_with(next_position, |to| {
+            rows.into_iter().try_for_each(|(key, value)| match value {
+                Some(value) => to.put(key.as_ref(), value.as_ref()),
+                None => to.delete(key.as_ref()),
+            })
+        })
+    }
+
+    /// The same for rows that `write` puts, which nobody has to own.
+    ///
+    /// # Errors
+    /// As [`View::ingest`], or what `write` says. The view is as before.
+    pub fn ingest_with<E: From<StoreError>>(
+        &self,
+        next_position: Position,
+        write: impl FnOnce(&mut RowWriter<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let options = self.shared().view_file();
+        let mut to = RowWriter { dir: self.ingest_dir(), options: &options, done: Vec::new(), file: None, since_look: 0 };
+        let result = to
+            .put(keys::VIEW_NEXT_POSITION, &next_position.0.to_be_bytes())
+            .map_err(E::from)
+            .and_then(|()| write(&mut to))
+            .and_then(|()| Ok(to.finish()?))
+            .and_then(|()| Ok(self.take_in(&to.done)?));
         if result.is_err() {
             // Left over from a failure; a crash leaves them for the next opening.
-            for path in &files.done {
+            for path in &to.done {
                 let _ = fs::remove_file(path);
             }
         }
@@ -44,41 +66,57 @@ impl View {
     }
 }
 
-/// The files of one checkpoint.
-struct Files<'o> {
+/// Takes the rows of one checkpoint, in ascending order of their keys.
+pub struct RowWriter<'o> {
     dir: PathBuf,
     options: &'o Options,
     done: Vec<PathBuf>,
+    file: Option<SstFileWriter<'o>>,
+    since_look: u32,
 }
 
-impl<'o> Files<'o> {
-    fn write<K: AsRef<[u8]>, V: AsRef<[u8]>>(
-        &mut self,
-        next_position: Position,
-        rows: impl IntoIterator<Item = (K, Option<V>)>,
-    ) -> Result<(), StoreError> {
-        let mut file = self.begin()?;
-        let dir = self.dir.clone();
-        let failed = |source| StoreError::database("write a file for the view in", &dir)(source);
-        file.put(keys::VIEW_NEXT_POSITION, next_position.0.to_be_bytes()).map_err(failed)?;
-        let mut since_look = 0;
-        for (key, value) in rows {
-            let key = key.as_ref();
-            since_look += 1;
-            if since_look >= ROWS_PER_LOOK {
-                since_look = 0;
-                if file.file_size() >= VIEW_FILE_BYTES_MAX {
-                    file.finish().map_err(failed)?;
-                    file = self.begin()?;
-                }
+impl<'o> RowWriter<'o> {
+    /// Writes a row.
+    ///
+    /// # Errors
+    /// Its key is not behind the last one's, or the file can't be written.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let put = self.file()?.put(key, value);
+        put.map_err(|source| self.failed(source))
+    }
+
+    /// Deletes a row.
+    ///
+    /// # Errors
+    /// As [`RowWriter::put`].
+    pub fn delete(&mut self, key: &[u8]) -> Result<(), StoreError> {
+        let deleted = self.file()?.delete(key);
+        deleted.map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: rocksdb::Error) -> StoreError {
+        StoreError::database("write a file for the view in", &self.dir)(source)
+    }
+
+    /// The file that the next row goes to.
+    fn file(&mut self) -> Result<&mut SstFileWriter<'o>, StoreError> {
+        self.since_look += 1;
+        if self.since_look >= ROWS_PER_LOOK {
+            self.since_look = 0;
+            if self.file.as_ref().is_some_and(|file| file.file_size() >= VIEW_FILE_BYTES_MAX) {
+                self.finish()?;
             }
-            let put = match value {
-                Some(value) => file.put(key, value),
-                None => file.delete(key),
-            };
-            put.map_err(failed)?;
         }
-        file.finish().map_err(failed)
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => self.begin()?,
+        };
+        Ok(self.file.insert(file))
+    }
+
+    fn finish(&mut self) -> Result<(), StoreError> {
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        file.finish().map_err(|source| self.failed(source))
     }
 
     fn begin(&mut self) -> Result<SstFileWriter<'o>, StoreError> {

@@ -150,7 +150,7 @@ impl Ledger {
         let of = &mut tiers.live.slots[slot as usize];
         (of.next, of.dirty) = (position.next(), true);
         tiers.live.facts += 1;
-        tiers.live.put_identity(booking.identity, position);
+        tiers.put_identity(booking.identity, position);
         tiers.next = position.next();
         tiers.latest = Instant(later(tiers.latest.0, at));
         Ok((late, parked))
@@ -211,12 +211,12 @@ impl Ledger {
                 remembered = true;
             }
             row.record = record;
-            tiers.live.put_record(slot, key, &row);
+            tiers.put_record(slot, key, &row);
         }
         if let Some((key, version)) = natural.filter(|_| !remembered) {
             let mut row = self.take_record(tiers, slot, key)?;
             row.firsts.push((version, position.0));
-            tiers.live.put_record(slot, key, &row);
+            tiers.put_record(slot, key, &row);
         }
         Ok(())
     }

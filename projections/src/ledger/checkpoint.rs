@@ -1,18 +1,19 @@
 //! A checkpoint: what is new goes to disk as sorted rows, in one atomic step with the position, while the writer goes on.
 
+mod out;
+
 use super::Ledger;
-use super::judge::position_row;
+use super::judge::append_position;
 use crate::codec;
 use crate::error::ProjectionError;
-use crate::rows::{CouponRow, DayRow, PAGE_ENTRIES_MAX, ShardRow, page_row, write_positions};
-use crate::tier::{Identity, Slot, Tier};
-use accrue_ledger::RecordKey;
+use crate::rows::{DayRow, ShardRow};
+use crate::tier::{Slot, Tier};
+use accrue_ledger::Text;
 use accrue_store::{Position, View, keys};
+use out::Rows;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-
-type Row = (Vec<u8>, Option<Vec<u8>>);
 
 /// The checkpoint that is being written, if any: at most one.
 #[derive(Default)]
@@ -94,130 +95,68 @@ impl Ledger {
 }
 
 fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
-    let mut order: Vec<u32> = (0..tier.slots.len() as u32).filter(|&slot| tier.slots[slot as usize].dirty).collect();
-    order.sort_by(|&a, &b| {
-        let key = |slot: u32| (&*tier.slots[slot as usize].program, &*tier.slots[slot as usize].member);
-        key(a).cmp(&key(b))
-    });
-    let slots = || order.iter().map(|&slot| (slot, &tier.slots[slot as usize]));
-    let mut identities: Vec<(&Identity, &Position)> = tier.identities.iter().collect();
-    identities.sort_unstable();
+    // Names beside their numbers: comparing does not go through all of memory.
+    let mut order: Vec<(Text, Text, u32)> = (0_u32..)
+        .zip(tier.slots.iter())
+        .filter(|(_, slot)| slot.dirty)
+        .map(|(number, slot)| (slot.program.clone(), slot.member.clone(), number))
+        .collect();
+    order.sort_unstable();
+    let slots: Vec<&Slot> = order.iter().map(|(_, _, number)| &tier.slots[*number as usize]).collect();
     // Old rows of members that were folded again are read before anything is written.
-    let mut replaced: BTreeMap<u32, (Vec<Row>, Vec<Row>)> = BTreeMap::new();
-    for (number, slot) in slots().filter(|(_, slot)| slot.rewritten) {
-        replaced.insert(
-            number,
-            (replace(view, slot, pages(tier, slot), keys::entries_of)?, replace(view, slot, positions(slot), keys::index_of)?),
-        );
+    let (mut old_pages, mut old_positions) = (BTreeMap::new(), BTreeMap::new());
+    for (index, slot) in slots.iter().enumerate().filter(|(_, slot)| slot.rewritten) {
+        old_pages.insert(index, keys_of(view, slot, keys::entries_of)?);
+        old_positions.insert(index, keys_of(view, slot, keys::index_of)?);
     }
-    let replaced = &replaced;
-    let identities = identities.into_iter().map(|(identity, position)| {
-        let mut key = Vec::with_capacity(16);
-        keys::identity(&mut key, identity);
-        (key, Some(position_row(*position)))
-    });
-    let states = slots().map(|(_, slot)| named(slot, keys::member, |row| codec::write(&slot.state, row)));
-    let records = slots().flat_map(|(number, slot)| records(tier, number, slot));
-    let pages =
-        slots().flat_map(|(number, slot)| replaced.get(&number).map_or_else(|| pages(tier, slot), |(pages, _)| pages.clone()));
-    let index =
-        slots().flat_map(|(number, slot)| replaced.get(&number).map_or_else(|| positions(slot), |(_, index)| index.clone()));
-    let totals = rest.totals.iter().map(|(key, row)| (key.clone(), Some(encoded(row))));
-    let rows = identities
-        .chain([shard_row(rest)])
-        .chain(states)
-        .chain(records)
-        .chain(pages)
-        .chain(index)
-        .chain(coupons(tier))
-        .chain(totals);
-    view.ingest(rest.next, rows)?;
-    Ok(())
-}
-
-fn encoded<T: bincode::Encode>(value: &T) -> Vec<u8> {
-    let mut row = Vec::new();
-    codec::write(value, &mut row);
-    row
-}
-
-/// The shard's own row: the state of the member without a name, which no member can be.
-fn shard_row(rest: &Rest) -> Row {
-    let mut key = Vec::new();
-    keys::member(&mut key, "", "");
-    (key, Some(encoded(&rest.shard)))
-}
-
-fn named(slot: &Slot, key: impl Fn(&mut Vec<u8>, &str, &str), value: impl FnOnce(&mut Vec<u8>)) -> Row {
-    let (mut name, mut row) = (Vec::with_capacity(32), Vec::with_capacity(256));
-    key(&mut name, &slot.program, &slot.member);
-    value(&mut row);
-    (name, Some(row))
-}
-
-fn records(tier: &Tier, number: u32, slot: &Slot) -> Vec<Row> {
-    let mut of_slot: Vec<RecordKey> = slot.record_keys.clone();
-    of_slot.sort_unstable();
-    let rows = of_slot.into_iter().filter_map(|key| {
-        let row = tier.record(number, key)?;
-        let mut name = Vec::with_capacity(40);
-        keys::record(&mut name, &slot.program, &slot.member, key.family, key.id);
-        Some((name, Some(row.to_vec())))
-    });
-    rows.collect()
-}
-
-fn pages(tier: &Tier, slot: &Slot) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    let mut page_first = None;
-    for (first, bytes) in tier.pages(slot) {
-        let open = page_first.filter(|page| first - page < PAGE_ENTRIES_MAX);
-        if let (Some(_), Some((_, Some(row)))) = (open, rows.last_mut()) {
-            row.extend_from_slice(bytes);
-            continue;
+    view.ingest_with(rest.next, |to| {
+        let mut rows = Rows::new(to);
+        for (identity, position) in tier.identities.ascending() {
+            rows.put(|key| keys::identity(key, &identity), |row| append_position(row, position))?;
         }
-        page_first = Some(first);
-        let mut name = Vec::with_capacity(40);
-        keys::entries(&mut name, &slot.program, &slot.member, first);
-        rows.push((name, Some(page_row(bytes))));
-    }
-    rows
+        // The shard's own row: the state of the member without a name, which no member can be.
+        rows.put(|key| keys::member(key, "", ""), |row| codec::write(&rest.shard, row))?;
+        for slot in &slots {
+            rows.put(|key| keys::member(key, &slot.program, &slot.member), |row| codec::write(&slot.state, row))?;
+        }
+        let mut of_slot = Vec::new();
+        for slot in &slots {
+            of_slot.clear();
+            of_slot.extend(slot.records.iter());
+            of_slot.sort_unstable_by_key(|(key, _)| *key);
+            for (record, span) in &of_slot {
+                let key = |key: &mut Vec<u8>| keys::record(key, &slot.program, &slot.member, record.family, record.id);
+                rows.put_bytes(key, tier.arena.get(*span))?;
+            }
+        }
+        for (index, slot) in slots.iter().enumerate() {
+            match old_pages.remove(&index) {
+                Some(old) => rows.replace(old, |rows| rows.pages(tier, slot))?,
+                None => rows.pages(tier, slot)?,
+            }
+        }
+        for (index, slot) in slots.iter().enumerate() {
+            match old_positions.remove(&index) {
+                Some(old) => rows.replace(old, |rows| rows.positions(slot))?,
+                None => rows.positions(slot)?,
+            }
+        }
+        rows.coupons(tier)?;
+        for (key, day) in &rest.totals {
+            rows.put(|name| name.clone_from(key), |row| codec::write(day, row))?;
+        }
+        Ok(())
+    })
 }
 
-fn positions(slot: &Slot) -> Vec<Row> {
-    let Some(first) = slot.positions.first() else {
-        return Vec::new();
-    };
-    let mut name = Vec::with_capacity(40);
-    keys::index(&mut name, &slot.program, &slot.member, Position(*first));
-    vec![(name, Some(write_positions(&slot.positions)))]
-}
-
-/// New rows, and the deletion of old ones that have no successor.
-fn replace(
-    view: &View,
-    slot: &Slot,
-    new: Vec<Row>,
-    prefix_of: impl Fn(&mut Vec<u8>, &str, &str),
-) -> Result<Vec<Row>, ProjectionError> {
+/// Keys of a member's old rows.
+fn keys_of(view: &View, slot: &Slot, prefix_of: impl Fn(&mut Vec<u8>, &str, &str)) -> Result<Vec<Vec<u8>>, ProjectionError> {
     let mut prefix = Vec::new();
     prefix_of(&mut prefix, &slot.program, &slot.member);
-    let mut rows: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
+    let mut keys = Vec::new();
     let mut old = view.scan_prefix(&prefix)?;
     while let Some((key, _)) = old.next_row()? {
-        rows.insert(key.to_vec(), None);
+        keys.push(key.to_vec());
     }
-    rows.extend(new);
-    Ok(rows.into_iter().collect())
-}
-
-fn coupons(tier: &Tier) -> impl Iterator<Item = Row> + use<> {
-    let mut rows = BTreeMap::new();
-    for (slot, code, key) in &tier.coupons {
-        let slot = &tier.slots[*slot as usize];
-        let mut name = Vec::new();
-        keys::coupon(&mut name, &slot.program, code);
-        rows.insert(name, Some(encoded(&CouponRow { member: slot.member.to_string(), key: *key })));
-    }
-    rows.into_iter()
+    Ok(keys)
 }

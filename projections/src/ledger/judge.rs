@@ -3,37 +3,24 @@
 use super::Ledger;
 use crate::codec::BadRow;
 use crate::error::ProjectionError;
+use crate::filter::Hashed;
+use crate::rows::RecordRow;
 use crate::shared::Tiers;
-use crate::tier::{IDENTITY_BYTES, Identity};
-use accrue_ledger::{Decision, Fact, RecordKey};
+use crate::tier::Identity;
+use accrue_ledger::{Decision, RecordKey};
 use accrue_proto::{Malformed, fingerprint, read_decision, same_content_if};
 use accrue_store::{Candidate, Frame, Group, Position, ShardLog, Verdict};
-use smallvec::SmallVec;
-use xxhash_rust::xxh3::xxh3_128;
-
-/// The hash of `(program, source, id)`.
-pub fn identity(fact: &Fact<'_>) -> Identity {
-    let mut parts: SmallVec<[u8; 192]> = SmallVec::new();
-    for part in [fact.program, fact.source, fact.id] {
-        parts.extend_from_slice(part.as_bytes());
-        parts.push(0);
-    }
-    let hash = xxh3_128(&parts).to_be_bytes();
-    let mut identity = [0; IDENTITY_BYTES];
-    identity.copy_from_slice(&hash[..IDENTITY_BYTES]);
-    identity
-}
 
 /// What memory says of an identity.
 pub fn identity_in_memory(tiers: &Tiers, identity: &Identity) -> Option<Position> {
     let frozen = || tiers.frozen.as_deref().and_then(|tier| tier.identities.get(identity));
-    tiers.live.identities.get(identity).or_else(frozen).copied()
+    tiers.live.identities.get(identity).or_else(frozen)
 }
 
-/// The bytes of an identity's row: the position, big-endian without leading zeros.
-pub fn position_row(position: Position) -> Vec<u8> {
+/// Appends the bytes of an identity's row: the position, big-endian without leading zeros.
+pub fn append_position(row: &mut Vec<u8>, position: Position) {
     let bytes = position.0.to_be_bytes();
-    bytes[(position.0.leading_zeros() / 8) as usize..].to_vec()
+    row.extend_from_slice(&bytes[(position.0.leading_zeros() / 8) as usize..]);
 }
 
 /// Reads such a row.
@@ -53,9 +40,10 @@ impl Ledger {
         (hash, member): (u64, &str),
         identity: &Identity,
     ) -> Result<Option<Position>, ProjectionError> {
-        let first = match identity_in_memory(tiers, identity) {
+        let maybe = tiers.known.may_hold(Hashed::identity(identity));
+        let first = match maybe.then(|| identity_in_memory(tiers, identity)).flatten() {
             Some(first) => Some(first),
-            None if tiers.view_is_empty => None,
+            None if tiers.view_is_empty || !maybe => None,
             None => match self.prefetched.identity(identity) {
                 Some(asked) => asked,
                 None => identity_on_disk(tiers, identity)?,
@@ -67,9 +55,13 @@ impl Ledger {
         };
         let key = RecordKey::new(natural.kind, natural.id);
         let program = candidate.fact.program;
+        if !tiers.known.may_hold(Hashed::record(hash, key)) {
+            self.site = Some((key, RecordRow::default()));
+            return Ok(None);
+        }
         let live = tiers.live.find(hash, program, member);
         let row = match live.and_then(|slot| tiers.live.record(slot, key)) {
-            Some(row) => Some(crate::rows::RecordRow::read(row)?),
+            Some(row) => Some(RecordRow::read(row)?),
             None => self.fetch_old_record(tiers, hash, program, member, key)?,
         };
         let row = row.unwrap_or_default();
@@ -120,9 +112,13 @@ mod tests {
     #[test]
     fn positions_and_back() {
         for position in [1, 255, 256, 1 << 40, u64::MAX].map(Position) {
-            assert_eq!(read_position(&position_row(position)).expect("reads"), position);
+            let mut row = Vec::new();
+            append_position(&mut row, position);
+            assert_eq!(read_position(&row).expect("reads"), position);
         }
-        assert_eq!(position_row(Position(300)), [1, 44]);
+        let mut row = Vec::new();
+        append_position(&mut row, Position(300));
+        assert_eq!(row, [1, 44]);
         assert!(read_position(&[0; 9]).is_err());
     }
 }

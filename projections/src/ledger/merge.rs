@@ -83,10 +83,10 @@ impl Ledger {
                 row.firsts.push((natural.version, position.0));
             }
         }
-        let live = &mut tiers.live;
         for (key, row) in rows {
-            live.put_record(slot, key, &row);
+            tiers.put_record(slot, key, &row);
         }
+        let live = &mut tiers.live;
         live.coupons.extend(codes.into_iter().map(|(code, key)| (slot, code, key)));
         let of = &mut live.slots[slot as usize];
         let weighed = weight(&of.state);

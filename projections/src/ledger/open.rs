@@ -2,9 +2,11 @@
 
 use super::Ledger;
 use super::checkpoint::Checkpointer;
+use super::filling::Filling;
 use super::prefetch::{Asking, Prefetched};
 use crate::codec;
 use crate::error::ProjectionError;
+use crate::filter::Filter;
 use crate::programs::Programs;
 use crate::rows::{DayRow, ShardRow};
 use crate::shared::{Shared, Tiers};
@@ -94,7 +96,9 @@ impl Ledger {
     }
 
     fn over(store: &Store, log: accrue_store::ShardLog, tiers: Tiers, options: LedgerOptions) -> Ledger {
+        let filling = Filling::start(&tiers, log.shard());
         Ledger {
+            filling,
             shared: Arc::new(Shared::new(log, tiers)),
             store: store.clone(),
             options,
@@ -113,6 +117,7 @@ impl Ledger {
         let log = self.shared.log.clone();
         let (shard, before) = (log.shard(), log.live_generation());
         self.checkpointer.join(shard)?;
+        self.filling.stop();
         let until = until.min(log.head().next_position);
         tracing::info!(shard, facts = until.0 - 1, "a ruleset reaches into the past: folding everything again");
         self.store.drop_view(shard, before + 1)?;
@@ -150,6 +155,7 @@ fn load(log: &accrue_store::ShardLog, view: View) -> Result<Tiers, ProjectionErr
         live: Tier::default(),
         frozen: None,
         view_is_empty: next <= Position::FIRST,
+        known: Filter::new(next <= Position::FIRST),
         view,
         totals,
         programs: Arc::new(programs),

@@ -2,6 +2,7 @@
 
 use super::{Ledger, judge};
 use crate::error::ProjectionError;
+use crate::filter::Hashed;
 use crate::rows::{RecordRow, read_member};
 use crate::shared::Tiers;
 use crate::tier::{HashedMap, Identity, Slot};
@@ -49,6 +50,10 @@ impl Ledger {
         for (index, candidate) in candidates.iter().enumerate() {
             ask(&tiers, index, candidate, &mut asking);
         }
+        if asking.keys.is_empty() {
+            self.asking = asking;
+            return Ok(());
+        }
         asking.sort();
         let found = tiers.view.multi_get(&asking.names().collect::<Vec<&[u8]>>())?;
         let mut states = Vec::new();
@@ -86,10 +91,13 @@ impl Ledger {
         if let Some((_, row)) = self.site.as_ref().filter(|(known, _)| *known == key) {
             return Ok(Some(row.clone()));
         }
+        let of = &tiers.live.slots[slot as usize];
+        if !tiers.known.may_hold(Hashed::record(of.hash, key)) {
+            return Ok(None);
+        }
         if let Some(row) = tiers.live.record(slot, key) {
             return Ok(Some(RecordRow::read(row)?));
         }
-        let of = &tiers.live.slots[slot as usize];
         self.fetch_old_record(tiers, of.hash, &of.program, &of.member, key)
     }
 
@@ -129,8 +137,8 @@ impl Ledger {
 
 fn ask(tiers: &Tiers, index: usize, candidate: &Candidate<'_>, asking: &mut Asking) {
     let fact = candidate.fact;
-    let identity = judge::identity(fact);
-    if judge::identity_in_memory(tiers, &identity).is_none() {
+    let identity = candidate.identity;
+    if tiers.known.may_hold(Hashed::identity(&identity)) && judge::identity_in_memory(tiers, &identity).is_none() {
         asking.add(Asked::Identity(identity), |name| keys::identity(name, &identity));
     }
     if tiers.in_memory(candidate.hash, fact.program, fact.member).is_none() {
@@ -138,6 +146,9 @@ fn ask(tiers: &Tiers, index: usize, candidate: &Candidate<'_>, asking: &mut Aski
     }
     if let Some(natural) = fact.natural_key() {
         let key = RecordKey::new(natural.kind, natural.id);
+        if !tiers.known.may_hold(Hashed::record(candidate.hash, key)) {
+            return;
+        }
         asking.add(Asked::Record(candidate.hash, key), |name| {
             keys::record(name, fact.program, fact.member, key.family, key.id);
         });

@@ -126,10 +126,10 @@ impl Ledger {
             let row = rows.entry(RecordKey::new(natural.kind, natural.id)).or_default();
             row.firsts.push((natural.version, booking.position.0));
         }
-        let live = &mut tiers.live;
         for (key, row) in rows {
-            live.put_record(slot, key, &row);
+            tiers.put_record(slot, key, &row);
         }
+        let live = &mut tiers.live;
         live.coupons.extend(codes.into_iter().map(|(code, key)| (slot, code, key)));
         let of = &mut live.slots[slot as usize];
         let before = weight(&of.state);

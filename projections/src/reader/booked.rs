@@ -2,9 +2,9 @@
 
 use super::LedgerReader;
 use crate::error::ProjectionError;
-use crate::ledger::judge::{identity, identity_in_memory, identity_on_disk};
+use crate::ledger::judge::{identity_in_memory, identity_on_disk};
 use accrue_ledger::{Fact, RecordKey};
-use accrue_store::{Position, member_hash};
+use accrue_store::{Position, identity, member_hash};
 
 impl LedgerReader {
     /// The position of a fact or request that has this one's `(program, source, id)` or natural key. `None`: none is booked here.
@@ -13,7 +13,7 @@ impl LedgerReader {
     /// The store can't be read.
     pub fn position_of(&self, fact: &Fact<'_>) -> Result<Option<Position>, ProjectionError> {
         let tiers = self.shared.tiers.read();
-        let identity = identity(fact);
+        let identity = identity(fact.program, fact.source, fact.id);
         let first = match identity_in_memory(&tiers, &identity) {
             Some(first) => Some(first),
             None => identity_on_disk(&tiers, &identity)?,

@@ -97,6 +97,12 @@ impl Desk {
         self.ledger.as_ref().map(Ledger::reader).ok_or(StoryError::Closed)
     }
 
+    /// The ledger, if it is open.
+    #[cfg(test)]
+    pub(crate) fn ledger(&mut self) -> Option<&mut Ledger> {
+        self.ledger.as_mut()
+    }
+
     /// The position of the next fact.
     pub fn next_position(&self) -> Position {
         self.log.head().next_position
@@ -151,7 +157,8 @@ impl Desk {
             .zip(facts)
             .filter_map(|(fact, bytes)| {
                 let fact = fact.as_ref().ok()?;
-                Some(Candidate { fact, bytes: bytes.as_ref(), hash: member_hash(fact.program, fact.member) })
+                let identity = accrue_store::identity(fact.program, fact.source, fact.id);
+                Some(Candidate { fact, bytes: bytes.as_ref(), hash: member_hash(fact.program, fact.member), identity })
             })
             .collect();
         self.ledger.as_mut().ok_or(StoryError::Closed)?.prepare(&candidates)?;

@@ -122,7 +122,8 @@ impl Inline for Ids {
         assert_eq!(frame.position, Position(self.known.next), "no gaps, nothing twice");
         let fact = read_fact(frame.fact).map_err(InlineError::projection)?;
         let decision = frame.decision.map(read_decision).transpose().map_err(InlineError::projection)?;
-        let candidate = Candidate { fact: &fact, bytes: frame.fact, hash: frame.member_hash };
+        let identity = accrue_store::identity(fact.program, fact.source, fact.id);
+        let candidate = Candidate { fact: &fact, bytes: frame.fact, hash: frame.member_hash, identity };
         self.book(&candidate, frame.position, decision);
         *self.disk.1.lock().expect("whole") += 1;
         Ok(())
