@@ -7,6 +7,7 @@ mod checkpoint;
 pub(crate) mod judge;
 mod merge;
 mod open;
+mod person;
 mod prefetch;
 mod refold;
 
@@ -20,6 +21,7 @@ use accrue_proto::{read_decision, read_fact};
 use accrue_store::{Candidate, Frame, Group, Inline, InlineError, Position, ShardLog, Store, Verdict, member_hash};
 use book::{Booking, Owner};
 use checkpoint::Checkpointer;
+use person::Erasure;
 use prefetch::{Asking, Prefetched};
 use std::sync::Arc;
 
@@ -41,6 +43,8 @@ pub struct Ledger {
     site: Option<(RecordKey, RecordRow)>,
     /// An activation reached into the past: everything is folded again once it is durable.
     rebuild_due: bool,
+    /// Members whose personal data is to be destroyed once the fact that says so is durable.
+    erasures: Vec<Erasure>,
 }
 
 impl Ledger {
@@ -140,6 +144,7 @@ impl Inline for Ledger {
             self.rebuild_due = false;
             self.rebuild(Position::MAX)?;
         }
+        self.erase_due()?;
         Ok(self.checkpoint_if_due(force)?)
     }
 }

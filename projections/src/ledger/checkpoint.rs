@@ -130,6 +130,7 @@ fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
         .chain(pages)
         .chain(index)
         .chain(coupons(tier))
+        .chain(look_ups(tier))
         .chain(totals);
     view.ingest(rest.next, rows)?;
     Ok(())
@@ -209,6 +210,17 @@ fn replace(
     }
     rows.extend(new);
     Ok(rows.into_iter().collect())
+}
+
+fn look_ups(tier: &Tier) -> impl Iterator<Item = Row> + use<'_> {
+    let mut rows = BTreeMap::new();
+    for ((program, hash, member), holds) in &tier.look_ups {
+        let mut name = Vec::new();
+        keys::look_ups_of(&mut name, program, hash);
+        name.extend_from_slice(member.as_bytes());
+        rows.insert(name, holds.then(Vec::new));
+    }
+    rows.into_iter()
 }
 
 fn coupons(tier: &Tier) -> impl Iterator<Item = Row> + use<> {
