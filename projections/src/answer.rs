@@ -50,6 +50,10 @@ pub struct MemberAnswer {
     pub standing: &'static str,
     /// When its personal data was destroyed and its balance forfeited.
     pub erased_at: Option<String>,
+    /// Its 16 digits, for cards and QR codes.
+    pub number: Option<String>,
+    /// Personal data, readable as long as the member was not erased.
+    pub profile: Option<crate::profile::Profile>,
     /// Members that are aliases of this one: their facts are part of it.
     pub merged: Vec<String>,
     /// Cards in the order in which they were handed out.

@@ -8,6 +8,7 @@ mod filling;
 pub(crate) mod judge;
 mod merge;
 mod open;
+mod person;
 mod prefetch;
 mod refold;
 
@@ -22,6 +23,7 @@ use accrue_store::{Candidate, Frame, Group, Inline, InlineError, Position, Shard
 use book::{Booking, Owner};
 use checkpoint::Checkpointer;
 use filling::Filling;
+use person::Erasure;
 use prefetch::{Asking, Prefetched};
 use std::sync::Arc;
 
@@ -44,6 +46,8 @@ pub struct Ledger {
     site: Option<(RecordKey, RecordRow)>,
     /// An activation reached into the past: everything is folded again once it is durable.
     rebuild_due: bool,
+    /// Members whose personal data is to be destroyed once the fact that says so is durable.
+    erasures: Vec<Erasure>,
 }
 
 impl Ledger {
@@ -144,6 +148,7 @@ impl Inline for Ledger {
             self.rebuild_due = false;
             self.rebuild(Position::MAX)?;
         }
+        self.erase_due()?;
         Ok(self.checkpoint_if_due(force)?)
     }
 }

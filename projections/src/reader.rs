@@ -2,6 +2,7 @@
 
 mod booked;
 mod exceptions;
+mod person;
 mod sums;
 mod walk;
 
@@ -56,6 +57,8 @@ pub(crate) struct Found {
     pub position: Position,
     /// Records and entries, where the member was folded from its beginning.
     pub past: Option<(Records, Vec<Entry>)>,
+    /// Who was one with whom then, where merges are known of it and it was folded from its beginning.
+    pub family: Option<Family>,
 }
 
 impl LedgerReader {
@@ -101,7 +104,10 @@ impl LedgerReader {
         let Some(found) = self.find(program, member, asked, now)? else {
             return Ok(None);
         };
-        Ok(Some(member_answer(self.shard(), program, &found)))
+        let mut answer = member_answer(self.shard(), program, &found);
+        answer.number = self.number(program, &found.member)?;
+        answer.profile = self.profile(program, &found, asked)?;
+        Ok(Some(answer))
     }
 
     /// All entries of a member up to the instant asked for, with their sentences.
@@ -303,7 +309,7 @@ impl LedgerReader {
         let Some(positions) = positions else {
             let mut state = state;
             Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
-            return Ok(Some(Found { member: owner, state, rules, at, position, past: None }));
+            return Ok(Some(Found { member: owner, state, rules, at, position, past: None, family: None }));
         };
         let positions: Vec<Position> =
             positions.into_iter().filter(|at| known_position.is_none_or(|known| *at <= known)).collect();
@@ -312,19 +318,19 @@ impl LedgerReader {
         booked.retain(|booked| booked.at() <= at);
         let mut entries = Vec::new();
         // Who was one with whom is that of then, too.
-        let (winner, (mut state, mut records)) = if state.links().is_some() {
+        let (winner, family, (mut state, mut records)) = if state.links().is_some() {
             let family = Family::of(&booked);
             let winner = Text::new(family.winner(member));
             let replayed = family.replay(&rules, &winner, &booked, &mut entries);
-            (winner, replayed)
+            (winner, Some(family), replayed)
         } else {
-            (owner, replay(&rules, &mut booked, &mut entries))
+            (owner, None, replay(&rules, &mut booked, &mut entries))
         };
         Fold::new(&mut state, &mut records, &rules, &mut entries).advance(at);
         if !state.known {
             return Ok(None);
         }
-        Ok(Some(Found { member: winner, state, rules, at, position, past: Some((records, entries)) }))
+        Ok(Some(Found { member: winner, state, rules, at, position, past: Some((records, entries)), family }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the rows of the ledger's view hold.
 
 use crate::codec::{self, BadRow};
-use accrue_ledger::{Entry, EntryKind, EntryRef, Instant, Member, Record, RecordKey};
+use accrue_ledger::{Entry, EntryKind, EntryRef, Fact, Instant, Member, Record, RecordKey};
 use accrue_store::Position;
 use bincode::{Decode, Encode};
 
@@ -58,6 +58,14 @@ impl RecordRow {
     pub fn first(&self, version: u32) -> Option<Position> {
         self.firsts.iter().find(|(known, _)| *known == version).map(|(_, position)| Position(*position))
     }
+}
+
+/// The record that remembers where a fact stands: by its natural id; all personal data of a member by one.
+pub fn remembered(fact: &Fact<'_>) -> Option<(RecordKey, u32)> {
+    if fact.kind.is_personal() {
+        return Some((RecordKey::new(crate::profile::FAMILY, ""), 0));
+    }
+    fact.natural_key().map(|natural| (RecordKey::new(natural.kind, natural.id), natural.version))
 }
 
 /// Which member a coupon code belongs to.

@@ -3,10 +3,12 @@
 mod identities;
 mod records;
 
+use crate::look_up::LookUpHash;
 use crate::rows::RecordRow;
 use accrue_ledger::{Member, RecordKey, Text};
 use accrue_store::Position;
 use hashbrown::{HashMap, HashTable};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::{Index, IndexMut};
 
@@ -197,6 +199,8 @@ pub struct Tier {
     pub identities: Identities,
     /// Coupon codes: `program 00 code` → slot and key.
     pub coupons: Vec<(u32, Box<str>, RecordKey)>,
+    /// What members are looked up by: program, hash and member; `false`: no longer.
+    pub look_ups: BTreeMap<(Text, LookUpHash, Text), bool>,
     /// Facts booked.
     pub facts: usize,
     /// Bytes beside those of the arena, roughly.

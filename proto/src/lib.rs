@@ -23,6 +23,7 @@ mod error;
 pub mod json;
 mod kafka;
 pub mod money;
+pub mod personal;
 mod read;
 mod time;
 pub mod toml;

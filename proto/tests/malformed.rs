@@ -120,7 +120,7 @@ fn bounds_of_lists() {
     let lots = vec![pb::ImportedLot { points: 1, ..Default::default() }; LOTS_MAX + 1];
     let imported = pb::PointsImported { import_id: "I".into(), lots, ..Default::default() };
     assert_eq!(code(&whole(pb::fact::Body::PointsImported(imported))).map_err(|error| error.code), Err("too_many"));
-    let long = pb::NoteAdded { text: "x".repeat(TEXT_BYTES_MAX + 1) };
+    let long = pb::NoteAdded { text: "x".repeat(TEXT_BYTES_MAX + 1), ..Default::default() };
     assert_eq!(code(&whole(pb::fact::Body::NoteAdded(long))).map_err(|error| error.code), Err("too_long"));
 }
 

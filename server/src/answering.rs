@@ -36,6 +36,7 @@ pub fn answer(readers: &Readers, question: &Question, now: Instant) -> Result<Va
             found.map_or_else(|| Err(Problem::not_found(what())), |found| value(&found))
         }
         Question::Members { program, after, limit } => members::page(readers, program, after, *limit, now),
+        Question::Find { program, by } => members::find(readers, program, by, now),
         Question::Top { program, sort, limit } => members::top(readers, program, sort, *limit, now),
         Question::Exceptions { program, after, limit } => exceptions::page(readers, program, after, *limit),
         Question::Coupon { program, code } => {

@@ -2,9 +2,11 @@
 
 mod asked;
 mod operate;
+mod person;
 
 pub use asked::{MemberArgs, Who, instant};
 pub use operate::{Activate, Bench, ConfigCommand, Dlq, Exceptions, Resolve, Rules, Topics};
+pub use person::{MemberFind, MemberQr};
 
 use accrue_ledger::Instant;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -175,6 +177,10 @@ pub enum Member {
     Show(MemberShow),
     /// Many
     List(MemberList),
+    /// By card, number, e-mail or phone
+    Find(MemberFind),
+    /// The QR code of one member's number, as SVG
+    Qr(MemberQr),
 }
 
 /// `member show`

@@ -8,6 +8,7 @@ mod exceptions;
 mod explain;
 mod import;
 mod member;
+mod person;
 mod programs;
 mod publish;
 mod rules;
@@ -65,6 +66,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Import(import) => import::run(&ctx, &import),
         Command::Member(Member::Show(show)) => member::show(&ctx, &show),
         Command::Member(Member::List(list)) => member::list(&ctx, &list),
+        Command::Member(Member::Find(find)) => person::find(&ctx, &find),
+        Command::Member(Member::Qr(qr)) => person::qr(&ctx, &qr),
         Command::Entries(entries) => explain::entries(&ctx, &entries),
         Command::Explain(explain) => explain::run(&ctx, &explain),
         Command::Coupon(coupon) => programs::coupon(&ctx, &coupon),

@@ -159,6 +159,7 @@ impl Config {
             sync: read.text("store.sync") == "true",
             background_jobs: read.whole("store.background_jobs") as u32,
             embedded_shards: None,
+            master_key: read.optional("store.master_key_file").map(PathBuf::from),
         };
         let ledger = LedgerOptions {
             delta_bytes_max: read.bytes("ledger.delta_bytes_max"),

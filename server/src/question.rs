@@ -2,7 +2,7 @@
 
 use crate::problem::Problem;
 use accrue_ledger::Instant;
-use accrue_projections::{AsKnown, AsOf};
+use accrue_projections::{AsKnown, AsOf, LookUp};
 use accrue_store::Position;
 use std::fmt::Write as _;
 
@@ -72,6 +72,13 @@ pub enum Question {
         /// Members.
         limit: usize,
     },
+    /// Members by what they show or say.
+    Find {
+        /// The program.
+        program: String,
+        /// Card, number, e-mail or phone.
+        by: LookUp,
+    },
     /// A coupon.
     Coupon {
         /// The program.
@@ -138,6 +145,12 @@ impl Question {
             Question::Exceptions { program, after, limit } => of_program(program, "exceptions", |query| {
                 query.add("page_size", &limit.to_string());
                 query.add("page_token", &token(after));
+            }),
+            Question::Find { program, by } => of_program(program, "members", |query| match by {
+                LookUp::Card(card) => query.add("card", card),
+                LookUp::Number(number) => query.add("id", number),
+                LookUp::Email(email) => query.add("email", email),
+                LookUp::Phone(phone) => query.add("phone", phone),
             }),
             Question::Coupon { program, code } => of_program(program, &format!("coupons/{}", encoded(code)), |_| {}),
             Question::Totals { program, by, at } => of_program(program, "totals", |query| {

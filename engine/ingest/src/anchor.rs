@@ -72,9 +72,12 @@ pub(crate) fn compare(
     let same = match anchor.kept {
         Kept::DeadLetter(seq) => log.dead_letter(seq)?.is_some_and(|row| {
             let kept = original(&row.letter);
-            (kept.key, kept.value) == (record.key(), record.value())
+            let same = (kept.key, kept.value) == (record.key(), record.value());
+            // Personal data was sealed, and is gone where the member was erased since.
+            let sealed = || kept.value.is_some_and(|kept| is_personal(kept) && same_fact(record, currency_of, kept, log));
+            same || (kept.key, kept.value) == (None, None) || sealed()
         }),
-        Kept::Frame(position) => log.read(position, |frame| same_fact(record, currency_of, frame.fact))?,
+        Kept::Frame(position) => log.read(position, |frame| same_fact(record, currency_of, frame.fact, log))?,
     };
     if same {
         return Ok(());
@@ -83,13 +86,22 @@ pub(crate) fn compare(
 }
 
 /// The bytes in the log are those of the record, or what its JSON said.
-fn same_fact(record: Record<'_>, currency_of: CurrencyOf<'_>, kept: &[u8]) -> bool {
+fn same_fact(record: Record<'_>, currency_of: CurrencyOf<'_>, kept: &[u8], log: &ShardLog) -> bool {
     let currency = |program: &str| currency_of(program).or_else(|| currency_in(kept));
     match decode_message_with(&record, record.value().unwrap_or_default(), record.timestamp_ms(), &currency) {
+        Ok(decoded) if is_personal(kept) => {
+            let sealed = log.vault().and_then(|vault| vault.seal(&[&decoded.fact]));
+            let sealed = sealed.ok().and_then(|mut sealed| sealed.pop().flatten());
+            sealed.is_some_and(|fact| same_id(&fact, kept) && same_content(&fact, kept))
+        }
         Ok(decoded) => *decoded.fact == *kept || (same_id(&decoded.fact, kept) && same_content(&decoded.fact, kept)),
         // The ruleset that named the currency is not known here: nothing to compare.
         Err(malformed) => malformed.code == "missing_currency",
     }
+}
+
+fn is_personal(fact: &[u8]) -> bool {
+    read_fact(fact).is_ok_and(|fact| fact.kind.is_personal())
 }
 
 /// What [`same_content`] leaves out: two facts may say the same, one record is one fact.

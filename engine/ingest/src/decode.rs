@@ -79,6 +79,14 @@ pub(crate) fn judge<'a>(batches: &'a [Batch], opened: &'a [Opened<'_>], terms: T
     judged.collect()
 }
 
+/// A fact that was judged, in the bytes that it was sealed to.
+pub(crate) fn sealed(bytes: &[u8]) -> Judged<'_> {
+    match read_fact(bytes) {
+        Ok(fact) => Judged::Fact(fact, bytes),
+        Err(malformed) => Judged::Bad(malformed),
+    }
+}
+
 fn judge_one<'a>(bytes: &'a [u8], record: Record<'_>, terms: Terms<'_>) -> Result<Judged<'a>, Malformed> {
     let fact = read_fact(bytes)?;
     if record.key().is_some() || matches!(terms.origin, Origin::Topic { .. }) {

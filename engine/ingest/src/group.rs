@@ -6,6 +6,7 @@ use crate::clock::Stopwatch;
 use crate::decode::{self, Judged, Terms};
 use crate::letter::{self, Origin, Reason};
 use crate::metrics::{self, Label, Tally};
+use crate::seal;
 use crate::status::ShardStatus;
 use crate::{Clock, Counts, IngestError, Outcome, Receipt};
 use accrue_ledger::{Decision, Fact, Instant, Outcome as Answer};
@@ -113,7 +114,10 @@ impl Desk {
         let next_offset = self.group.next_offset();
         let terms = Terms { origin: &origin, now: self.recorded_at, next_offset, currency_of: &currency_of };
         let opened = decode::open(batches, terms);
-        let judged = decode::judge(batches, &opened, terms);
+        let sealed;
+        let mut judged = decode::judge(batches, &opened, terms);
+        sealed = seal::personal(&self.log, &judged)?;
+        sealed.iter().for_each(|(index, bytes)| judged[*index] = decode::sealed(bytes));
         let mut candidates = Vec::with_capacity(judged.len());
         candidates.extend(judged.iter().filter_map(candidate));
         self.inline.prepare(&candidates).map_err(IngestError::inline(self.log.shard()))?;
@@ -168,11 +172,11 @@ impl Desk {
             }
             Verdict::Conflict { first, detail } => {
                 let reason = Reason { code: CONFLICT, detail, first: Some(first) };
-                self.dead(record, offset, Some(fact), reason, answers);
+                self.dead(record, offset, Some((fact, candidate.bytes)), reason, answers);
             }
             Verdict::Refused { code, detail } => {
                 let reason = Reason { code, detail, first: None };
-                self.dead(record, offset, Some(fact), reason, answers);
+                self.dead(record, offset, Some((fact, candidate.bytes)), reason, answers);
             }
         }
         Ok(())
@@ -207,11 +211,15 @@ impl Desk {
         answers.give(self.log.shard(), || Outcome::Booked { position, decision, late, parked });
     }
 
-    fn dead(&mut self, record: Record<'_>, offset: i64, fact: Option<&Fact<'_>>, reason: Reason, answers: &mut Answers) {
-        let dead_letter = self.group.dead(letter::dead_letter(record, &self.origin, offset, &reason));
+    fn dead(&mut self, record: Record<'_>, offset: i64, fact: Option<(&Fact<'_>, &[u8])>, reason: Reason, answers: &mut Answers) {
+        let mut letter = letter::dead_letter(record, &self.origin, offset, &reason);
+        if let Some((_, sealed)) = fact.filter(|(fact, _)| fact.kind.is_personal()) {
+            letter::seal(&mut letter, sealed);
+        }
+        let dead_letter = self.group.dead(letter);
         self.dead_codes.push(reason.code);
         let Reason { code, detail, first } = reason;
-        let kind = fact.map(|fact| fact.kind);
+        let kind = fact.map(|(fact, _)| fact.kind);
         if let Some(first) = first {
             self.tally.add(kind, Label::Conflict);
             answers.counts.conflicts += 1;

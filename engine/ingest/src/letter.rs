@@ -77,6 +77,12 @@ pub(crate) fn dead_letter(record: Record<'_>, origin: &Origin, offset: i64, reas
     }
 }
 
+/// Keeps a fact with personal data as the log would have it: bare protobuf, sealed.
+pub(crate) fn seal(letter: &mut DeadLetter, sealed: &[u8]) {
+    letter.value = Some(sealed.to_vec());
+    letter.headers.clear();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

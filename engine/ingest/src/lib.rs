@@ -44,6 +44,7 @@ mod receipt;
 mod recovery;
 mod requeue;
 mod route;
+mod seal;
 mod seldom;
 mod shards;
 mod status;

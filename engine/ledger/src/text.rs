@@ -31,6 +31,12 @@ impl Deref for Text {
     }
 }
 
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
 impl From<&str> for Text {
     fn from(text: &str) -> Text {
         Text::new(text)

@@ -1,6 +1,6 @@
 //! Dead letters: what could not be booked, whole, in the same batch as the offset it came from.
 
-use crate::log::{CF_DEAD, ShardLog};
+use crate::log::{CF_DEAD, CF_FRAMES, CF_META, ShardLog};
 use crate::{Position, StoreError, keys, rows};
 use accrue_ledger::Instant;
 use prost::Message;
@@ -8,6 +8,9 @@ use rocksdb::ReadOptions;
 
 /// The code of a dead letter that is a conflict: a known identity with other content.
 pub(crate) const CODE_CONFLICT: &str = "conflict";
+
+/// Letters looked at in one go.
+const BLANK_ROWS: usize = 1_000;
 
 /// What could not be booked, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -195,6 +198,40 @@ impl ShardLog {
         }
         at.status().map_err(StoreError::database("read dead letters of", self.path()))?;
         Ok(None)
+    }
+
+    /// Takes everything that came with some dead letters away, for good: of a member that is erased. Numbers and reasons stay.
+    ///
+    /// # Errors
+    /// The log can't be read or written (fatal for the shard).
+    pub fn blank_dead_letters(&self, of_member: impl Fn(&DeadLetter) -> bool) -> Result<u64, StoreError> {
+        let (mut from, mut blanked) = (1, 0);
+        loop {
+            let rows = self.dead_letters(from, BLANK_ROWS)?;
+            let Some(last) = rows.last() else { break };
+            from = last.seq + 1;
+            for mut row in rows {
+                let letter = &mut row.letter;
+                let empty = letter.key.is_none() && letter.value.is_none() && letter.headers.is_empty();
+                if empty || !of_member(letter) {
+                    continue;
+                }
+                (letter.key, letter.value, letter.headers) = (None, None, Vec::new());
+                letter.detail = "the member was erased: what came is gone".to_owned();
+                row.status = if row.status == DeadStatus::Open { DeadStatus::Dropped } else { row.status };
+                self.put_row(CF_DEAD, &keys::dead(row.seq), &row.encode())?;
+                blanked += 1;
+            }
+        }
+        if blanked > 0 {
+            // The write-ahead log goes when everything written to it is in files.
+            for family in [CF_FRAMES, CF_META] {
+                let flushed = self.db().flush_cf(self.cf(family)?);
+                flushed.map_err(StoreError::database("flush", self.path()))?;
+            }
+            crate::vault::compact(self.db(), self.cf(CF_DEAD)?, self.path())?;
+        }
+        Ok(blanked)
     }
 
     fn dead_row(&self, key: &[u8], value: &[u8]) -> Result<DeadRow, StoreError> {

@@ -5,7 +5,8 @@
 //! LOCK          held by flock; the pid of the holder
 //! secret        32 random bytes, mode 0600: coupon codes are derived from it
 //! store.json    shards made here, the number of embedded shards, a check of the secret
-//! shards/0000/  log/ (RocksDB)  views/0001/ (RocksDB)  witness
+//! master-key    wraps members' keys; made with the first of them, unless it is configured to be elsewhere
+//! shards/0000/  log/ (RocksDB)  keys/ (RocksDB)  views/0001/ (RocksDB)  witness
 //! ```
 
 use crate::{StoreError, sealed};
@@ -131,7 +132,7 @@ fn read_format(root: &Path) -> Result<bool, StoreError> {
 
 /// FORMAT comes last: a crash before it leaves something that is made again from the start.
 fn create(root: &Path, embedded_shards: Option<u32>) -> Result<(), StoreError> {
-    let unfinished = ["LOCK", "secret", "secret.tmp", "store.json", "store.tmp", "FORMAT.tmp", "lost+found"];
+    let unfinished = ["LOCK", "secret", "secret.tmp", "store.json", "store.tmp", "FORMAT.tmp", "lost+found", "master-key"];
     for entry in fs::read_dir(root).map_err(StoreError::io("read", root))? {
         let name = entry.map_err(StoreError::io("read", root))?.file_name();
         if !unfinished.iter().any(|known| name == *known) {

@@ -23,6 +23,7 @@
 //!   22 | program 00 | member 00 | first_entry u32    page of entries
 //!   23 | program 00 | member 00 | first_position u64 page of the member's positions in the log
 //!   30 | program 00 | code                           coupon code → its member
+//!   31 | program 00 | hash 16 bytes | member       keyed hash of a card, e-mail or phone → its member; no value
 //!   40 | program 00 | ledger 00 | day i32            totals; the day's sign bit is flipped so that it sorts
 //! reserved, for what comes next
 //!   41 due dates   50 search   60 sealed personal data   70 outbox   F0–FF free for tests
@@ -57,6 +58,8 @@ pub const SPACE_ENTRIES: u8 = 0x22;
 pub const SPACE_INDEX: u8 = 0x23;
 /// View: coupon codes.
 pub const SPACE_COUPON: u8 = 0x30;
+/// View: look-ups.
+pub const SPACE_LOOK_UP: u8 = 0x31;
 /// View: totals.
 pub const SPACE_TOTALS: u8 = 0x40;
 /// View, reserved: due dates.
@@ -199,6 +202,13 @@ pub fn coupon(key: &mut Vec<u8>, program: &str, code: &str) {
 pub fn coupons_of(key: &mut Vec<u8>, program: &str) {
     start(key, SPACE_COUPON);
     name(key, program);
+}
+
+/// View 31: all members with a look-up's hash, as a prefix; a key is the prefix and the member.
+pub fn look_ups_of(key: &mut Vec<u8>, program: &str, hash: &[u8; 16]) {
+    start(key, SPACE_LOOK_UP);
+    name(key, program);
+    key.extend_from_slice(hash);
 }
 
 /// View 40: the totals of a day (days since 1970-01-01).

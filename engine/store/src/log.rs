@@ -9,6 +9,7 @@ use crate::options::Shared;
 use crate::read::Recent;
 use crate::registry::Slot;
 use crate::store::Open;
+use crate::vault::Vault;
 use crate::witness::{self, Judgement, Keeper, Shortfall};
 use crate::{Position, StoreError, keys, rows};
 use accrue_ledger::Instant;
@@ -16,8 +17,8 @@ use parking_lot::Mutex;
 use prost::Message;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, WriteBatch};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 pub(crate) const CF_FRAMES: &str = "frames";
 pub(crate) const CF_META: &str = "meta";
@@ -37,8 +38,10 @@ pub(crate) struct LogInner {
     writer: Mutex<Packer>,
     pub(crate) recent: Mutex<Recent>,
     db: DB,
+    pub(crate) vault: OnceLock<Vault>,
+    pub(crate) opening_vault: Mutex<()>,
     /// Keeps the lock of the directory and the witness thread.
-    store: Arc<Open>,
+    pub(crate) store: Arc<Open>,
     /// Last: frees the place when the database is closed.
     _slot: Slot<u32, LogInner>,
 }
@@ -60,6 +63,8 @@ impl LogInner {
             writer: Mutex::new(Packer::new()),
             recent: Mutex::new(Recent::default()),
             db,
+            vault: OnceLock::new(),
+            opening_vault: Mutex::new(()),
             store,
             _slot: slot,
         };

@@ -37,6 +37,8 @@ pub struct StoreOptions {
     pub embedded_shards: Option<u32>,
     /// Background threads for flushing and compacting, all databases together.
     pub background_jobs: u32,
+    /// The file of the master key that wraps members' keys; `None`: `master-key` in the data directory.
+    pub master_key: Option<std::path::PathBuf>,
 }
 
 impl Default for StoreOptions {
@@ -47,6 +49,7 @@ impl Default for StoreOptions {
             sync: true,
             embedded_shards: None,
             background_jobs: 2,
+            master_key: None,
         }
     }
 }
@@ -130,6 +133,14 @@ impl Shared {
         options.set_block_based_table_factory(&self.table());
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_write_buffer_size(4 * MIB);
+        options
+    }
+
+    /// The keys of members: few small rows, looked up one by one.
+    pub(crate) fn keys(&self) -> Options {
+        let mut options = self.rows();
+        options.set_write_buffer_size(MIB);
+        options.set_recycle_log_file_num(0);
         options
     }
 

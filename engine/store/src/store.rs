@@ -23,6 +23,16 @@ pub(crate) struct Open {
     directory: Mutex<Directory>,
 }
 
+impl Open {
+    pub(crate) fn root(&self) -> PathBuf {
+        self.directory.lock().root.clone()
+    }
+
+    pub(crate) fn secret(&self) -> [u8; 32] {
+        self.directory.lock().secret
+    }
+}
+
 /// An open data directory. A cheap handle; the directory is free again when the last handle of the store, of its
 /// logs and of its views is gone.
 #[derive(Clone)]

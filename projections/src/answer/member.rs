@@ -49,6 +49,8 @@ pub(crate) fn member_answer(shard: u32, program: &str, found: &Found) -> MemberA
         erased_at: standing.and_then(|standing| standing.erased_at).map(|at| at.to_string()),
         merged: state.links().into_iter().flat_map(|links| &links.merged).map(ToString::to_string).collect(),
         cards: cards.collect(),
+        number: None,
+        profile: None,
         program: program.to_string(),
         member: member.to_string(),
         as_of: found.at.to_string(),

@@ -2,7 +2,7 @@
 
 use super::Ledger;
 use crate::error::ProjectionError;
-use crate::rows::{PAGE_ENTRIES_MAX, RecordRow, append_entry, later};
+use crate::rows::{PAGE_ENTRIES_MAX, RecordRow, append_entry, later, remembered};
 use crate::shared::Tiers;
 use crate::tier::{Arena, Identity, PagePart, Slot, weight};
 use crate::totals::Totals;
@@ -153,6 +153,7 @@ impl Ledger {
         tiers.put_identity(booking.identity, position);
         tiers.next = position.next();
         tiers.latest = Instant(later(tiers.latest.0, at));
+        self.note_person(tiers, slot, booking)?;
         Ok((late, parked))
     }
 
@@ -202,7 +203,7 @@ impl Ledger {
 
     /// Writes what the fold changed beside the state, and remembers the fact's natural id.
     fn keep_records(&mut self, tiers: &mut Tiers, slot: u32, fact: &Fact<'_>, position: Position) -> Result<(), ProjectionError> {
-        let natural = fact.natural_key().map(|natural| (RecordKey::new(natural.kind, natural.id), natural.version));
+        let natural = remembered(fact);
         let mut remembered = false;
         for (key, record) in self.records.drain_changed() {
             let mut row = self.take_record(tiers, slot, key)?;

@@ -142,6 +142,7 @@ fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
             }
         }
         rows.coupons(tier)?;
+        rows.look_ups(tier)?;
         for (key, day) in &rest.totals {
             rows.put(|name| name.clone_from(key), |row| codec::write(day, row))?;
         }

@@ -4,7 +4,7 @@ use super::Ledger;
 use super::book::{Booking, Page, keep_parts};
 use super::refold::{History, Undo};
 use crate::error::ProjectionError;
-use crate::rows::RecordRow;
+use crate::rows::{RecordRow, remembered};
 use crate::shared::Tiers;
 use crate::tier::weight;
 use accrue_ledger::{Body, Booked, Decision, Fact, Family, RecordKey, Text};
@@ -78,11 +78,17 @@ impl Ledger {
             if *booked.fact.member == **member {
                 own.push(position.0);
             }
-            if let Some(natural) = booked.fact.natural_key().filter(|_| family.winner(booked.fact.member) == member.as_str()) {
-                let row = rows.entry(RecordKey::new(natural.kind, natural.id)).or_default();
-                row.firsts.push((natural.version, position.0));
+            if let Some((key, version)) =
+                remembered(&booked.fact).filter(|_| family.winner(booked.fact.member) == member.as_str())
+            {
+                rows.entry(key).or_default().firsts.push((version, position.0));
             }
         }
+        let live = &mut tiers.live;
+        let of = &mut live.slots[slot as usize];
+        of.pages.clear();
+        // Before anything else goes into the arena: records may open its next chunk.
+        keep_parts(of, &live.arena, &parts, end);
         for (key, row) in rows {
             tiers.put_record(slot, key, &row);
         }
@@ -91,9 +97,7 @@ impl Ledger {
         let of = &mut live.slots[slot as usize];
         let weighed = weight(&of.state);
         of.state = state;
-        of.pages.clear();
         (of.first_entry, of.rewritten) = (0, true);
-        keep_parts(of, &live.arena, &parts, end);
         (of.positions, of.next, of.dirty) = (own, booking.position.next(), true);
         live.bytes = (live.bytes + weight(&of.state) + of.positions.len() * 8).saturating_sub(weighed);
         Ok(of.state.parked)

@@ -109,6 +109,7 @@ impl Ledger {
             checkpointer: Checkpointer::default(),
             site: None,
             rebuild_due: false,
+            erasures: Vec::new(),
         }
     }
 

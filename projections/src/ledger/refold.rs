@@ -3,7 +3,7 @@
 use super::Ledger;
 use super::book::{Booking, Page, keep_parts};
 use crate::error::ProjectionError;
-use crate::rows::RecordRow;
+use crate::rows::{RecordRow, remembered};
 use crate::shared::Tiers;
 use crate::tier::weight;
 use crate::totals::Totals;
@@ -122,9 +122,8 @@ impl Ledger {
         for (key, record) in records.drain_changed() {
             rows.entry(key).or_default().record = record;
         }
-        if let Some(natural) = fact.natural_key() {
-            let row = rows.entry(RecordKey::new(natural.kind, natural.id)).or_default();
-            row.firsts.push((natural.version, booking.position.0));
+        if let Some((key, version)) = remembered(fact) {
+            rows.entry(key).or_default().firsts.push((version, booking.position.0));
         }
         for (key, row) in rows {
             tiers.put_record(slot, key, &row);

@@ -21,8 +21,10 @@ impl LedgerReader {
         let Some(natural) = fact.natural_key().filter(|_| first.is_none()) else {
             return Ok(first);
         };
-        let (hash, key) = (member_hash(fact.program, fact.member), RecordKey::new(natural.kind, natural.id));
-        let row = tiers.record(hash, fact.program, fact.member, key)?;
+        let winner = tiers.winner(member_hash(fact.program, fact.member), fact.program, fact.member)?;
+        let member = winner.as_deref().unwrap_or(fact.member);
+        let (hash, key) = (member_hash(fact.program, member), RecordKey::new(natural.kind, natural.id));
+        let row = tiers.record(hash, fact.program, member, key)?;
         Ok(row.and_then(|row| row.first(natural.version)))
     }
 }

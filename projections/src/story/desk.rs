@@ -3,7 +3,7 @@
 use super::StoryError;
 use crate::ledger::{Ledger, LedgerOptions};
 use crate::reader::LedgerReader;
-use accrue_ledger::{Decision, Fact, Instant, Outcome, Ruleset};
+use accrue_ledger::{Decision, Fact, Instant, Kind, Outcome, Ruleset};
 use accrue_proto::{Malformed, pb, read_fact, to_timestamp, write_decision, write_fact};
 use accrue_store::{
     Candidate, DeadLetter, FrameMeta, Group, Inline, Position, ShardLog, Source, Store, StoreOptions, Verdict, member_hash,
@@ -147,27 +147,30 @@ impl Desk {
     /// # Errors
     /// The store fails.
     pub fn deliver_group(&mut self, facts: &[impl AsRef<[u8]>]) -> Result<Vec<Delivered>, StoryError> {
-        let read: Vec<Result<Fact<'_>, Malformed>> = facts.iter().map(|bytes| read_fact(bytes.as_ref())).collect();
+        let sealed = self.seal(facts)?;
+        let facts: Vec<&[u8]> =
+            facts.iter().zip(&sealed).map(|(fact, sealed)| sealed.as_deref().unwrap_or(fact.as_ref())).collect();
+        let read: Vec<Result<Fact<'_>, Malformed>> = facts.iter().map(|bytes| read_fact(bytes)).collect();
         // As if everything came when it happened, or right after what came before.
         let latest = read.iter().flatten().map(|fact| fact.occurred_at).max().unwrap_or(self.recorded_at);
         self.recorded_at = Instant(self.recorded_at.0 + 1).max(latest);
         self.log.begin_again(&mut self.group, Source::Embedded, self.recorded_at)?;
         let candidates: Vec<Candidate<'_>> = read
             .iter()
-            .zip(facts)
+            .zip(&facts)
             .filter_map(|(fact, bytes)| {
                 let fact = fact.as_ref().ok()?;
                 let identity = accrue_store::identity(fact.program, fact.source, fact.id);
-                Some(Candidate { fact, bytes: bytes.as_ref(), hash: member_hash(fact.program, fact.member), identity })
+                Some(Candidate { fact, bytes, hash: member_hash(fact.program, fact.member), identity })
             })
             .collect();
         self.ledger.as_mut().ok_or(StoryError::Closed)?.prepare(&candidates)?;
         let mut candidates = candidates.iter();
         let mut delivered = Vec::with_capacity(facts.len());
-        for ((read, bytes), offset) in read.iter().zip(facts).zip(self.group.next_offset().max(0)..) {
+        for ((read, bytes), offset) in read.iter().zip(&facts).zip(self.group.next_offset().max(0)..) {
             delivered.push(match read {
                 Ok(_) => self.offer(candidates.next().ok_or(StoryError::Closed)?, offset)?,
-                Err(bad) => self.dead(bytes.as_ref(), offset, bad.code, &bad.detail, None),
+                Err(bad) => self.dead(bytes, offset, bad.code, &bad.detail, None),
             });
         }
         let head = self.log.append(&mut self.group)?;
@@ -175,6 +178,25 @@ impl Desk {
         ledger.durable(head.next_position);
         ledger.checkpoint(false)?;
         Ok(delivered)
+    }
+
+    /// As the door does: what is personal never reaches the log readable.
+    fn seal(&self, facts: &[impl AsRef<[u8]>]) -> Result<Vec<Option<Vec<u8>>>, StoryError> {
+        let mut sealed = Vec::with_capacity(facts.len());
+        for bytes in facts {
+            let bytes = bytes.as_ref();
+            sealed.push(match read_fact(bytes) {
+                Ok(fact) if fact.kind.is_personal() => self.log.vault()?.seal(&[bytes])?.pop().flatten(),
+                Ok(fact) if fact.kind == Kind::MemberRegistered => {
+                    if let Some(vault) = self.log.vault_if_any()? {
+                        vault.begin_again(fact.program, fact.member, fact.occurred_at)?;
+                    }
+                    None
+                }
+                _ => None,
+            });
+        }
+        Ok(sealed)
     }
 
     fn offer(&mut self, candidate: &Candidate<'_>, offset: i64) -> Result<Delivered, StoryError> {

@@ -16,10 +16,17 @@ pub(super) fn check(fact: &[u8]) -> Result<(), Fault> {
 fn noted(body: &pb::fact::Body) -> Result<(), Fault> {
     use pb::fact::Body as B;
     match body {
+        B::MemberProfileChanged(pb::MemberProfileChanged { sealed, .. })
+        | B::NoteAdded(pb::NoteAdded { sealed, .. })
+        | B::TagsChanged(pb::TagsChanged { sealed, .. })
+            if !sealed.is_empty() =>
+        {
+            crate::personal::only_sealed(body)
+        }
         B::MemberProfileChanged(profile) => profile_changed(profile),
-        B::NoteAdded(pb::NoteAdded { text }) if text.is_empty() => Err(missing("note_added.text")),
-        B::NoteAdded(pb::NoteAdded { text }) => check::text(text, TEXT_BYTES_MAX, "note_added.text").map(drop),
-        B::TagsChanged(pb::TagsChanged { add, remove }) => {
+        B::NoteAdded(pb::NoteAdded { text, .. }) if text.is_empty() => Err(missing("note_added.text")),
+        B::NoteAdded(pb::NoteAdded { text, .. }) => check::text(text, TEXT_BYTES_MAX, "note_added.text").map(drop),
+        B::TagsChanged(pb::TagsChanged { add, remove, .. }) => {
             if add.is_empty() && remove.is_empty() {
                 return Err(missing("tags_changed: one of add and remove"));
             }

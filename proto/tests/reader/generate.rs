@@ -267,16 +267,17 @@ fn noted(kind: Kind, dice: &mut Dice) -> Body {
             birthday: dice.maybe(|_| "1990-02-28".into()),
             attributes: dice.ids().into_iter().map(|name| (name, dice.text())).collect(),
             consents: dice.ids().into_iter().map(|name| (name, dice.flip())).collect(),
+            sealed: Vec::new(),
         }),
         Kind::MemberLeft => Body::MemberLeft(pb::MemberLeft {}),
         Kind::MemberIncluded => Body::MemberIncluded(pb::MemberIncluded {}),
         Kind::MembersMerged => Body::MembersMerged(pb::MembersMerged { loser: dice.id() }),
         Kind::MembersUnmerged => Body::MembersUnmerged(pb::MembersUnmerged { loser: dice.id() }),
-        Kind::NoteAdded => Body::NoteAdded(pb::NoteAdded { text: format!("{}!", dice.text()) }),
+        Kind::NoteAdded => Body::NoteAdded(pb::NoteAdded { text: format!("{}!", dice.text()), sealed: Vec::new() }),
         Kind::TagsChanged => {
             let mut add = dice.ids();
             add.push(dice.id());
-            Body::TagsChanged(pb::TagsChanged { add, remove: dice.ids() })
+            Body::TagsChanged(pb::TagsChanged { add, remove: dice.ids(), sealed: Vec::new() })
         }
         Kind::CardIssued => Body::CardIssued(pb::CardIssued { code: dice.id() }),
         Kind::CardStatusChanged => {

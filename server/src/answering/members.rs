@@ -5,7 +5,7 @@ use crate::problem::Problem;
 use crate::question::token;
 use crate::readers::Readers;
 use accrue_ledger::Instant;
-use accrue_projections::MemberRow;
+use accrue_projections::{LookUp, MemberRow};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 
@@ -27,6 +27,21 @@ pub(super) fn page(readers: &Readers, program: &str, after: &str, limit: usize, 
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|row| token(&row.member));
     Ok(json!({ "program": program, "members": value(&rows)?, "next_page_token": next }))
+}
+
+/// The members that are found by that, of all shards. That nobody is found is an answer, too.
+pub(super) fn find(readers: &Readers, program: &str, by: &LookUp, now: Instant) -> Result<Value, Problem> {
+    let mut found: Vec<(String, u32)> = Vec::new();
+    for open in readers.ready()? {
+        let members = open.reader.look_up(program, by, now)?;
+        found.extend(members.into_iter().map(|member| (member, open.reader.shard())));
+    }
+    if found.is_empty() {
+        readers.may_be_elsewhere()?;
+    }
+    found.sort();
+    let rows: Vec<Value> = found.iter().map(|(member, shard)| json!({ "member": member, "shard": shard })).collect();
+    Ok(json!({ "program": program, "members": rows }))
 }
 
 /// The members with the largest numbers: looks at all of them.

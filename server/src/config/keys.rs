@@ -88,6 +88,12 @@ pub const KEYS: &[Key] = &[
     key("store.sync", Form::Flag, Some("true"), "false loses acknowledged facts with the power: for measuring only"),
     key("store.background_jobs", Form::Whole(1, 64), Some("2"), "threads that flush and compact, all databases together"),
     key(
+        "store.master_key_file",
+        Form::Path,
+        None,
+        "the master key that wraps members' keys, made with the first; not set: `master-key` in the data directory",
+    ),
+    key(
         "ledger.checkpoint_facts",
         Form::Whole(1, 1_000_000_000),
         Some("500000"),

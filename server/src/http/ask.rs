@@ -5,7 +5,7 @@ use crate::answering::answer;
 use crate::problem::Problem;
 use crate::question::{OfMember, PAGE_SIZE, Question, token_text};
 use accrue_ledger::Instant;
-use accrue_projections::{AsKnown, AsOf};
+use accrue_projections::{AsKnown, AsOf, LookUp};
 use accrue_store::Position;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -133,10 +133,35 @@ pub(super) struct Which {
     page_token: Option<String>,
     sort: Option<String>,
     top: Option<usize>,
+    card: Option<String>,
+    id: Option<String>,
+    email: Option<String>,
+    phone: Option<String>,
+}
+
+impl Which {
+    /// What somebody is looked for by.
+    fn look_up(&mut self) -> Result<Option<LookUp>, Problem> {
+        let card = self.card.take().map(LookUp::Card);
+        let number = self.id.take().map(LookUp::Number);
+        let email = self.email.take().map(LookUp::Email);
+        let mut all = card.into_iter().chain(number).chain(email).chain(self.phone.take().map(LookUp::Phone));
+        let first = all.next();
+        let list = self.page_size.is_some() || self.page_token.is_some() || self.sort.is_some() || self.top.is_some();
+        match first {
+            Some(_) if list || all.next().is_some() => {
+                Err(Problem::new("bad_request", "look for members by one of card, id, email and phone, and nothing beside"))
+            }
+            first => Ok(first),
+        }
+    }
 }
 
 pub(super) async fn members(State(service): State<Service>, path: Words<String>, query: Asked<Which>) -> Answer {
-    let (program, which) = (words(path)?, asked(query)?);
+    let (program, mut which) = (words(path)?, asked(query)?);
+    if let Some(by) = which.look_up()? {
+        return service.ask(Question::Find { program, by }).await;
+    }
     let question = match (which.sort, which.top) {
         (None, None) => {
             let limit = service.page_size(which.page_size)?;

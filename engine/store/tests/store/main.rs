@@ -5,6 +5,7 @@
 mod damage;
 mod log;
 mod short;
+mod vault;
 mod view;
 
 use accrue_ledger::{Instant, Kind};

@@ -103,4 +103,23 @@ impl<'a, 'o> Rows<'a, 'o> {
         }
         Ok(())
     }
+
+    /// What members are looked up by from now on, and no longer.
+    pub fn look_ups(&mut self, tier: &Tier) -> Result<(), ProjectionError> {
+        let mut rows = BTreeMap::new();
+        for ((program, hash, member), holds) in &tier.look_ups {
+            let mut name = Vec::new();
+            keys::look_ups_of(&mut name, program, hash);
+            name.extend_from_slice(member.as_bytes());
+            rows.insert(name, holds);
+        }
+        for (name, holds) in &rows {
+            if **holds {
+                self.put(|key| key.clone_from(name), |_| {})?;
+            } else {
+                self.to.delete(name)?;
+            }
+        }
+        Ok(())
+    }
 }

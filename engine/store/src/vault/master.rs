@@ -1,0 +1,39 @@
+//! The master key's file: 64 hex digits.
+
+use super::{KEY_BYTES, random};
+use crate::{StoreError, dead::hex, sealed};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// Reads the master key; `may_make`: makes one where there is none.
+///
+/// # Errors
+/// There is none though keys were wrapped with one, or it can't be read or made.
+pub(super) fn read_or_make(file: &Path, may_make: bool) -> Result<[u8; KEY_BYTES], StoreError> {
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound && may_make => {
+            let key = random::<KEY_BYTES>()?;
+            sealed::replace(file, format!("{}\n", hex(&key)).as_bytes(), 0o600)?;
+            tracing::warn!(
+                file = %file.display(),
+                "made a master key for members' personal data: keep a copy apart from the data, without it nobody can read them"
+            );
+            return Ok(key);
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let detail = "the master key is missing, members' personal data can't be read without it".to_owned();
+            return Err(StoreError::Damaged { path: file.to_path_buf(), detail });
+        }
+        Err(error) => return Err(StoreError::io("read", file)(error)),
+    };
+    let text = text.trim();
+    let digits = (text.len() == 2 * KEY_BYTES && text.is_ascii()).then(|| text.as_bytes().chunks(2));
+    let bytes: Option<Vec<u8>> =
+        digits.and_then(|pairs| pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect());
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| StoreError::Damaged {
+        path: file.to_path_buf(),
+        detail: format!("a master key is {} hex digits", 2 * KEY_BYTES),
+    })
+}

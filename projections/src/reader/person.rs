@@ -1,0 +1,124 @@
+//! Who a member is (§11): its personal data, its number, and finding it by what it shows.
+
+use super::{AsKnown, AsOf, Found, LedgerReader};
+use crate::error::ProjectionError;
+use crate::look_up::{LookUp, LookUpHash};
+use crate::profile::{self, Profile};
+use crate::{number, tier::Tier};
+use accrue_ledger::{Instant, Status, Text};
+use accrue_proto::read_fact;
+use accrue_store::{Position, keys, member_hash};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl LedgerReader {
+    /// A member's personal data as it was then. `None`: there is none, or it was destroyed.
+    pub(super) fn profile(&self, program: &str, found: &Found, asked: AsOf) -> Result<Option<Profile>, ProjectionError> {
+        if found.state.status() == Status::Erased {
+            return Ok(None);
+        }
+        let mut positions = BTreeSet::new();
+        {
+            let tiers = self.shared.tiers.read();
+            positions.extend(tiers.personal(program, &found.member)?);
+            for member in found.family.iter().flat_map(|family| family.members()) {
+                positions.extend(tiers.personal(program, member)?);
+            }
+        }
+        let known = |position: Position, recorded: Instant| match asked.known {
+            AsKnown::Now => true,
+            AsKnown::At(at) => recorded <= at,
+            AsKnown::Position(at) => position <= at,
+        };
+        let erased_at = found.state.standing.as_ref().and_then(|standing| standing.erased_at);
+        let counts = |fact: &accrue_proto::pb::Fact| {
+            let at = fact.occurred_at.as_ref().and_then(accrue_proto::from_timestamp).unwrap_or(Instant::MIN);
+            let whose = found.family.as_ref().map_or(&*found.member, |family| family.winner(&fact.member));
+            at <= found.at && erased_at.is_none_or(|erased| at > erased) && *whose == *found.member
+        };
+        let opened = profile::open(&self.shared.log, &positions.into_iter().collect::<Vec<_>>())?;
+        let facts = opened.into_iter().filter(|(position, recorded, fact)| known(*position, *recorded) && counts(fact));
+        let profile = Profile::of(facts.map(|(_, _, fact)| fact).collect());
+        Ok(Some(profile).filter(|profile| *profile != Profile::default()))
+    }
+
+    /// A member's 16 digits.
+    pub(super) fn number(&self, program: &str, member: &str) -> Result<Option<String>, ProjectionError> {
+        let tiers = self.shared.tiers.read();
+        let first = tiers.positions(member_hash(program, member), program, member)?.first().copied();
+        Ok(first.and_then(|first| number::of(&self.shared.log.secret(), program, self.shard(), first)))
+    }
+
+    /// The members of this shard that are found by that, the winners of aliases; nobody who was erased.
+    ///
+    /// # Errors
+    /// As [`LedgerReader::member`].
+    pub fn look_up(&self, program: &str, look_up: &LookUp, now: Instant) -> Result<Vec<String>, ProjectionError> {
+        let candidates = match look_up {
+            LookUp::Number(_) => self.with_number(program, &look_up.normal())?.into_iter().collect(),
+            _ => match look_up.hash(&self.shared.log.secret(), program) {
+                Some(hash) => self.with_hash(program, &hash)?,
+                None => Vec::new(),
+            },
+        };
+        let (mut members, asked) = (BTreeSet::new(), AsOf::default());
+        for candidate in candidates {
+            let Some(found) = self.find(program, &candidate, asked, now)? else { continue };
+            let holds = match look_up {
+                LookUp::Number(_) => found.state.status() != Status::Erased,
+                LookUp::Card(_) => {
+                    let mut cards = found.state.standing.iter().flat_map(|standing| &standing.cards);
+                    found.state.status() != Status::Erased && cards.any(|card| *card.code == *look_up.normal())
+                }
+                LookUp::Email(_) => self.says(program, &found, look_up, |profile| profile.email.map(LookUp::Email))?,
+                LookUp::Phone(_) => self.says(program, &found, look_up, |profile| profile.phone.map(LookUp::Phone))?,
+            };
+            if holds {
+                members.insert(found.member.to_string());
+            }
+        }
+        Ok(members.into_iter().collect())
+    }
+
+    fn says(
+        &self,
+        program: &str,
+        found: &Found,
+        look_up: &LookUp,
+        of: impl Fn(Profile) -> Option<LookUp>,
+    ) -> Result<bool, ProjectionError> {
+        let profile = self.profile(program, found, AsOf::default())?;
+        Ok(profile.and_then(of).is_some_and(|said| said.normal() == look_up.normal()))
+    }
+
+    fn with_number(&self, program: &str, digits: &str) -> Result<Option<String>, ProjectionError> {
+        let place = number::place(&self.shared.log.secret(), program, digits);
+        let here = place.filter(|(shard, at)| *shard == self.shard() && *at >= Position::FIRST && *at < self.shared.durable());
+        let Some((_, first)) = here else { return Ok(None) };
+        let read = self.shared.log.read(first, |frame| {
+            read_fact(frame.fact).ok().filter(|fact| fact.program == program).map(|fact| fact.member.to_owned())
+        });
+        let Some(member) = read?.filter(|member| !member.is_empty()) else { return Ok(None) };
+        // Any fact has a place; only that of the first is the member's number.
+        Ok(self.number(program, &member)?.filter(|number| number == digits).map(|_| member))
+    }
+
+    fn with_hash(&self, program: &str, hash: &LookUpHash) -> Result<Vec<String>, ProjectionError> {
+        let tiers = self.shared.tiers.read();
+        let mut prefix = Vec::new();
+        keys::look_ups_of(&mut prefix, program, hash);
+        let mut members: BTreeMap<String, bool> = BTreeMap::new();
+        let mut rows = tiers.view.scan_prefix(&prefix)?;
+        while let Some((key, _)) = rows.next_row()? {
+            let member = key.get(prefix.len()..).and_then(|member| std::str::from_utf8(member).ok());
+            members.extend(member.map(|member| (member.to_owned(), true)));
+        }
+        let mut in_memory = |tier: &Tier| {
+            let from = (Text::new(program), *hash, Text::default());
+            let same = tier.look_ups.range(from..).take_while(|((of, known, _), _)| **of == *program && known == hash);
+            members.extend(same.map(|((_, _, member), holds)| (member.to_string(), *holds)));
+        };
+        tiers.frozen.as_deref().into_iter().for_each(&mut in_memory);
+        in_memory(&tiers.live);
+        Ok(members.into_iter().filter(|(_, holds)| *holds).map(|(member, _)| member).collect())
+    }
+}
