@@ -3,6 +3,7 @@
 mod booked;
 mod exceptions;
 mod sums;
+mod tiers;
 mod walk;
 
 pub use walk::Outstanding;
