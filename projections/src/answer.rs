@@ -2,10 +2,13 @@
 
 mod counted;
 mod member;
+mod tier;
 mod totals;
 
 pub use counted::{AchievementAnswer, BudgetAnswer, ExceptionAnswer};
 pub(crate) use member::member_answer;
+pub use tier::{ExpiringRow, OverrideAnswer, TierAnswer, TierMove};
+pub(crate) use tier::{money_or_count, tier_answer};
 pub use totals::TotalsRow;
 
 use crate::explain::sentence;
@@ -28,6 +31,8 @@ pub struct MemberAnswer {
     pub next_position: u64,
     /// Points by ledger.
     pub balance: BTreeMap<String, BalanceAnswer>,
+    /// The tier; `None`: the program has none.
+    pub tier: Option<TierAnswer>,
     /// Coupons that can be used, and by status how many there are.
     pub coupons: CouponsAnswer,
     /// Facts that wait for their order.

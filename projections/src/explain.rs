@@ -1,8 +1,10 @@
 //! Why a number is what it is: sentences of entries, and the finding of every rule on an order (§13).
 
-use crate::answer::{EntryAnswer, rule_name};
+use crate::answer::{EntryAnswer, money_or_count, rule_name};
 use accrue_ledger::currency::{exponent, format_amount};
-use accrue_ledger::{End, Entry, EntryKind, Instant, Kind, Life, Order, Ruleset, Start, Timeline, Why, worth};
+use accrue_ledger::{
+    End, Entry, EntryKind, Instant, Kind, Life, Order, Ruleset, Start, TierCause, TierChange, Timeline, Why, worth,
+};
 use serde::Serialize;
 
 /// An order explained.
@@ -143,6 +145,10 @@ pub fn sentence(entry: &Entry, rules: &Timeline) -> String {
         Why::EndedAlready => format!("{source}: the end of these points had passed"),
         Why::Manual { reason } => format!("{source}: by hand, {reason}"),
         Why::Import => format!("{source}: brought along from another system"),
+        Why::TierEntered { tier } => format!("{source}: for entering tier {tier}"),
+        Why::Tier(change) => tier_sentence(change, &source, ruleset.map(|ruleset| &**ruleset)),
+        Why::Inactive => format!("points of {source} end: nothing was done for too long"),
+        Why::Extended { before, until } => format!("{source}: points live to {until} instead of {before}, by this activity"),
         Why::Coupon { code, order } if order.is_empty() => format!("{source}: coupon {code}"),
         Why::Coupon { code, order } => format!("{source}: coupon {code}, order {order}"),
         Why::Trimmed { eligible, before, desired, awarded, limited_by, starts_at, expires_at } => {
@@ -171,6 +177,32 @@ pub fn sentence(entry: &Entry, rules: &Timeline) -> String {
         }
         Why::Trouble { code, about } => format!("{source}: {code}: {about}"),
     }
+}
+
+/// How a member came from one tier to another.
+fn tier_sentence(change: &TierChange, source: &str, ruleset: Option<&Ruleset>) -> String {
+    let shown = |number: i64| ruleset.map_or_else(|| number.to_string(), |ruleset| money_or_count(number, ruleset));
+    let (metric, needed) = (shown(change.metric), shown(change.needed));
+    let moved = if change.from == change.to {
+        format!("qualified for {} instead of {}, in force is still {}", change.qualified, change.qualified_before, change.to)
+    } else {
+        format!("{} instead of {}", change.to, change.from)
+    };
+    let held = if change.held_until == Instant::MAX { String::new() } else { format!("; held until {}", change.held_until) };
+    let lowered = if change.lowered > 0 { format!(" (refunds took {} of it)", shown(change.lowered)) } else { String::new() };
+    let because = match change.cause {
+        TierCause::Order | TierCause::Activity | TierCause::Credit => {
+            format!("{source} brings {metric} in the window, {needed} are needed{held}")
+        }
+        TierCause::HoldEnded | TierCause::GraceEnded => {
+            let what = if change.cause == TierCause::HoldEnded { "hold" } else { "grace" };
+            format!("the {what} ended with {metric} in the window{lowered}, {needed} were needed to keep it{held}")
+        }
+        TierCause::OverrideSet => format!("by hand, {source}"),
+        TierCause::OverrideEnded => format!("the end of what was set by hand, {source}; {metric} in the window{held}"),
+        TierCause::Ruleset => format!("other rules came into force; {metric} in the window{held}"),
+    };
+    format!("{moved}: {because}")
 }
 
 /// When the points start and end, and by which arithmetic.

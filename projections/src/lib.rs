@@ -24,8 +24,8 @@ mod totals;
 mod verify;
 
 pub use answer::{
-    AchievementAnswer, BudgetAnswer, CouponAnswer, EntryAnswer, ExceptionAnswer, LotAnswer, MemberAnswer, MemberRow, PartAnswer,
-    TotalsRow,
+    AchievementAnswer, BudgetAnswer, CouponAnswer, EntryAnswer, ExceptionAnswer, ExpiringRow, LotAnswer, MemberAnswer, MemberRow,
+    OverrideAnswer, PartAnswer, TierAnswer, TierMove, TotalsRow,
 };
 pub use digest::Digest;
 pub use error::ProjectionError;

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// All programs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub struct Programs {
     by_id: BTreeMap<Box<str>, Program>,
+    secret: [u8; 32],
 }
 
 /// One program.
@@ -23,6 +24,11 @@ pub struct Program {
 }
 
 impl Programs {
+    /// None yet. `secret`: the store's, for coupons that rules hand out by themselves.
+    pub fn new(secret: [u8; 32]) -> Programs {
+        Programs { by_id: BTreeMap::new(), secret }
+    }
+
     /// The program of that id.
     pub fn get(&self, program: &str) -> Option<&Program> {
         self.by_id.get(program)
@@ -49,7 +55,8 @@ impl Programs {
         position: Position,
         recorded_at: Instant,
     ) {
-        let program = self.by_id.entry(program.into()).or_default();
+        let new = || Program { timeline: Timeline::default().with_secret(self.secret), recorded: Vec::new() };
+        let program = self.by_id.entry(program.into()).or_insert_with(new);
         program.timeline.insert(Activation { effective_from, position: position.0, ruleset });
         program.recorded.push((position, recorded_at));
     }
@@ -72,8 +79,8 @@ impl Programs {
     }
 
     /// The programs as these activations of the log make them.
-    pub fn load(log: &ShardLog, activations: &[u64]) -> Result<Programs, ProjectionError> {
-        let mut programs = Programs::default();
+    pub fn load(log: &ShardLog, activations: &[u64], secret: [u8; 32]) -> Result<Programs, ProjectionError> {
+        let mut programs = Programs::new(secret);
         log.read_many(activations.iter().copied().map(Position), |frame| programs.replay(frame))?;
         Ok(programs)
     }
@@ -85,7 +92,7 @@ impl Programs {
             position.is_none_or(|position| *at <= position) && recorded.is_none_or(|recorded| *when <= recorded)
         });
         let known: Vec<u64> = known.map(|(at, _)| at.0).collect();
-        let mut timeline = Timeline::default();
+        let mut timeline = Timeline::default().with_secret(self.secret);
         let activations = program.timeline.activations().iter().filter(|activation| known.contains(&activation.position));
         activations.for_each(|activation| timeline.insert(activation.clone()));
         Some(timeline)

@@ -4,6 +4,7 @@ mod booked;
 mod exceptions;
 mod person;
 mod sums;
+mod tiers;
 mod walk;
 
 pub use walk::Outstanding;

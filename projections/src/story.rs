@@ -32,10 +32,8 @@ pub struct StoryReport {
     pub name: String,
     /// Its `section`; empty: none given.
     pub section: String,
-    /// Everything is as expected. A skipped file has not passed.
+    /// Everything is as expected.
     pub passed: bool,
-    /// Why it could not be played by this version.
-    pub skipped: Option<String>,
     /// What differs.
     pub differences: Vec<Difference>,
     /// Where something differs: the entries of the members, as sentences.

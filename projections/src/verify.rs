@@ -3,7 +3,7 @@
 use crate::error::ProjectionError;
 use crate::ledger::{Ledger, LedgerOptions};
 use crate::reader::{AsKnown, AsOf, LedgerReader};
-use accrue_ledger::{EntryKind, Fold, Instant, Records, Sums, broken_invariants};
+use accrue_ledger::{EntryKind, Fold, Instant, Member, Records, Sums, broken_invariants};
 use accrue_store::{Counters, Position, Store};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -122,7 +122,8 @@ fn check_members(live: &LedgerReader, program: &str, report: &mut Report) -> Res
         let at = state.last.at;
         broken
             .extend(broken_invariants(&state, &Records::complete(), at).iter().map(|wrong| format!("member {member}: {wrong}")));
-        let mut later = state;
+        // Tiers that are kept are held again for ever; points don't depend on them any more.
+        let mut later = Member { tier: None, ..state };
         Fold::new(&mut later, &mut Records::complete(), &rules, &mut ()).advance(Instant(i64::MAX - 1));
         let at = Instant(i64::MAX - 1);
         broken.extend(

@@ -12,6 +12,7 @@ mod order;
 mod points;
 mod redemption;
 mod refund;
+mod tier;
 
 use crate::error::{Fault, fault};
 use crate::time::{self, Stamp};
@@ -156,17 +157,17 @@ fn body<'a>(kind: Kind, parts: &Parts<'a>, fact: &[u8]) -> Result<Body<'a>, Faul
         Kind::CardReplaced => card::replaced(parts)?,
         Kind::PointsTransferred => points::transferred(parts)?,
         Kind::ExceptionResolved => exception::resolved(parts)?,
+        Kind::TierCreditAdjusted => tier::credit(parts, fact)?,
+        Kind::TierCreditRecalculated => noted::check(fact).map(|()| Body::TierCreditRecalculated)?,
+        Kind::TierOverridden => tier::overridden(parts, fact)?,
+        Kind::TierOverrideEnded => noted::check(fact).map(|()| Body::TierOverrideEnded)?,
         Kind::MemberProfileChanged
         | Kind::MemberLeft
         | Kind::MemberErased
         | Kind::NoteAdded
         | Kind::TagsChanged
         | Kind::ReferralVisited
-        | Kind::ReferralJoined
-        | Kind::TierCreditAdjusted
-        | Kind::TierCreditRecalculated
-        | Kind::TierOverridden
-        | Kind::TierOverrideEnded => noted::check(fact).map(|()| Body::Noted)?,
+        | Kind::ReferralJoined => noted::check(fact).map(|()| Body::Noted)?,
     })
 }
 

@@ -5,6 +5,7 @@ mod exceptions;
 mod letters;
 mod members;
 mod program;
+mod tiers;
 
 pub use letters::letter_row;
 
@@ -47,6 +48,8 @@ pub fn answer(readers: &Readers, question: &Question, now: Instant) -> Result<Va
             }
             Err(Problem::not_found(format!("there is no coupon {code} in program {program}")))
         }
+        Question::Tiers(of) => tiers::moves(readers, of, now),
+        Question::Expiring { program, within, at, limit } => tiers::expiring(readers, program, within, at.unwrap_or(now), *limit),
         Question::Totals { program, by, at } => program::totals(readers, program, by.as_deref(), at.unwrap_or(now)),
         Question::Rulesets { program } => program::rulesets(readers, program, now),
         Question::Digest { program } => program::digest(readers, program),

@@ -89,6 +89,8 @@ pub enum Command {
     Explain(Explain),
     /// A coupon by its code
     Coupon(Coupon),
+    /// Points that end soon: who has to be reminded
+    Expiring(Expiring),
     /// Sums of a program
     Totals(Totals),
     /// Rulesets
@@ -175,6 +177,8 @@ pub struct Import {
 pub enum Member {
     /// One member
     Show(MemberShow),
+    /// How one member came from one tier to another, and why
+    Tiers(MemberShow),
     /// Many
     List(MemberList),
     /// By card, number, e-mail or phone
@@ -287,6 +291,23 @@ impl OfProgram {
     pub fn named(&self) -> Option<&str> {
         self.name.as_deref().or(self.program.as_deref())
     }
+}
+
+/// `expiring`
+#[derive(Args, Debug)]
+pub struct Expiring {
+    /// Of which program
+    #[command(flatten)]
+    pub of: OfProgram,
+    /// So long from now on, ISO 8601
+    #[arg(long, default_value = "P30D", value_name = "DURATION")]
+    pub within: String,
+    /// From then on [default: now]
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub at: Option<Instant>,
+    /// At most so many rows, soonest first
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
 }
 
 /// `totals`

@@ -13,6 +13,7 @@ mod programs;
 mod publish;
 mod rules;
 mod serve;
+mod tiers;
 mod topics;
 mod verify;
 
@@ -65,12 +66,14 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Publish(publish) => publish::run(&ctx, &publish),
         Command::Import(import) => import::run(&ctx, &import),
         Command::Member(Member::Show(show)) => member::show(&ctx, &show),
+        Command::Member(Member::Tiers(show)) => tiers::moves(&ctx, &show),
         Command::Member(Member::List(list)) => member::list(&ctx, &list),
         Command::Member(Member::Find(find)) => person::find(&ctx, &find),
         Command::Member(Member::Qr(qr)) => person::qr(&ctx, &qr),
         Command::Entries(entries) => explain::entries(&ctx, &entries),
         Command::Explain(explain) => explain::run(&ctx, &explain),
         Command::Coupon(coupon) => programs::coupon(&ctx, &coupon),
+        Command::Expiring(asked) => tiers::expiring(&ctx, &asked),
         Command::Totals(totals) => programs::totals(&ctx, &totals),
         Command::Rules(rules) => rules::run(&ctx, rules),
         Command::Verify => verify::run(&ctx),

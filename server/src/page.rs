@@ -4,6 +4,7 @@ mod bars;
 mod explain;
 mod member;
 mod runway;
+mod tier;
 mod when;
 
 pub use bars::{Bar, bars};

@@ -45,6 +45,19 @@ pub enum Question {
         /// The order.
         order: String,
     },
+    /// How a member came from one tier to another.
+    Tiers(OfMember),
+    /// Points that end soon.
+    Expiring {
+        /// The program.
+        program: String,
+        /// A duration: `P30D`.
+        within: String,
+        /// From this instant on; `None`: now.
+        at: Option<Instant>,
+        /// Rows.
+        limit: usize,
+    },
     /// Members by id.
     Members {
         /// The program.
@@ -134,6 +147,12 @@ impl Question {
                 query.add("page_token", &token(&after.to_string()));
             }),
             Question::Order { of, order } => of.url(&format!("/orders/{}/explain", encoded(order)), |_| {}),
+            Question::Tiers(of) => of.url("/tiers", |_| {}),
+            Question::Expiring { program, within, at, limit } => of_program(program, "expiring", |query| {
+                query.add("within", within);
+                at.iter().for_each(|at| query.add("at", &at.to_string()));
+                query.add("top", &limit.to_string());
+            }),
             Question::Members { program, after, limit } => of_program(program, "members", |query| {
                 query.add("page_size", &limit.to_string());
                 query.add("page_token", &token(after));

@@ -1,18 +1,10 @@
 //! Scenario files, played by the product's own runner: those of the design, and our own beside them.
 
 use accrue_projections::story::{StoryReport, run};
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-
-/// Tiers come with the next version: these can't be played, and are said to be skipped.
-const OF_TIERS: [&str; 3] = ["tier_override.toml", "tier_refund_at_order_date.toml", "tiers_rolling.toml"];
 
 fn here() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn name(report: &StoryReport) -> &str {
-    report.file.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 fn told(report: &StoryReport) -> String {
@@ -29,7 +21,7 @@ fn told(report: &StoryReport) -> String {
 fn play(paths: &[PathBuf]) -> Vec<StoryReport> {
     let scratch = tempfile::tempdir().expect("a directory");
     let reports = run(paths, scratch.path()).expect("played");
-    let failed: Vec<String> = reports.iter().filter(|report| !report.passed && report.skipped.is_none()).map(told).collect();
+    let failed: Vec<String> = reports.iter().filter(|report| !report.passed).map(told).collect();
     assert!(failed.is_empty(), "{} of {} differ:\n{}", failed.len(), reports.len(), failed.join("\n"));
     reports
 }
@@ -40,12 +32,7 @@ fn check_design(folder: &Path) {
     let files: Vec<PathBuf> = files.filter(|file| file.extension().is_some_and(|extension| extension == "toml")).collect();
     assert!(files.len() >= 12, "only {} files in {}", files.len(), folder.display());
     let reports = play(&files);
-    let skipped: Vec<&StoryReport> = reports.iter().filter(|report| report.skipped.is_some()).collect();
-    assert_eq!(skipped.iter().map(|report| name(report)).collect::<BTreeSet<_>>(), BTreeSet::from(OF_TIERS));
-    for report in skipped {
-        assert!(!report.passed, "skipped is not passed");
-        assert!(report.skipped.as_ref().is_some_and(|why| why.contains("no rules for tiers")), "{report:?}");
-    }
+    assert!(reports.iter().all(|report| report.passed));
 }
 
 #[test]
@@ -66,7 +53,7 @@ fn scenarios_of_the_design_at_their_source() {
 fn our_own_scenarios() {
     let reports = play(&[here().join("scenarios/own")]);
     assert!(reports.len() >= 25, "only {} files", reports.len());
-    assert!(reports.iter().all(|report| report.passed), "none of ours may be skipped");
+    assert!(reports.iter().all(|report| report.passed));
 }
 
 /// A runner that can't fail says nothing.

@@ -19,6 +19,8 @@ pub struct Account {
     pub pending: VecDeque<Lot>,
     /// What is owed, oldest first; paid ones only while a reversal may need them.
     pub debts: Vec<Debt>,
+    /// When all active lots end for want of activity (§8); `None`: no clock is running.
+    pub idle_at: Option<Instant>,
 }
 
 /// Sums of a ledger; all ≥ 0. §14.1: `earned + moved_in = pending + active + spent + expired + cancelled +
@@ -159,7 +161,7 @@ impl Account {
     pub fn next_boundary(&self) -> Instant {
         let ends = self.active.front().map_or(Instant::MAX, |lot| lot.expires_at);
         let starts = self.pending.front().map_or(Instant::MAX, Lot::due);
-        ends.min(starts)
+        ends.min(starts).min(self.idle_at.unwrap_or(Instant::MAX))
     }
 
     /// Adds a lot where it belongs: spendable at `at` or pending. Sums are the caller's.
@@ -201,13 +203,15 @@ impl Account {
         self.debts.iter().map(|debt| debt.open).sum()
     }
 
-    /// What ends and when, soonest first, for lots that end.
+    /// What ends and when, soonest first, for lots that end by themselves or for want of activity.
     pub fn expiring(&self) -> Vec<(Instant, i64)> {
         let mut ends: Vec<(Instant, i64)> = Vec::new();
-        for lot in self.active.iter().filter(|lot| lot.expires_at != Instant::MAX) {
+        let idle_at = self.idle_at.unwrap_or(Instant::MAX);
+        let parts = self.active.iter().map(|lot| (lot.expires_at.min(idle_at), lot.left));
+        for (end, left) in parts.filter(|(end, _)| *end != Instant::MAX) {
             match ends.last_mut() {
-                Some((at, points)) if *at == lot.expires_at => *points += lot.left,
-                _ => ends.push((lot.expires_at, lot.left)),
+                Some((at, points)) if *at == end => *points += left,
+                _ => ends.push((end, left)),
             }
         }
         ends

@@ -20,9 +20,6 @@ fn refuse(code: &'static str, detail: String) -> Result<(), Refusal> {
 
 /// Whether `fact` can be booked under the ruleset in force at its instant.
 pub fn check(fact: &Fact<'_>, rules: &Ruleset) -> Result<(), Refusal> {
-    if !fact.kind.has_rules() {
-        return refuse("unsupported", format!("this version can't decide on {}; requeue it into one that can", fact.kind.name()));
-    }
     match &fact.body {
         Body::OrderPlaced(order) => check_currency(order.currency, rules),
         Body::RefundRecorded(refund) => refund.currency.map_or(Ok(()), |currency| check_currency(currency, rules)),

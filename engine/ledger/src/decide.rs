@@ -112,6 +112,16 @@ impl Case<'_, '_> {
                     ..Promise::default()
                 })
             }
+            Body::TierOverridden { tier, until, .. } => {
+                refuse_if(unknown, Rejection::MemberUnknown)?;
+                self.tier_override(tier, *until)
+            }
+            Body::TierOverrideEnded => {
+                refuse_if(unknown, Rejection::MemberUnknown)?;
+                let state = self.member.tier.as_ref();
+                refuse_if(state.is_none_or(|state| state.over.is_none()), Rejection::TierNotOverridden)?;
+                Ok(Promise::default())
+            }
             _ => Ok(Promise::default()),
         }
     }
@@ -120,10 +130,29 @@ impl Case<'_, '_> {
         self.member.status() == Status::Guest
     }
 
+    /// A tier by hand, to the end of a local day.
+    fn tier_override(&self, tier: &str, until: Option<Instant>) -> Judged {
+        let known = self.rules.tiers.as_ref().is_some_and(|tiers| tiers.index(tier).is_some());
+        refuse_if(!known, Rejection::TierUnknown)?;
+        let end = until.map(|until| calendar::add(until, Duration::default(), To::DayEnd, &self.rules.zone));
+        refuse_if(end.is_some_and(|end| end <= self.at), Rejection::ValidityInvalid)?;
+        Ok(Promise { expires_at: end.filter(|&end| end != Instant::MAX), ..Promise::default() })
+    }
+
+    /// Whether the member's tier is one that the reward is for.
+    fn for_tier(&self, reward: &Reward) -> Result<(), Rejection> {
+        let tiers = self.rules.tiers.as_ref().zip(self.member.tier.as_ref());
+        let tier = tiers.map_or(0, |(tiers, state)| state.effective(tiers));
+        refuse_if(reward.tiers != 0 && reward.tiers & (1 << tier) == 0, Rejection::TierNotEligible)
+    }
+
     fn redemption(&self, wanted: &Redemption<'_>) -> Judged {
         let ledger = wanted.ledger.unwrap_or(MAIN);
         refuse_if(!self.rules.has_ledger(ledger), Rejection::LedgerUnknown)?;
         let reward = wanted.reward.map(|id| self.rules.reward(id).ok_or(Rejection::RewardUnknown)).transpose()?;
+        if let Some(reward) = reward.filter(|reward| reward.price != Price::Free) {
+            self.for_tier(reward)?;
+        }
         let (cost, value) = match reward.map(|reward| (reward, reward.price)) {
             None => (wanted.points.filter(|&points| points > 0).ok_or(Rejection::PointsInvalid)?, None),
             Some((_, Price::Free)) => return Err(Rejection::RewardKindMismatch),
@@ -153,6 +182,7 @@ impl Case<'_, '_> {
             (Some(true), Price::Fixed(cost)) => cost,
             _ => return Err(Rejection::RewardKindMismatch),
         };
+        self.for_tier(reward)?;
         self.within_count(reward)?;
         refuse_if(self.member.active(MAIN) < points && points > 0, Rejection::InsufficientPoints)?;
         let id = self.request.natural_key().map_or(self.request.id, |key| key.id);
@@ -266,12 +296,24 @@ impl Case<'_, '_> {
     }
 
     fn issue(&self, rule: &CouponRule, value: SmolStr, natural_id: &str) -> IssuedCoupon {
-        let expires = rule.valid_for.map(|life| calendar::add(self.at, life, To::Exact, &self.rules.zone));
         let identity = [self.request.program, self.request.member, self.request.kind.name(), natural_id];
-        let code = code(self.secret, &identity);
-        let code = if rule.prefix.is_empty() { code } else { format!("{}-{code}", rule.prefix) };
-        IssuedCoupon { code: code.into(), value, expires_at: expires.filter(|&at| at != Instant::MAX), uses: rule.uses }
+        issue(rule, value, self.secret, &identity, self.rules, self.at)
     }
+}
+
+/// A coupon for whatever `identity` names.
+pub(crate) fn issue(
+    rule: &CouponRule,
+    value: SmolStr,
+    secret: &[u8; 32],
+    identity: &[&str],
+    rules: &Ruleset,
+    at: Instant,
+) -> IssuedCoupon {
+    let expires = rule.valid_for.map(|life| calendar::add(at, life, To::Exact, &rules.zone));
+    let code = code(secret, identity);
+    let code = if rule.prefix.is_empty() { code } else { format!("{}-{code}", rule.prefix) };
+    IssuedCoupon { code: code.into(), value, expires_at: expires.filter(|&at| at != Instant::MAX), uses: rule.uses }
 }
 
 /// A redemption or grant, with the state or beside it.

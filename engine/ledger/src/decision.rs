@@ -83,8 +83,14 @@ rejections! {
     LedgerUnknown = 3, "ledger_unknown";
     /// The ruleset has no such reward.
     RewardUnknown = 4, "reward_unknown";
+    /// The ruleset has no such tier.
+    TierUnknown = 40, "tier_unknown";
+    /// No tier by hand is in force.
+    TierNotOverridden = 41, "tier_not_overridden";
     /// A reward that is granted can't be bought, and the other way round.
     RewardKindMismatch = 5, "reward_kind_mismatch";
+    /// The reward is for members of other tiers.
+    TierNotEligible = 42, "tier_not_eligible";
     /// Neither a reward nor points, or points below `min` or off `step`.
     PointsInvalid = 6, "points_invalid";
     /// The member had as many of these as allowed.

@@ -1,5 +1,9 @@
 //! The entry: every change of a number, and why (§13).
 
+mod tier;
+
+pub use tier::{TierCause, TierChange};
+
 use crate::{Instant, Kind, Text};
 use bincode::de::Decoder;
 use bincode::enc::Encoder;
@@ -72,6 +76,10 @@ entry_kinds! {
     AchievementCompleted = 33, "achievement_completed";
     /// A person resolved an exception; points 0.
     ExceptionResolved = 34, "exception_resolved";
+    /// The tier in force, or the one qualified for, is another; points 0.
+    TierChanged = 40, "tier_changed";
+    /// Lots live longer by an activity; points: how many, none of them move.
+    Extended = 41, "extended";
 }
 
 impl EntryKind {
@@ -253,6 +261,22 @@ pub enum Why {
     },
     /// Opening balance.
     Import,
+    /// A tier was entered.
+    TierEntered {
+        /// Its id.
+        tier: Text,
+    },
+    /// Another tier.
+    Tier(Box<TierChange>),
+    /// Nothing was done for too long.
+    Inactive,
+    /// An activity.
+    Extended {
+        /// When the lots would have ended.
+        before: Instant,
+        /// When they end now, unless their own end comes first.
+        until: Instant,
+    },
     /// A coupon.
     Coupon {
         /// Its code.

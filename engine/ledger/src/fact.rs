@@ -137,12 +137,6 @@ impl Kind {
     pub fn links_members(self) -> bool {
         matches!(self, Kind::MembersMerged | Kind::MembersUnmerged)
     }
-
-    /// Whether this version has the rules for it. A request without rules cannot be decided and is set aside;
-    /// a fact without rules is kept in the log for the version that has them.
-    pub fn has_rules(self) -> bool {
-        !matches!(self, Kind::TierOverridden | Kind::TierOverrideEnded)
-    }
 }
 
 /// What a fact says. Facts that change no number of the ledger are `Noted`: their text stays in the log.
@@ -296,6 +290,24 @@ pub enum Body<'a> {
         /// From when it judges.
         effective_from: Instant,
     },
+    /// `tier_credit_adjusted`
+    TierCreditAdjusted {
+        /// Minor units of the program's currency, signed, not 0.
+        amount: i64,
+    },
+    /// `tier_credit_recalculated`
+    TierCreditRecalculated,
+    /// `tier_overridden`
+    TierOverridden {
+        /// The tier's id in the ruleset.
+        tier: &'a str,
+        /// The higher of it and the qualified tier; else it alone.
+        floor: bool,
+        /// It ends with the local day of this instant. `None`: until it is ended.
+        until: Option<Instant>,
+    },
+    /// `tier_override_ended`
+    TierOverrideEnded,
     /// Every other body.
     Noted,
 }
@@ -531,6 +543,8 @@ impl<'a> Fact<'a> {
             Body::CardIssued { .. } | Body::CardStatusChanged { .. } | Body::CardReplaced { .. } => None,
             Body::RedemptionReversed { .. } | Body::RulesetActivated { .. } | Body::Noted => None,
             Body::ExceptionResolved { .. } => None,
+            Body::TierCreditAdjusted { .. } | Body::TierCreditRecalculated => None,
+            Body::TierOverridden { .. } | Body::TierOverrideEnded => None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod adjust;
 mod boundary;
 mod clawback;
 mod coupon;
+mod inactivity;
 mod limit;
 mod lots;
 mod occurrence;
@@ -16,15 +17,18 @@ mod refund;
 mod resolve;
 mod restore;
 mod standing;
+mod tier;
+mod tier_due;
 mod transfer;
 
 use crate::counters::Trouble;
 use crate::decision::{Decision, Outcome};
-use crate::entry::{EntryKind, EntryRef, LotPart, Sink, Why};
+use crate::entry::{EntryKind, EntryRef, LotPart, Sink, TierCause, Why};
 use crate::fact::{Body, Fact, Kind, TransferTo};
 use crate::member::{Member, Place};
 use crate::record::{Needs, RecordKey, Records, Redemption, source_of};
 use crate::ruleset::{MAIN, Ruleset, Timeline};
+use crate::tier::Override;
 use crate::{Instant, Record, Text};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -42,6 +46,8 @@ pub struct Fold<'a, S: Sink> {
     sink: &'a mut S,
     /// The exclusions are those of the whole history already: facts don't change them.
     exclusions_known: bool,
+    /// The fact raised what counts toward tiers.
+    raised: Option<TierCause>,
 }
 
 /// What became of a fact beside its entries.
@@ -74,7 +80,7 @@ struct Draft<'s> {
 impl<'a, S: Sink> Fold<'a, S> {
     /// Folds on from `member`.
     pub fn new(member: &'a mut Member, records: &'a mut Records, rules: &'a Timeline, sink: &'a mut S) -> Self {
-        Fold { member, records, rules, sink, exclusions_known: false }
+        Fold { member, records, rules, sink, exclusions_known: false, raised: None }
     }
 
     /// Folds a member from its beginning; `exclusions` are those of its whole history ([`exclusions_of`]).
@@ -92,7 +98,8 @@ impl<'a, S: Sink> Fold<'a, S> {
         self.member.last = Place { at, decision: decision.is_some(), id: Text::new(fact.id), source: Text::new(fact.source) };
         self.member.facts += 1;
         let unknown = !self.member.known;
-        self.member.known |= decision.is_none_or(|decision| matches!(decision.outcome, Outcome::Accepted(_)));
+        let happened = decision.is_none_or(|decision| matches!(decision.outcome, Outcome::Accepted(_)));
+        self.member.known |= happened;
         let Some(rules) = self.rules.at(at) else {
             return Applied::default();
         };
@@ -100,6 +107,10 @@ impl<'a, S: Sink> Fold<'a, S> {
             self.became_known(rules);
         }
         let source = Source { kind: fact.kind as u8, id: source_of(fact) };
+        if happened && rules.tiers.is_some() {
+            self.tier_begins(fact, rules, at);
+        }
+        let before = rules.inactivity.is_some().then(|| self.before_activity());
         let applied = match decision.map(|decision| &decision.outcome) {
             None => self.fact(fact, source, rules, at),
             Some(Outcome::Accepted(promise)) => {
@@ -108,6 +119,12 @@ impl<'a, S: Sink> Fold<'a, S> {
             }
             Some(Outcome::Rejected(_)) => Applied::default(),
         };
+        if let Some(cause) = self.raised.take() {
+            self.tier_up(cause, source, rules, at);
+        }
+        if let Some(before) = before {
+            self.after_activity(&fact.body, happened, &before, source, rules, at);
+        }
         self.member.keep_due();
         applied
     }
@@ -128,8 +145,8 @@ impl<'a, S: Sink> Fold<'a, S> {
     /// Lets time pass to `to`, that instant included: everything that happens by itself happens at its own instant (§2).
     pub fn advance(&mut self, to: Instant) {
         // Kept after each fact: what is not due yet is not looked at.
-        while self.member.due <= to {
-            let next = self.member.next_boundary();
+        while self.member.due.min(self.tier_ruleset_due()) <= to {
+            let next = self.member.next_boundary_under(self.rules);
             if next > to || next == Instant::MAX || self.rules.at(next).is_none() {
                 break;
             }
@@ -172,6 +189,9 @@ impl<'a, S: Sink> Fold<'a, S> {
             Body::RedemptionReversed { .. } | Body::RewardGranted { .. } | Body::CouponReserved { .. } => {}
             Body::CouponRevoked { .. } | Body::PointsAdjusted(_) | Body::RulesetActivated { .. } => {}
             Body::PointsTransferred { .. } => {}
+            Body::TierOverridden { .. } | Body::TierOverrideEnded => {}
+            Body::TierCreditAdjusted { amount } => self.tier_credit(*amount, rules, at),
+            Body::TierCreditRecalculated => self.tier_credit_dropped(),
         }
         Applied::default()
     }
@@ -194,6 +214,12 @@ impl<'a, S: Sink> Fold<'a, S> {
             Body::PointsTransferred { to: TransferTo::Ledger(to), ledger, points, .. } => {
                 self.transferred_between(ledger.unwrap_or(MAIN), to, *points, source, rules, at);
             }
+            Body::TierOverridden { tier, floor, .. } => {
+                let until = promise.expires_at.unwrap_or(Instant::MAX);
+                let over = Override { tier: Text::new(tier), floor: *floor, until, source: Text::new(source.id) };
+                self.tier_overridden(over, rules, at);
+            }
+            Body::TierOverrideEnded => self.tier_override_ended(source, rules, at),
             _ => {}
         }
     }
@@ -347,6 +373,8 @@ pub fn needs(member: &Member, records: &Records, fact: &Fact<'_>) -> Needs {
         Body::CardIssued { .. } | Body::CardStatusChanged { .. } | Body::CardReplaced { .. } => {}
         Body::PointsTransferred { .. } => {}
         Body::PointsAdjusted(_) | Body::RulesetActivated { .. } | Body::Noted => {}
+        Body::TierCreditAdjusted { .. } | Body::TierCreditRecalculated => {}
+        Body::TierOverridden { .. } | Body::TierOverrideEnded => {}
     }
     if keys.is_empty() { Needs::Nothing } else { Needs::Records(keys) }
 }

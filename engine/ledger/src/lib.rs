@@ -27,6 +27,7 @@ mod replay;
 mod ruleset;
 mod standing;
 mod text;
+mod tier;
 pub mod worth;
 mod zone;
 
@@ -35,7 +36,7 @@ pub use check::{Refusal, check};
 pub use counters::{Counted, Counters, Progress, Trouble, Used};
 pub use decide::{Deciding, decide, decision_at};
 pub use decision::{Decision, IssuedCoupon, Outcome, Promise, Rejection};
-pub use entry::{Entry, EntryKind, EntryRef, LotPart, Sink, Why};
+pub use entry::{Entry, EntryKind, EntryRef, LotPart, Sink, TierCause, TierChange, Why};
 pub use expression::Expression;
 pub use fact::{
     Body, Cause, CouponRef, Exclusion, Fact, ImportedLot, Kind, Line, NaturalKey, OrderPlaced, PointsAdjusted, PointsImported,
@@ -55,10 +56,11 @@ pub use record::{
 };
 pub use replay::{Booked, must_fold_again, replay};
 pub use ruleset::{
-    Achievement, Activation, Clawback, CouponRule, EARN_RULES_MAX, EarnRule, Eligible, End, Goal, Life, Limit, LineFilter, MAIN,
-    On, OrderOfLots, Price, Refund, Reward, RewardKind, Ruleset, RulesetError, SpendOrder, Start, ThresholdBonus, Timeline,
-    When as EarnWhen, canonical,
+    Achievement, Activation, Clawback, CouponRule, Downgrade, EARN_RULES_MAX, EarnRule, Eligible, End, Goal, Inactivity, Life,
+    Limit, LineFilter, MAIN, Metric, On, OrderOfLots, Price, Refund, Reward, RewardKind, Ruleset, RulesetError, SpendOrder,
+    Start, TIERS_MAX, ThresholdBonus, Tier, Tiers, Timeline, When as EarnWhen, Window, canonical,
 };
 pub use standing::{Card, CardStatus, Links, Standing, Status};
 pub use text::Text;
+pub use tier::{Day, Override, Progress as TierProgress, TierState};
 pub use zone::Zone;

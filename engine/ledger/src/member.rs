@@ -3,7 +3,9 @@
 use crate::account::Account;
 use crate::counters::Counters;
 use crate::record::{RecordKey, Redemption};
+use crate::ruleset::{Ruleset, Timeline};
 use crate::standing::{Links, Standing, Status};
+use crate::tier::{Progress, TierState};
 use crate::{Fact, Instant, Text};
 use bincode::{Decode, Encode};
 
@@ -44,6 +46,8 @@ pub struct Member {
     pub standing: Option<Box<Standing>>,
     /// What counts toward limits and achievements, and open exceptions; `None`: nothing ever did.
     pub counters: Option<Box<Counters>>,
+    /// The tier; `None`: no fact yet under a ruleset with tiers.
+    pub tier: Option<Box<TierState>>,
 }
 
 /// A place in a member's history: facts are folded in this order (§1).
@@ -154,7 +158,24 @@ impl Member {
     pub fn next_boundary(&self) -> Instant {
         let lots = self.accounts.iter().map(Account::next_boundary);
         let coupons = self.open.iter().map(Redemption::next_boundary);
-        lots.chain(coupons).min().unwrap_or(Instant::MAX)
+        let tier = self.tier.as_ref().map(|state| state.next_boundary());
+        lots.chain(coupons).chain(tier).min().unwrap_or(Instant::MAX)
+    }
+
+    /// The same, with the instant at which other rules begin to judge the member's tier.
+    pub fn next_boundary_under(&self, rules: &Timeline) -> Instant {
+        let ruleset = self.tier.as_ref().map_or(Instant::MAX, |state| rules.next_after(state.synced));
+        self.next_boundary().min(ruleset)
+    }
+
+    /// How the member stands toward the tiers of `rules`, those in force at `at`, up to which time must have passed.
+    /// `None`: there are no tiers.
+    pub fn tier_progress(&self, rules: &Ruleset, at: Instant) -> Option<Progress> {
+        let tiers = rules.tiers.as_ref()?;
+        match &self.tier {
+            Some(state) => Some(state.progress(tiers, rules, at)),
+            None => Some(TierState::new(0, tiers, rules, at).progress(tiers, rules, at)),
+        }
     }
 
     /// Notes what is due next; everything that changes a member ends with it.

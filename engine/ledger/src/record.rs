@@ -115,6 +115,10 @@ pub struct Placed {
     pub awards: Vec<Award>,
     /// Eligible amount as counted in `Member::eligible_spend`.
     pub counted: i64,
+    /// The tier the member then had: a place in the list of the captured ruleset.
+    pub tier: u8,
+    /// What it counts toward tiers.
+    pub toward_tier: i64,
 }
 
 /// Answers of expressions: bit i is rule i.

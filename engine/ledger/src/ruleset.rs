@@ -2,13 +2,20 @@
 
 mod asked;
 mod counted;
+mod doubts;
+mod lines;
 mod load;
+mod load_rewards;
+mod load_tiers;
 mod never;
 mod text;
+mod tiers;
 mod timeline;
 
 pub use counted::{Achievement, Goal, Limit};
+pub use lines::LineFilter;
 pub use load::{RulesetError, canonical};
+pub use tiers::{Downgrade, Inactivity, Metric, TIERS_MAX, Tier, Tiers, Window};
 pub use timeline::{Activation, Timeline};
 
 use crate::Instant;
@@ -65,6 +72,10 @@ pub struct Ruleset {
     pub rewards: Vec<Reward>,
     /// `[[achievement]]`, in order.
     pub achievements: Vec<Achievement>,
+    /// `[tiers]` and `[[tier]]`; `None`: there are none.
+    pub tiers: Option<Box<Tiers>>,
+    /// `[expiry] inactivity`
+    pub inactivity: Option<Inactivity>,
 }
 
 /// Which part of an order earns.
@@ -82,40 +93,6 @@ pub struct Eligible {
     pub exclude: LineFilter,
     /// Once per order and rule.
     pub round: Rounding,
-}
-
-/// Lines by what they are; empty: all.
-#[derive(Clone, Debug, Default)]
-pub struct LineFilter {
-    /// Any of these.
-    pub collections: Vec<SmolStr>,
-    /// Any of these.
-    pub tags: Vec<SmolStr>,
-    /// Any of these.
-    pub skus: Vec<SmolStr>,
-}
-
-impl LineFilter {
-    /// Names nothing.
-    pub fn is_empty(&self) -> bool {
-        self.collections.is_empty() && self.tags.is_empty() && self.skus.is_empty()
-    }
-
-    /// Whether any of what is named is on the line.
-    pub fn any(&self, line: &crate::Line<'_>) -> bool {
-        let named = |names: &[SmolStr], on_line: &crate::Names<'_>| names.iter().any(|name| on_line.contains(name));
-        named(&self.collections, &line.collections)
-            || named(&self.tags, &line.tags)
-            || self.skus.iter().any(|sku| sku == line.sku)
-    }
-
-    /// Whether each kind that is named has a match on the line.
-    pub fn all(&self, line: &crate::Line<'_>) -> bool {
-        let named =
-            |names: &[SmolStr], on_line: &crate::Names<'_>| names.is_empty() || names.iter().any(|name| on_line.contains(name));
-        let sku = self.skus.is_empty() || self.skus.iter().any(|sku| sku == line.sku);
-        sku && named(&self.collections, &line.collections) && named(&self.tags, &line.tags)
-    }
 }
 
 /// When points become spendable.
@@ -175,6 +152,10 @@ pub struct EarnRule {
     pub when: When,
     /// At most so many points a member and period.
     pub limit: Option<Limit>,
+    /// The member's tier multiplies its points.
+    pub tier_multiplier: bool,
+    /// Its points count where `[tiers] metric = "points"`.
+    pub counts_toward_tier: bool,
 }
 
 /// What an earn rule looks at.
@@ -211,6 +192,8 @@ pub struct When {
     pub activity: Option<SmolStr>,
     /// Only where this holds.
     pub expression: Option<Expression>,
+    /// Bit i: members of the tier at place i. 0: all.
+    pub tiers: u64,
 }
 
 /// `[refund]`
@@ -291,6 +274,8 @@ pub struct Reward {
     pub restore_on_expiry: bool,
     /// At most so many a member and period.
     pub per_member: Option<Limit>,
+    /// Bit i: for members of the tier at place i. 0: for all.
+    pub tiers: u64,
 }
 
 /// `[[reward]] kind`
@@ -382,13 +367,5 @@ impl Ruleset {
             End::After(after, to) => calendar::add(base, *after, *to, &self.zone),
             End::Dates(days) => calendar::next_end(base, days, &self.zone),
         }
-    }
-}
-
-impl Ruleset {
-    /// Bit i: rule i asks for lines like this one.
-    pub(crate) fn lines_asked_for(&self, line: &crate::Line<'_>) -> u64 {
-        let filtered = self.earn.iter().enumerate().filter(|(_, rule)| !rule.when.lines.is_empty());
-        filtered.filter(|(_, rule)| rule.when.lines.all(line)).fold(0, |bits, (index, _)| bits | 1 << index)
     }
 }

@@ -37,6 +37,8 @@ pub enum WhyNot {
     OtherChannel,
     /// Another day of the week.
     OtherWeekday,
+    /// The member had another tier.
+    OtherTier,
     /// Not the member's first order.
     NotFirstOrder,
     /// The ruleset does not know its currency.
@@ -66,6 +68,7 @@ impl WhyNot {
             WhyNot::OutsideCampaign => "it was placed outside the rule's time",
             WhyNot::OtherChannel => "it was placed in another channel",
             WhyNot::OtherWeekday => "it was placed on another day of the week",
+            WhyNot::OtherTier => "the member had a tier that the rule is not for",
             WhyNot::NotFirstOrder => "it is not the member's first order",
             WhyNot::UnknownCurrency => "the ruleset does not know its currency",
             WhyNot::ExpressionFalse => "the rule's expression does not hold",
@@ -97,6 +100,12 @@ struct Amounts {
 pub fn eligible(order: &Order, placed: &Placed, rules: &Ruleset) -> i64 {
     let amounts = amounts(order, placed, rules);
     if order.cancelled || amounts.refunded_in_full || placed.excluded { 0 } else { amounts.whole }
+}
+
+/// Eligible amount of the whole order, whoever the member is; minor units of its currency. 0: cancelled, or refunded in full.
+pub(crate) fn whole(order: &Order, placed: &Placed, rules: &Ruleset) -> i64 {
+    let amounts = amounts(order, placed, rules);
+    if order.cancelled || amounts.refunded_in_full { 0 } else { amounts.whole }
 }
 
 /// What each rule of the ruleset makes of the order, by index.
@@ -183,6 +192,7 @@ fn of_rule(
         (placed.at < when.from || placed.at >= when.until, WhyNot::OutsideCampaign),
         (!when.channels.is_empty() && !when.channels.iter().any(|channel| *channel == *placed.channel), WhyNot::OtherChannel),
         (when.first_order && !placed.first_order, WhyNot::NotFirstOrder),
+        (!when.has_tier(placed.tier), WhyNot::OtherTier),
     ];
     if let Some((_, why_not)) = checks.into_iter().find(|(holds, _)| *holds) {
         return Err(why_not);
@@ -213,15 +223,19 @@ fn of_rule(
         }
     }
     let points = match rule.per {
-        None => rule.points,
-        Some(per) => points_for(eligible, rule.points, per, factor, rules),
+        None => rules.for_occurrence(rule, placed.tier),
+        Some(per) => points_for(eligible, rule, per, factor, placed.tier, rules),
     };
     Ok((eligible, points))
 }
 
-/// `eligible × factor × points ÷ per`, rounded once.
-fn points_for(eligible: i64, points: i64, per: i64, factor: Ratio, rules: &Ruleset) -> i64 {
-    let rate = Ratio { num: factor.num * i128::from(points), den: factor.den * i128::from(per) };
+/// `eligible × factor × points ÷ per × multiplier of the tier`, rounded once.
+fn points_for(eligible: i64, rule: &EarnRule, per: i64, factor: Ratio, tier: u8, rules: &Ruleset) -> i64 {
+    let mut rate = Ratio { num: factor.num * i128::from(rule.points), den: factor.den * i128::from(per) };
+    if rule.tier_multiplier && rules.tiers.is_some() {
+        let multiplier = rules.multiplier(tier);
+        rate = Ratio { num: rate.num * multiplier.num, den: rate.den * multiplier.den };
+    }
     rate.apply(eligible, rules.eligible.round)
 }
 

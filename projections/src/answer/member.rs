@@ -2,7 +2,8 @@
 
 use super::counted;
 use super::{
-    BalanceAnswer, CardAnswer, CouponAnswer, CouponsAnswer, ExceptionAnswer, ExclusionAnswer, LotAnswer, MemberAnswer, PartAnswer,
+    BalanceAnswer, CardAnswer, CouponAnswer, CouponsAnswer, ExceptionAnswer, ExclusionAnswer, LotAnswer, MemberAnswer,
+    PartAnswer, tier_answer,
 };
 use crate::reader::Found;
 use accrue_ledger::currency::format_amount;
@@ -57,6 +58,7 @@ pub(crate) fn member_answer(shard: u32, program: &str, found: &Found) -> MemberA
         shard,
         next_position: found.position.0,
         balance: state.accounts.iter().map(|account| (account.ledger.to_string(), balance(account, rules))).collect(),
+        tier: rules.at(found.at).and_then(|rules| tier_answer(state, rules, found.at)),
         coupons,
         parked: state.parked,
         exceptions: state.exceptions,

@@ -117,7 +117,7 @@ impl Ledger {
         let state = &tiers.live.slots[slot as usize].state;
         let at = decision_at(state, fact);
         let with = Deciding { rules: booking.rules, secret: &self.secret, saw_position: booking.position.0 - 1 };
-        if state.next_boundary() > at {
+        if state.next_boundary_under(booking.rules) > at {
             return decide(state, &self.records, fact, at, with);
         }
         // Time passes before the request is judged; the state itself moves on when the decision is folded.

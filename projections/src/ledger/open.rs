@@ -42,7 +42,8 @@ impl Ledger {
     pub fn open(store: &Store, shard: u32, options: LedgerOptions) -> Result<Ledger, ProjectionError> {
         let log = store.shard(shard)?;
         let generation = log.live_generation();
-        let opened = store.view(shard, generation).map_err(ProjectionError::from).and_then(|view| load(&log, view));
+        let opened =
+            store.view(shard, generation).map_err(ProjectionError::from).and_then(|view| load(&log, view, store.coupon_secret()));
         let tiers = match opened {
             Ok(tiers) if tiers.next <= log.head().next_position => tiers,
             other => {
@@ -53,7 +54,7 @@ impl Ledger {
                     Err(error) => tracing::warn!(shard, %error, "view can't be read: building it again"),
                 }
                 store.drop_view(shard, generation)?;
-                load(&log, store.view(shard, generation)?)?
+                load(&log, store.view(shard, generation)?, store.coupon_secret())?
             }
         };
         Ok(Ledger::over(store, log, tiers, options))
@@ -69,9 +70,9 @@ impl Ledger {
         let second = Store::open(scratch, StoreOptions { sync: false, embedded_shards: None, ..store.options().clone() })?;
         second.create_shard(shard)?;
         let log = store.shard(shard)?;
-        let mut tiers = load(&log, second.view(shard, 1)?)?;
+        let mut tiers = load(&log, second.view(shard, 1)?, store.coupon_secret())?;
         // All rulesets are known from the beginning: none reaches into the past, nothing is folded twice.
-        let mut programs = Programs::default();
+        let mut programs = Programs::new(store.coupon_secret());
         log.for_each(Position::FIRST, Position::MAX, |frame| match frame.kind {
             Kind::RulesetActivated => programs.replay(frame),
             _ => Ok(()),
@@ -126,7 +127,7 @@ impl Ledger {
         {
             let mut tiers = self.shared.tiers.write();
             let programs = Arc::clone(&tiers.programs);
-            *tiers = Tiers { programs, ..load(&log, view)? };
+            *tiers = Tiers { programs, ..load(&log, view, self.secret)? };
         }
         self.prefetched = Prefetched::default();
         log.for_each(Position::FIRST, until, |frame| self.replay_frame(frame))?;
@@ -137,7 +138,7 @@ impl Ledger {
     }
 }
 
-fn load(log: &accrue_store::ShardLog, view: View) -> Result<Tiers, ProjectionError> {
+fn load(log: &accrue_store::ShardLog, view: View, secret: [u8; 32]) -> Result<Tiers, ProjectionError> {
     let next = view.next_position()?;
     let mut name = Vec::new();
     keys::member(&mut name, "", "");
@@ -151,7 +152,8 @@ fn load(log: &accrue_store::ShardLog, view: View) -> Result<Tiers, ProjectionErr
         }
     }
     drop(rows);
-    let programs = if next <= log.head().next_position { Programs::load(log, &shard.activations)? } else { Programs::default() };
+    let programs =
+        if next <= log.head().next_position { Programs::load(log, &shard.activations, secret)? } else { Programs::new(secret) };
     Ok(Tiers {
         live: Tier::default(),
         frozen: None,

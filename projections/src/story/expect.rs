@@ -1,5 +1,7 @@
 //! What a scenario expects of a member, compared with what the reader answers. Only what is named is compared.
 
+mod tier;
+
 use super::Difference;
 use super::rules::Rules;
 use crate::answer::{BalanceAnswer, CouponsAnswer, EntryAnswer, MemberAnswer};
@@ -30,8 +32,8 @@ pub(super) struct Expectation {
     budgets: Vec<(String, i64)>,
     /// Id, and status with progress: `in_progress 3`.
     achievements: Vec<(String, String)>,
-    /// As it is written: this version can only say that it has none.
-    tier: Option<String>,
+    /// Name and value.
+    tier: Vec<(String, String)>,
 }
 
 /// Where in the expectation, and what is wrong there.
@@ -63,7 +65,7 @@ impl Expectation {
                 }
                 "budgets" => expect.budgets = wholes(&["budgets"], value)?,
                 "achievements" => expect.achievements = words(&["achievements"], value)?,
-                "tier" => expect.tier = Some(value.to_string()),
+                "tier" => expect.tier = tier::read(value)?,
                 other => return unknown(&[other], &KEYS),
             }
         }
@@ -123,8 +125,8 @@ impl Expectation {
             let found: Vec<String> = found.map(|known| format!("{} {}", known.status, known.progress)).collect();
             check(format!("achievements.{id}"), expected.clone(), found.join(", "));
         }
-        if let Some(tier) = &self.tier {
-            check("tier".to_string(), tier.clone(), "this version has no tiers".to_string());
+        for (name, expected) in &self.tier {
+            check(format!("tier.{name}"), expected.clone(), tier::found(name, member.and_then(|member| member.tier.as_ref())));
         }
         differences
     }

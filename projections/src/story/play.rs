@@ -45,15 +45,10 @@ pub(super) fn play(story: &Story, scratch: &Path) -> Result<StoryReport, StoryEr
         name: story.name.clone(),
         section: story.section.clone(),
         passed: false,
-        skipped: None,
         differences: Vec::new(),
         story: Vec::new(),
         smallest: None,
     };
-    if let Err(reason) = &story.rules.text {
-        report.skipped = Some(reason.clone());
-        return Ok(report);
-    }
     let mut play = Play::begin(story, &scratch.join("store"))?;
     for step in &story.steps {
         play.step(step)?;
@@ -79,7 +74,7 @@ impl<'a> Play<'a> {
     pub(super) fn begin(story: &'a Story, store: &Path) -> Result<Play<'a>, StoryError> {
         let mut desk = Desk::open(store, LedgerOptions::default())?;
         let beginning = Instant::parse(BEGINNING).unwrap_or(Instant(0));
-        let ruleset = story.rules.text.as_deref().unwrap_or_default();
+        let ruleset = &story.rules.text;
         if let Delivered::Refused { code, detail } = desk.activate(&story.rules.program, ruleset, beginning)? {
             return Err(StoryError::File { file: story.file.clone(), line: 1, detail: format!("the ruleset: {code}: {detail}") });
         }

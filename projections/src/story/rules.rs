@@ -6,16 +6,13 @@ use accrue_ledger::{MAIN, Ruleset};
 use std::path::PathBuf;
 use toml::{Table, Value};
 
-/// Tables of a ruleset that this version has no rules for: a ruleset that only they keep from being read can't be played.
-const TIERS: [&str; 2] = ["tiers", "tier"];
-
 /// What a scenario is judged by.
 pub(super) struct Rules {
     pub program: String,
     pub currency: String,
     pub ledgers: Vec<String>,
-    /// The ruleset, or why this version can't play it.
-    pub text: Result<String, String>,
+    /// The ruleset.
+    pub text: String,
 }
 
 impl Rules {
@@ -46,33 +43,19 @@ pub(super) fn read(base: Option<(PathBuf, String)>, over: Option<&Table>, source
     let text = match own_text {
         // Its own text, so that errors name its own lines.
         Some((file, text)) => match Ruleset::parse(&text) {
-            Ok(_) => Ok(text),
-            Err(error) => {
-                let failed = StoryError::File { file, line: error.line, detail: error.message };
-                Err(for_tiers_alone(&table).ok_or(failed)?)
-            }
+            Ok(_) => text,
+            Err(error) => return Err(StoryError::File { file, line: error.line, detail: error.message }),
         },
         None => {
             let text = toml::to_string(&table).map_err(|error| source.error(&["ruleset"], error.to_string()))?;
-            match Ruleset::parse(&text) {
-                Ok(_) => Ok(text),
-                Err(error) => {
-                    let failed = source.error(&["ruleset"], format!("the ruleset with this laid over it: {}", error.message));
-                    Err(for_tiers_alone(&table).ok_or(failed)?)
-                }
+            if let Err(error) = Ruleset::parse(&text) {
+                let detail = format!("the ruleset with this laid over it: {}", error.message);
+                return Err(source.error(&["ruleset"], detail));
             }
+            text
         }
     };
     Ok(Rules { program, currency, ledgers, text })
-}
-
-/// Why a ruleset that can't be read can't be played, if tiers are all that is in the way.
-fn for_tiers_alone(table: &Table) -> Option<String> {
-    let mut rest = table.clone();
-    let found: Vec<&str> = TIERS.into_iter().filter(|key| rest.remove(*key).is_some()).collect();
-    let text = toml::to_string(&rest).ok()?;
-    let readable = !found.is_empty() && Ruleset::parse(&text).is_ok();
-    readable.then(|| format!("this version has no rules for tiers (`{}` in the ruleset)", found.join("`, `")))
 }
 
 /// Tables are merged; lists of tables with `id` are matched by it; everything else is replaced.
@@ -121,15 +104,5 @@ mod tests {
                 .parse()
                 .expect("toml");
         assert_eq!(under, wanted);
-    }
-
-    #[test]
-    fn only_tiers_excuse() {
-        let with = |more: &str| {
-            format!("program = \"p\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n{more}").parse::<Table>().expect("toml")
-        };
-        assert!(for_tiers_alone(&with("[tiers]\nmetric = \"spend\"\n")).is_some());
-        assert!(for_tiers_alone(&with("[tiers]\nmetric = \"spend\"\n[pendin]\n")).is_none());
-        assert!(for_tiers_alone(&with("[pendin]\n")).is_none());
     }
 }

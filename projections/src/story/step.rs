@@ -131,8 +131,7 @@ fn fact_step(reading: &Reading<'_>, number: usize, at: Instant, member: &str, ru
         if !is_request {
             return Err(reading.error(&["decision"], format!("{body} is no request: nothing is decided")));
         }
-        // What this version can't play may name reasons that it does not know.
-        let named = |reason: &str| rules.text.is_err() || Rejection::ALL.iter().any(|known| known.name() == reason);
+        let named = |reason: &str| Rejection::ALL.iter().any(|known| known.name() == reason);
         if said != "accepted" && !said.strip_prefix("rejected: ").is_some_and(named) {
             return Err(reading.error(
                 &["decision"],

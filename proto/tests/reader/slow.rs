@@ -131,6 +131,14 @@ fn body(owned: &Owned) -> Body<'_> {
         },
         Owned::PointsAdjusted(adjusted) => Body::PointsAdjusted(self::adjusted(adjusted)),
         Owned::CouponUsed(_) | Owned::CouponReleased(_) | Owned::CouponReserved(_) | Owned::CouponRevoked(_) => coupon(owned),
+        Owned::TierCreditAdjusted(adjusted) => Body::TierCreditAdjusted { amount: adjusted.amount },
+        Owned::TierCreditRecalculated(_) => Body::TierCreditRecalculated,
+        Owned::TierOverridden(over) => Body::TierOverridden {
+            tier: &over.tier,
+            floor: over.mode() == pb::tier_overridden::Mode::Floor,
+            until: over.until.as_ref().map(instant),
+        },
+        Owned::TierOverrideEnded(_) => Body::TierOverrideEnded,
         _ => Body::Noted,
     }
 }

@@ -36,8 +36,8 @@ const SHOWN: [Column; 7] = [
     text("rewards", "/rewards"),
 ];
 
-const TESTED: [Column; 5] =
-    [text("file", "/file"), text("result", "/result"), text("section", "/section"), text("story", "/name"), text("why", "/why")];
+const TESTED: [Column; 4] =
+    [text("file", "/file"), text("result", "/result"), text("section", "/section"), text("story", "/name")];
 const STEPS: [Column; 4] =
     [right("step", "/step"), text("at", "/at").instant(), text("member", "/member"), text("what", "/what")];
 const ENTRIES: [Column; 6] = [
@@ -76,6 +76,7 @@ fn check(ctx: &Ctx, files: &[PathBuf]) -> Result<()> {
                 "time_zone": rules.time_zone.as_str(),
                 "earn_rules": rules.earn.len(),
                 "rewards": rules.rewards.len(),
+                "doubts": rules.doubts(),
                 "hash": rules.hash_hex(),
                 "never": rules.never(),
             }),
@@ -83,6 +84,11 @@ fn check(ctx: &Ctx, files: &[PathBuf]) -> Result<()> {
         });
     }
     ctx.printer.rows(&json!({ "rulesets": rows }), &rows, &CHECKED)?;
+    for row in &rows {
+        for doubt in row["doubts"].as_array().into_iter().flatten() {
+            eprintln!("{}: warning: {}", row["file"].as_str().unwrap_or_default(), doubt.as_str().unwrap_or_default());
+        }
+    }
     let wrong: Vec<&Value> = rows.iter().filter(|row| !row["wrong"].is_null()).collect();
     for row in &wrong {
         eprintln!(
@@ -105,19 +111,13 @@ fn test(ctx: &Ctx, paths: &[PathBuf]) -> Result<()> {
     let scratch = tempfile::Builder::new().prefix("accrue-stories-").tempdir()?;
     let reports = story::run(paths, scratch.path())?;
     let row = |report: &story::StoryReport| {
-        let result = if report.skipped.is_some() {
-            "skipped"
-        } else if report.passed {
-            "passed"
-        } else {
-            "FAILED"
-        };
+        let result = if report.passed { "passed" } else { "FAILED" };
         let file = report.file.file_name().map(|name| name.to_string_lossy().into_owned());
-        json!({ "file": file, "result": result, "section": report.section, "name": report.name, "why": report.skipped })
+        json!({ "file": file, "result": result, "section": report.section, "name": report.name })
     };
     let rows: Vec<Value> = reports.iter().map(row).collect();
     ctx.printer.rows(&json!({ "stories": reports }), &rows, &TESTED)?;
-    let failed: Vec<_> = reports.iter().filter(|report| !report.passed && report.skipped.is_none()).collect();
+    let failed: Vec<_> = reports.iter().filter(|report| !report.passed).collect();
     if ctx.printer.output() == Output::Table {
         for report in &failed {
             let style = ctx.printer.style;
@@ -139,8 +139,7 @@ fn test(ctx: &Ctx, paths: &[PathBuf]) -> Result<()> {
             ctx.printer.text(&page)?;
         }
     }
-    let skipped = reports.iter().filter(|report| report.skipped.is_some()).count();
-    eprintln!("{} passed, {} failed, {skipped} skipped", reports.len() - failed.len() - skipped, failed.len());
+    eprintln!("{} passed, {} failed", reports.len() - failed.len(), failed.len());
     if failed.is_empty() { Ok(()) } else { Err(Failure::broken(format!("{} of {} stories differ", failed.len(), reports.len()))) }
 }
 

@@ -118,6 +118,13 @@ pub(super) async fn entries(State(service): State<Service>, path: Words<(String,
     service.ask(Question::Entries { of, after, limit }).await
 }
 
+pub(super) async fn tiers(State(service): State<Service>, path: Words<(String, String)>, query: Asked<Past>) -> Answer {
+    let ((program, member), past) = (words(path)?, asked(query)?);
+    past.no_page()?;
+    let of = past.of(program, member)?;
+    service.ask(Question::Tiers(of)).await
+}
+
 pub(super) async fn order(State(service): State<Service>, path: Words<(String, String, String)>, query: Asked<Past>) -> Answer {
     let ((program, member, order), past) = (words(path)?, asked(query)?);
     past.no_page()?;
@@ -210,6 +217,22 @@ pub(super) async fn totals(State(service): State<Service>, path: Words<String>, 
     let (program, which) = (words(path)?, asked(query)?);
     let at = instant("at", which.at.as_deref())?;
     service.ask(Question::Totals { program, by: which.by, at }).await
+}
+
+/// What ends.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhatEnds {
+    within: String,
+    at: Option<String>,
+    top: Option<usize>,
+}
+
+pub(super) async fn expiring(State(service): State<Service>, path: Words<String>, query: Asked<WhatEnds>) -> Answer {
+    let (program, which) = (words(path)?, asked(query)?);
+    let at = instant("at", which.at.as_deref())?;
+    let limit = service.page_size(which.top)?;
+    service.ask(Question::Expiring { program, within: which.within, at, limit }).await
 }
 
 pub(super) async fn rulesets(State(service): State<Service>, path: Words<String>) -> Answer {

@@ -1,6 +1,6 @@
 //! A member on one page, for who answers the telephone: what can be spent, what is coming, what ends next, what happened.
 
-use super::{Runway, When};
+use super::{Runway, When, tier};
 use crate::print::{Column, Printer, Style, TableCell, points, right, text};
 use accrue_ledger::Instant;
 use comfy_table::Color;
@@ -24,6 +24,7 @@ struct Answer {
     shard: u32,
     next_position: u64,
     balance: BTreeMap<String, Balance>,
+    tier: Option<tier::Tier>,
     coupons: Coupons,
     parked: u32,
     exceptions: u32,
@@ -135,6 +136,9 @@ pub fn member(answer: &Value, entries: &[Value], when: &When, printer: &Printer)
     );
     for (ledger, balance) in &answer.balance {
         page.push_str(&strip(ledger, balance, when, style));
+    }
+    if let Some(of) = &answer.tier {
+        page.push_str(&tier::lines(of, &answer.currency, when, style));
     }
     page.push_str(&facts(&answer, when, style));
     let now = Instant::parse(&answer.as_of).unwrap_or(Instant::MAX);

@@ -18,6 +18,7 @@ impl<S: Sink> Fold<'_, S> {
         rules: &Ruleset,
         at: Instant,
     ) {
+        self.tier_credit(fact.tier_credit, rules, at);
         let ledger = fact.ledger.unwrap_or(MAIN);
         let why = Why::Manual { reason: Text::new(fact.reason) };
         let ruleset = rules.tag();
@@ -50,6 +51,7 @@ impl<S: Sink> Fold<'_, S> {
     }
 
     pub(super) fn points_imported(&mut self, fact: &PointsImported<'_>, source: Source<'_>, rules: &Ruleset, at: Instant) {
+        self.tier_credit(fact.tier_credit, rules, at);
         let ledger = fact.ledger.unwrap_or(MAIN);
         for lot in &fact.lots {
             let new = NewLot {

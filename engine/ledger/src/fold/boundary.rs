@@ -38,16 +38,21 @@ impl<S: Sink> Fold<'_, S> {
                 continue;
             }
             let ledger = self.member.accounts[index].ledger.clone();
-            self.lots_due(index, &ledger, rules.spend_order, at);
+            let idle = self.idle_lots(index, rules, at);
+            self.lots_due(index, &ledger, idle, rules.spend_order, at);
             self.repay(&ledger, rules, at);
         }
+        if self.member.tier.is_some() {
+            self.tier_due(at);
+        }
         self.coupons_due(rules, at);
+        self.start_clocks(rules, at);
     }
 
-    /// Lots that end, those that are given up, those that start; of each kind in spend order.
-    fn lots_due(&mut self, index: usize, ledger: &Text, order: SpendOrder, at: Instant) {
+    /// Lots that end (`idle`: for want of activity), those that are given up, those that start; of each kind in spend order.
+    fn lots_due(&mut self, index: usize, ledger: &Text, idle: SmallVec<[Lot; 4]>, order: SpendOrder, at: Instant) {
         let account = &mut self.member.accounts[index];
-        let mut due: SmallVec<[(Due, Lot); 4]> = SmallVec::new();
+        let mut due: SmallVec<[(Due, Lot); 4]> = idle.into_iter().map(|lot| (Due::Ends { active: true }, lot)).collect();
         while let Some(lot) = account.active.pop_front_if(|lot| lot.expires_at <= at) {
             due.push((Due::Ends { active: true }, lot));
         }
@@ -69,7 +74,8 @@ impl<S: Sink> Fold<'_, S> {
             match what {
                 Due::Ends { .. } => {
                     sums.expired += lot.left;
-                    self.lot_entry(EntryKind::Expired, &lot, -lot.left, ledger, Why::Boundary, at);
+                    let why = if lot.expires_at > at { Why::Inactive } else { Why::Boundary };
+                    self.lot_entry(EntryKind::Expired, &lot, -lot.left, ledger, why, at);
                 }
                 Due::GivenUp => {
                     sums.cancelled += lot.left;

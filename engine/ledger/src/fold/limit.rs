@@ -58,10 +58,10 @@ impl<S: Sink> Fold<'_, S> {
     }
 
     /// A fixed number of points within the limit of the rule; what is awarded is used.
-    pub(super) fn fixed_within_limit(&mut self, rule: &EarnRule, rules: &Ruleset, at: Instant) -> i64 {
-        let Some(limit) = rule.limit else { return rule.points };
+    pub(super) fn fixed_within_limit(&mut self, rule: &EarnRule, desired: i64, rules: &Ruleset, at: Instant) -> i64 {
+        let Some(limit) = rule.limit else { return desired };
         let period = limit.each.start(at, &rules.zone);
-        let points = self.room(rule, limit, period).min(rule.points);
+        let points = self.room(rule, limit, period).min(desired);
         if points > 0 {
             self.member.counters_mut().add(Counted::Points, &rule.id, period, points);
         }

@@ -6,9 +6,9 @@ use super::lots::{NewLot, Told};
 use super::{Fold, Source};
 use crate::calendar;
 use crate::counters::Counted;
-use crate::entry::{EntryKind, Sink, Why};
+use crate::entry::{EntryKind, Sink, TierCause, Why};
 use crate::expression::ActivityInput;
-use crate::ruleset::{EarnRule, On, Ruleset, Start};
+use crate::ruleset::{EarnRule, Metric, On, Ruleset, Start};
 use crate::{Instant, Period, Text};
 
 /// The activity that rules on birthdays look at.
@@ -29,7 +29,7 @@ impl<S: Sink> Fold<'_, S> {
                 None => true,
                 Some(expression) => expression.holds_of_activity(&ActivityInput::new(id, activity, at, &rules.zone)) == Ok(true),
             };
-            if asked && holds(rule, rules, at) && said() && self.first_of_year(rule, rules, at) {
+            if asked && holds(rule, rules, self.tier_now(rules), at) && said() && self.first_of_year(rule, rules, at) {
                 self.give_fixed(index, rule, source, rules, at);
             }
         }
@@ -43,7 +43,7 @@ impl<S: Sink> Fold<'_, S> {
             return;
         }
         for (index, rule) in rules.earn.iter().enumerate().filter(|(_, rule)| rule.on == On::Registered) {
-            if holds(rule, rules, at) && self.first(Counted::Registered, rule, Instant::MIN) {
+            if holds(rule, rules, self.tier_now(rules), at) && self.first(Counted::Registered, rule, Instant::MIN) {
                 self.give_fixed(index, rule, source, rules, at);
             }
         }
@@ -64,16 +64,17 @@ impl<S: Sink> Fold<'_, S> {
     }
 
     fn give_fixed(&mut self, index: usize, rule: &EarnRule, source: Source<'_>, rules: &Ruleset, at: Instant) {
-        let points = self.fixed_within_limit(rule, rules, at);
+        let desired = rules.for_occurrence(rule, self.tier_now(rules));
+        let points = self.fixed_within_limit(rule, desired, rules, at);
         // Nothing is there to be fulfilled: such points start at once.
         let starts_at = if matches!(rule.start, Start::Fulfilled { .. }) { at } else { rules.starts_at(&rule.start, at) };
         let expires_at = rules.expires_at(&rule.life, at, starts_at);
-        let why = match rule.limit.filter(|_| points < rule.points) {
+        let why = match rule.limit.filter(|_| points < desired) {
             None => Why::Fixed { starts_at, expires_at },
             Some(limit) => Why::Trimmed {
                 eligible: 0,
                 before: 0,
-                desired: rule.points,
+                desired,
                 awarded: points,
                 limited_by: Text::new(&limit.name()),
                 starts_at,
@@ -96,12 +97,15 @@ impl<S: Sink> Fold<'_, S> {
             cancel_at: Instant::MAX,
         };
         self.open_lot(new, Told { kind: EntryKind::Earned, source, why }, rules, at);
+        if rule.counts_toward_tier {
+            self.tier_count(Metric::Points, calendar::day_number(at, &rules.zone), points, TierCause::Activity, at);
+        }
     }
 }
 
 /// Whether the instant is one that the rule asks for.
-fn holds(rule: &EarnRule, rules: &Ruleset, at: Instant) -> bool {
+fn holds(rule: &EarnRule, rules: &Ruleset, tier: u8, at: Instant) -> bool {
     let when = &rule.when;
     let weekday = when.weekdays == 0 || when.weekdays & (1 << calendar::weekday(at, &rules.zone)) != 0;
-    at >= when.from && at < when.until && weekday
+    at >= when.from && at < when.until && weekday && when.has_tier(tier)
 }

@@ -39,7 +39,7 @@ impl<S: Sink> Fold<'_, S> {
         let mut next = known.unwrap_or_else(|| {
             self.member.orders += 1;
             let (first_order, excluded) = (self.member.orders == 1, self.member.excluded_from_earning(at));
-            Placed { at, ruleset: rules.tag(), first_order, excluded, ..Placed::default() }
+            Placed { at, ruleset: rules.tag(), first_order, excluded, tier: self.tier_now(rules), ..Placed::default() }
         });
         fill(&mut next, placed, judging);
         if judging.asks_orders() {
@@ -187,6 +187,7 @@ impl<S: Sink> Fold<'_, S> {
             self.order_achieves(&placed, counted, rules, now, source, at);
         }
         placed.counted = counted;
+        self.tier_order(order, &mut placed, rules, at);
         order.placed = Some(placed);
     }
 

@@ -144,7 +144,7 @@ impl<S: Sink> Fold<'_, S> {
     }
 
     /// Keeps the redemption, and its code so that it is found by it.
-    fn hand_out(&mut self, redemption: Redemption, source: Source<'_>, rules: &Ruleset, at: Instant) {
+    pub(super) fn hand_out(&mut self, redemption: Redemption, source: Source<'_>, rules: &Ruleset, at: Instant) {
         self.count(&redemption, rules);
         if let Some(coupon) = &redemption.coupon {
             let code = coupon.code.clone();
@@ -158,7 +158,7 @@ impl<S: Sink> Fold<'_, S> {
     }
 }
 
-fn issue(issued: &crate::IssuedCoupon, restore_on_expiry: bool) -> Coupon {
+pub(super) fn issue(issued: &crate::IssuedCoupon, restore_on_expiry: bool) -> Coupon {
     Coupon {
         code: Text::from(issued.code.clone()),
         value: Text::from(issued.value.clone()),

@@ -2,13 +2,11 @@
 
 use super::asked::expression;
 use super::counted;
-use super::text::{
-    BaseText, BenefitText, EarnText, ExpiryText, FilterText, LifeText, OnText, RewardText, RulesetText, StartText, UnknownText,
-};
-use super::{
-    CouponRule, EARN_RULES_MAX, EarnRule, Eligible, End, Life, LineFilter, MAIN, On, Price, Refund, Reward, RewardKind, Ruleset,
-    Start, When,
-};
+use super::load_rewards::rewards;
+use super::load_tiers::{self, Around, tier_mask};
+use super::text::{BaseText, EarnText, ExpiryText, FilterText, LifeText, OnText, RulesetText, StartText, UnknownText};
+use super::tiers::Tiers;
+use super::{EARN_RULES_MAX, EarnRule, Eligible, End, Life, LineFilter, MAIN, On, Refund, Reward, Ruleset, Start, When};
 use crate::Instant;
 use crate::currency::{exponent, parse_amount};
 use crate::ratio::Ratio;
@@ -131,6 +129,8 @@ fn load(text: RulesetText, source: &str, table: &toml::Table) -> Loaded<Ruleset>
     let currencies = currencies(&text, exponent_of_program)?;
     let defaults =
         Defaults { start: text.pending.start.as_ref().map_or(Start::Immediate, start), life: life(&text.expiry, None) };
+    let mut rewards = rewards(&text, currency, exponent_of_program)?;
+    let tiers = tiers(&text, &mut rewards, exponent_of_program)?;
     let mut earn: Vec<EarnRule> = Vec::new();
     for rule in &text.earn {
         if earn.iter().any(|known| known.id == rule.id.get_ref()) {
@@ -139,14 +139,9 @@ fn load(text: RulesetText, source: &str, table: &toml::Table) -> Loaded<Ruleset>
         if earn.len() == EARN_RULES_MAX {
             return wrong(rule.id.span(), format!("more than {EARN_RULES_MAX} earn rules"));
         }
-        earn.push(earn_rule(rule, &defaults, exponent_of_program, &ledgers)?);
-    }
-    let mut rewards: Vec<Reward> = Vec::new();
-    for reward in &text.reward {
-        if rewards.iter().any(|known| known.id == reward.id.get_ref()) {
-            return wrong(reward.id.span(), format!("two rewards have the id \"{}\"", reward.id.get_ref()));
-        }
-        rewards.push(reward_rule(reward, currency, exponent_of_program)?);
+        let mut read = earn_rule(rule, &defaults, exponent_of_program, &ledgers)?;
+        read.when.tiers = tier_mask(&rule.when.tiers, tiers.as_deref(), &format!("rule \"{}\"", read.id))?;
+        earn.push(read);
     }
     Ok(Ruleset {
         unknown_is_guest: text.members.unknown == UnknownText::Guest,
@@ -180,7 +175,18 @@ fn load(text: RulesetText, source: &str, table: &toml::Table) -> Loaded<Ruleset>
         achievements: counted::achievements(&text.achievement, exponent_of_program, &ledgers)?,
         ledgers,
         rewards,
+        tiers,
+        inactivity: load_tiers::inactivity(text.expiry.inactivity.as_ref())?,
     })
+}
+
+/// The tiers; and which of them each reward is for.
+fn tiers(text: &RulesetText, rewards: &mut [Reward], exponent: u32) -> Loaded<Option<Box<Tiers>>> {
+    let tiers = load_tiers::tiers(text.tiers.as_ref(), &text.tier, &Around { exponent, rewards })?;
+    for (reward, read) in rewards.iter_mut().zip(&text.reward) {
+        reward.tiers = tier_mask(&read.tiers, tiers.as_deref(), &format!("reward \"{}\"", reward.id))?;
+    }
+    Ok(tiers)
 }
 
 fn ledgers(text: &RulesetText) -> Loaded<Vec<(SmolStr, SmolStr)>> {
@@ -273,6 +279,9 @@ fn earn_rule(text: &EarnText, defaults: &Defaults, exponent: u32, ledgers: &[(Sm
             format!("rule \"{id}\": an activity has no amount; give a fixed number of points without `per`"),
         );
     }
+    if let Some(inactivity) = &text.expiry.inactivity {
+        return wrong(inactivity.span(), format!("rule \"{id}\": inactivity is of whole ledgers: set it under [expiry]"));
+    }
     let when = when(text, id, on, exponent)?;
     Ok(EarnRule {
         id: SmolStr::new(id),
@@ -284,6 +293,8 @@ fn earn_rule(text: &EarnText, defaults: &Defaults, exponent: u32, ledgers: &[(Sm
         life: life(&text.expiry, Some(&defaults.life)),
         when,
         limit: text.limit.as_ref().map(|limit| counted::limit(limit, id)).transpose()?,
+        tier_multiplier: text.tier_multiplier.unwrap_or(on == On::Order),
+        counts_toward_tier: text.counts_toward_tier.unwrap_or(on == On::Order),
     })
 }
 
@@ -326,67 +337,8 @@ fn when(text: &EarnText, id: &str, on: On, exponent: u32) -> Loaded<When> {
         first_order: when.first_order,
         activity: when.activity.as_ref().map(|activity| SmolStr::new(activity.get_ref())),
         expression: when.expression.as_ref().map(|text| expression(text, id, on)).transpose()?,
+        tiers: 0,
     })
-}
-
-fn reward_rule(text: &RewardText, currency: &str, exponent: u32) -> Loaded<Reward> {
-    let id = text.id.get_ref();
-    let price = match (&text.cost, &text.pay_with_points, text.kind) {
-        (None, None, RewardKind::Grantable) => Price::Free,
-        (Some(cost), None, RewardKind::Redeemable) if *cost.get_ref() > 0 => Price::Fixed(*cost.get_ref()),
-        (None, Some(pay), RewardKind::Redeemable) => {
-            let terms = pay.get_ref();
-            let worth = parse_amount(&terms.worth, exponent).ok().filter(|&worth| worth > 0);
-            match worth {
-                Some(worth) if terms.points > 0 && terms.min > 0 && terms.step > 0 => {
-                    Price::PayWithPoints { points: terms.points, worth, min: terms.min, step: terms.step }
-                }
-                _ => {
-                    return wrong(pay.span(), format!("reward \"{id}\": points, worth, min and step must be above 0"));
-                }
-            }
-        }
-        (Some(cost), None, RewardKind::Redeemable) => {
-            return wrong(cost.span(), format!("reward \"{id}\": cost must be above 0"));
-        }
-        (_, _, RewardKind::Redeemable) => {
-            return wrong(text.id.span(), format!("reward \"{id}\" is redeemable: give it either `cost` or `pay_with_points`"));
-        }
-        (_, _, RewardKind::Grantable) => {
-            return wrong(text.id.span(), format!("reward \"{id}\" is grantable, so free: remove its cost"));
-        }
-    };
-    let benefit = match &text.benefit {
-        BenefitText::Amount(text) => {
-            amount(text, exponent)?;
-            format!("amount {} {currency}", text.get_ref())
-        }
-        BenefitText::Percent(percent) if (1..=100).contains(percent.get_ref()) => format!("percent {}", percent.get_ref()),
-        BenefitText::Percent(percent) => return wrong(percent.span(), format!("reward \"{id}\": percent must be from 1 to 100")),
-        BenefitText::Product(product) => format!("product {product}"),
-        BenefitText::FreeShipping(_) => "free_shipping".to_string(),
-    };
-    let coupon = text.coupon.as_ref().map(|coupon| coupon_rule(coupon, id)).transpose()?;
-    let (id, name) = (SmolStr::new(id), SmolStr::new(&text.name));
-    let per_member = text.per_member.as_ref().map(|limit| counted::per_member(limit, &id)).transpose()?;
-    let (kind, restore_on_expiry) = (text.kind, text.restore_on_expiry);
-    Ok(Reward { id, name, kind, price, benefit: benefit.into(), coupon, restore_on_expiry, per_member })
-}
-
-fn coupon_rule(text: &super::text::CouponText, reward: &str) -> Loaded<CouponRule> {
-    let uses = text.uses.as_ref().map_or(1, |uses| *uses.get_ref());
-    if uses == 0 {
-        return wrong(
-            text.uses.as_ref().map_or(0..0, Spanned::span),
-            format!("reward \"{reward}\": a coupon has at least one use"),
-        );
-    }
-    let prefix = text.prefix.as_ref().map_or("", |prefix| prefix.get_ref());
-    if prefix.len() > 16 || !prefix.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) {
-        let span = text.prefix.as_ref().map_or(0..0, Spanned::span);
-        return wrong(span, format!("reward \"{reward}\": a prefix has at most 16 capital letters and digits"));
-    }
-    Ok(CouponRule { valid_for: text.valid_for, uses, prefix: SmolStr::new(prefix) })
 }
 
 #[cfg(test)]

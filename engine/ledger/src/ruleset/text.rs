@@ -1,6 +1,7 @@
 //! The ruleset as people write it: TOML, every key known, every value possible.
 
 use super::counted::{AchievementText, LimitText, PerMemberText};
+use super::load_tiers::{InactivityText, TierText, TiersText};
 use crate::calendar::{Duration, To, YearDay};
 use crate::ratio::{Ratio, Rounding};
 use serde::Deserialize;
@@ -38,6 +39,9 @@ pub(super) struct RulesetText {
     pub reward: Vec<RewardText>,
     #[serde(default)]
     pub achievement: Vec<AchievementText>,
+    pub tiers: Option<Spanned<TiersText>>,
+    #[serde(default)]
+    pub tier: Vec<TierText>,
 }
 
 #[derive(Deserialize, Default)]
@@ -111,6 +115,7 @@ pub(super) struct PendingText {
 pub(super) struct ExpiryText {
     pub lot: Option<LifeText>,
     pub base: Option<BaseText>,
+    pub inactivity: Option<Spanned<InactivityText>>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -198,6 +203,8 @@ pub(super) struct EarnText {
     #[serde(default)]
     pub when: WhenText,
     pub limit: Option<LimitText>,
+    pub tier_multiplier: Option<bool>,
+    pub counts_toward_tier: Option<bool>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -223,6 +230,7 @@ pub(super) struct WhenText {
     pub first_order: bool,
     pub activity: Option<Spanned<String>>,
     pub expression: Option<Spanned<String>>,
+    pub tiers: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default, Clone, Copy)]
@@ -267,6 +275,8 @@ pub(super) struct RewardText {
     #[serde(default)]
     pub restore_on_expiry: bool,
     pub per_member: Option<PerMemberText>,
+    #[serde(default)]
+    pub tiers: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -330,11 +340,11 @@ fn parsed<'de, D: Deserializer<'de>, T>(from: D, parse: fn(&str) -> Option<T>, h
     parse(&text).ok_or_else(|| D::Error::custom(format!("\"{text}\" is not {hint}")))
 }
 
-fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     parsed(from, Duration::parse, "an ISO 8601 duration, such as \"P14D\", \"P12M\" or \"PT36H\"")
 }
 
-fn some_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+pub(super) fn some_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     duration(from).map(Some)
 }
 

@@ -2,13 +2,22 @@
 
 use super::Ruleset;
 use crate::Instant;
+use std::fmt;
 use std::sync::Arc;
 
 /// The activations of a program's rulesets, known so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Timeline {
     /// By `effective_from`, then by position: a later activation for the same instant wins.
     activations: Vec<Activation>,
+    secret: [u8; 32],
+}
+
+/// Without the secret.
+impl fmt::Debug for Timeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timeline").field("activations", &self.activations).finish_non_exhaustive()
+    }
 }
 
 /// A ruleset comes into force.
@@ -26,7 +35,7 @@ impl Timeline {
     /// One ruleset, for all time.
     pub fn always(ruleset: Ruleset) -> Timeline {
         let ruleset = Arc::new(ruleset);
-        Timeline { activations: vec![Activation { effective_from: Instant::MIN, position: 0, ruleset }] }
+        Timeline { activations: vec![Activation { effective_from: Instant::MIN, position: 0, ruleset }], secret: [0; 32] }
     }
 
     /// Adds an activation.
@@ -42,6 +51,22 @@ impl Timeline {
         self.activations[..after].last().map(|known| &known.ruleset)
     }
 
+    /// The first instant after `at` from which an activation judges; `MAX`: none.
+    pub fn next_after(&self, at: Instant) -> Instant {
+        let after = self.activations.partition_point(|known| known.effective_from <= at);
+        self.activations.get(after).map_or(Instant::MAX, |known| known.effective_from)
+    }
+
+    /// The secret that codes of coupons given on entry to a tier are derived from.
+    pub fn with_secret(mut self, secret: [u8; 32]) -> Timeline {
+        self.secret = secret;
+        self
+    }
+
+    pub(crate) fn secret(&self) -> &[u8; 32] {
+        &self.secret
+    }
+
     /// The ruleset that an entry or a lot remembers.
     pub fn by_tag(&self, tag: u64) -> Option<&Arc<Ruleset>> {
         self.activations.iter().rev().map(|known| &known.ruleset).find(|ruleset| ruleset.tag() == tag)
@@ -49,7 +74,8 @@ impl Timeline {
 
     /// What was known when the log ended before `position`.
     pub fn known_before(&self, position: u64) -> Timeline {
-        Timeline { activations: self.activations.iter().filter(|known| known.position < position).cloned().collect() }
+        let known = self.activations.iter().filter(|known| known.position < position).cloned().collect();
+        Timeline { activations: known, secret: self.secret }
     }
 
     /// All activations, in force order.
