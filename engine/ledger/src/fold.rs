@@ -11,6 +11,7 @@ mod limit;
 mod lots;
 mod occurrence;
 mod order;
+mod receive;
 mod redeem;
 mod refund;
 mod resolve;
@@ -171,7 +172,7 @@ impl<'a, S: Sink> Fold<'a, S> {
             // Requests change nothing before they are decided; control facts are not of a member.
             Body::RedemptionReversed { .. } | Body::RewardGranted { .. } | Body::CouponReserved { .. } => {}
             Body::CouponRevoked { .. } | Body::PointsAdjusted(_) | Body::RulesetActivated { .. } => {}
-            Body::PointsTransferred { .. } => {}
+            Body::PointsTransferred { .. } | Body::PointsReceived(_) => {}
         }
         Applied::default()
     }
@@ -194,6 +195,10 @@ impl<'a, S: Sink> Fold<'a, S> {
             Body::PointsTransferred { to: TransferTo::Ledger(to), ledger, points, .. } => {
                 self.transferred_between(ledger.unwrap_or(MAIN), to, *points, source, rules, at);
             }
+            Body::PointsTransferred { to: TransferTo::Member(to), ledger, points, .. } => {
+                self.transfer_out(ledger.unwrap_or(MAIN), to, *points, source, rules, at);
+            }
+            Body::PointsReceived(received) => self.points_received(received, source, rules, at),
             _ => {}
         }
     }
@@ -345,8 +350,8 @@ pub fn needs(member: &Member, records: &Records, fact: &Fact<'_>) -> Needs {
         Body::ActivityRecorded { .. } | Body::PointsImported(_) | Body::MemberExcluded(_) | Body::MemberIncluded => {}
         Body::MemberRegistered { .. } | Body::MembersMerged { .. } | Body::MembersUnmerged { .. } => {}
         Body::CardIssued { .. } | Body::CardStatusChanged { .. } | Body::CardReplaced { .. } => {}
-        Body::PointsTransferred { .. } => {}
         Body::PointsAdjusted(_) | Body::RulesetActivated { .. } | Body::Noted => {}
+        Body::PointsTransferred { .. } | Body::PointsReceived(_) => {}
     }
     if keys.is_empty() { Needs::Nothing } else { Needs::Records(keys) }
 }
