@@ -7,6 +7,7 @@ mod checkpoint;
 mod filling;
 pub(crate) mod judge;
 mod merge;
+mod onward;
 mod open;
 mod person;
 mod prefetch;
@@ -36,6 +37,7 @@ pub struct Ledger {
     store: Store,
     options: LedgerOptions,
     secret: [u8; 32],
+    proof_key: onward::ProofKey,
     prefetched: Prefetched,
     asking: Asking,
     /// Records at hand while one fact is folded.
@@ -73,7 +75,7 @@ impl Ledger {
         tiers.programs = Arc::new(programs);
         tiers.next = position.next();
         self.rebuild_due |= known && effective_from <= tiers.latest;
-        Verdict::New { decision: None, late: false, parked: false }
+        Verdict::New { decision: None, late: false, parked: false, derived: Vec::new() }
     }
 }
 
@@ -107,6 +109,9 @@ impl Inline for Ledger {
                 a == b || (tiers.merges && *winner(a).as_deref().unwrap_or(a) == *winner(b).as_deref().unwrap_or(b))
             };
             return Ok(judge::compare(candidate, first, pending, log, one)?);
+        }
+        if let Some(detail) = self.reserved(fact, candidate.bytes) {
+            return Ok(Verdict::Refused { code: "reserved_source", detail });
         }
         if fact.kind == Kind::RulesetActivated {
             let verdict = self.offer_activation(&mut tiers, candidate, position, pending.recorded_at());

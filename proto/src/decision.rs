@@ -2,7 +2,7 @@
 
 use crate::time::to_timestamp;
 use crate::{Malformed, check, pb};
-use accrue_ledger::{Decision, Instant, IssuedCoupon, Outcome, Promise, Rejection};
+use accrue_ledger::{Decision, ImportedLot, Instant, IssuedCoupon, Outcome, Promise, Rejection};
 use prost::Message as _;
 use prost_types::Timestamp;
 
@@ -34,6 +34,7 @@ fn to_message(decision: &Decision) -> pb::Decision {
             }),
             starts_at: promise.starts_at.map(to_timestamp),
             expires_at: promise.expires_at.map(to_timestamp),
+            lots: promise.lots.iter().map(lot_to).collect(),
         }),
         Outcome::Rejected(rejection) => pb::decision::Outcome::Rejected(i32::from(*rejection as u8)),
     };
@@ -74,11 +75,32 @@ fn from_promise(promise: pb::Promise) -> Result<Promise, Malformed> {
             uses: coupon.uses,
         })
     });
+    let lots = promise.lots.into_iter().map(lot_from).collect::<Result<_, _>>()?;
     Ok(Promise {
+        lots,
         points: promise.points,
         coupon: coupon.transpose()?,
         starts_at: instant(promise.starts_at, "decision.accepted.starts_at")?,
         expires_at: instant(promise.expires_at, "decision.accepted.expires_at")?,
+    })
+}
+
+/// A lot as it is written.
+pub fn lot_to(lot: &ImportedLot) -> pb::ImportedLot {
+    pb::ImportedLot {
+        points: lot.points,
+        earned_at: lot.earned_at.map(to_timestamp),
+        starts_at: lot.starts_at.map(to_timestamp),
+        expires_at: lot.expires_at.map(to_timestamp),
+    }
+}
+
+fn lot_from(lot: pb::ImportedLot) -> Result<ImportedLot, Malformed> {
+    Ok(ImportedLot {
+        points: lot.points,
+        earned_at: instant(lot.earned_at, "decision.accepted.lots.earned_at")?,
+        starts_at: instant(lot.starts_at, "decision.accepted.lots.starts_at")?,
+        expires_at: instant(lot.expires_at, "decision.accepted.lots.expires_at")?,
     })
 }
 
@@ -116,6 +138,7 @@ mod tests {
                 }),
                 starts_at: Some(Instant::MIN),
                 expires_at: Some(Instant::MAX),
+                lots: vec![ImportedLot { points: 3, expires_at: Some(Instant(9)), ..ImportedLot::default() }],
             }),
             ruleset: u64::MAX - 7,
             balance_before: -3,

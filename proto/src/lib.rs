@@ -30,7 +30,7 @@ pub mod toml;
 mod wire;
 
 pub use content::{fingerprint, same_content, same_content_if};
-pub use decision::{read_decision, write_decision};
+pub use decision::{lot_to, read_decision, write_decision};
 pub use error::Malformed;
 pub use kafka::{CurrencyOf, Decoded, Headers, check_key, decode_message, decode_message_with, murmur2_partition};
 pub use read::read_fact;

@@ -10,6 +10,7 @@ mod member;
 mod noted;
 mod order;
 mod points;
+mod received;
 mod redemption;
 mod refund;
 mod tier;
@@ -156,6 +157,7 @@ fn body<'a>(kind: Kind, parts: &Parts<'a>, fact: &[u8]) -> Result<Body<'a>, Faul
         Kind::CardStatusChanged => card::status_changed(parts)?,
         Kind::CardReplaced => card::replaced(parts)?,
         Kind::PointsTransferred => points::transferred(parts)?,
+        Kind::PointsReceived => Body::PointsReceived(received::received(parts)?),
         Kind::ExceptionResolved => exception::resolved(parts)?,
         Kind::TierCreditAdjusted => tier::credit(parts, fact)?,
         Kind::TierCreditRecalculated => noted::check(fact).map(|()| Body::TierCreditRecalculated)?,

@@ -71,6 +71,7 @@ fn decisions() {
         coupon: Some(coupon),
         starts_at: Instant::parse("2024-03-15T00:00:00Z"),
         expires_at: Instant::parse("2025-04-01T00:00:00Z"),
+        lots: Vec::new(),
     };
     for (name, outcome) in [
         ("decision_accepted", Outcome::Accepted(promise)),

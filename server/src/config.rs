@@ -164,6 +164,7 @@ impl Config {
         let ledger = LedgerOptions {
             delta_bytes_max: read.bytes("ledger.delta_bytes_max"),
             checkpoint_facts: read.whole("ledger.checkpoint_facts") as usize,
+            link_key: read.optional("kafka.link_secret_file").map(|path| link_key(&path)).transpose()?,
         };
         let http = Limits {
             body_bytes_max: read.bytes("http.body_bytes_max"),
@@ -278,6 +279,18 @@ fn check(key: &Key, text: &str, origin: &Origin) -> Result<()> {
 
 fn is_address(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
+/// # Errors
+/// The file can't be read, or has less than a key.
+fn link_key(path: &str) -> Result<[u8; 32]> {
+    let secret = std::fs::read(path).map_err(|error| Failure::usage(format!("kafka.link_secret_file {path}: {error}")))?;
+    if secret.len() < 32 {
+        let bytes = secret.len();
+        let hint = "at least 32 are needed, such as from `openssl rand -hex 32`";
+        return Err(Failure::usage(format!("kafka.link_secret_file {path} has {bytes} bytes: {hint}")));
+    }
+    Ok(LedgerOptions::link_key_of(&secret))
 }
 
 #[cfg(test)]

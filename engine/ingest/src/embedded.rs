@@ -1,10 +1,12 @@
 //! Without Kafka: the log is the log of record, and facts come straight in.
 
 mod publisher;
+mod to_writers;
 
 pub use publisher::{Publisher, RECEIPTS_PENDING_MAX};
 
 use crate::batch::{Batch, Message, Reply};
+use crate::forward::{Bell, Forward};
 use crate::letter::Origin;
 use crate::route::is_control;
 use crate::shards::{MakeInline, OnShard, OpenShard, Shards};
@@ -17,9 +19,12 @@ use accrue_store::Store;
 use crossbeam_channel::bounded;
 use std::sync::Arc;
 use std::time::Duration;
+use to_writers::ToWriters;
 
 /// A writer that has not ended by then after it was asked is an error: a complete checkpoint can take a while.
 pub const STOP_WAIT: Duration = Duration::from_secs(120);
+/// How long what follows for other members is sent on at the end; the rest is, at the next start.
+const SETTLE_WAIT: Duration = Duration::from_secs(10);
 /// How long one look at a shard's recovery takes.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -44,6 +49,7 @@ impl Default for EmbeddedOptions {
 pub struct Embedded {
     shards: Shards,
     writers: Vec<(WriterHandle, WriterThread)>,
+    forward: Option<Forward>,
 }
 
 /// Where a message goes.
@@ -79,8 +85,9 @@ impl Embedded {
         })?;
         let EmbeddedOptions { writer, on_shard, clock } = options;
         let status = Arc::new(Status::default());
-        let shards = Shards { store: store.clone(), make_inline, on_shard, options: writer, clock, status };
-        let mut embedded = Embedded { shards, writers: Vec::new() };
+        let (bell, rung) = Bell::new();
+        let shards = Shards { store: store.clone(), make_inline, on_shard, options: writer, clock, bell, status };
+        let mut embedded = Embedded { shards, writers: Vec::new(), forward: None };
         for shard in 0..count {
             let OpenShard { handle, thread, .. } = embedded.shards.open(shard, Origin::Embedded)?;
             embedded.writers.push((handle, thread));
@@ -96,7 +103,17 @@ impl Embedded {
                 }
             }
         }
+        let handles: Vec<WriterHandle> = embedded.writers.iter().map(|(handle, _)| handle.clone()).collect();
+        let forward = Forward::start(rung, Box::new(ToWriters::new(handles.clone())))?;
+        handles.iter().for_each(|handle| forward.add(handle));
+        embedded.forward = Some(forward);
         Ok(embedded)
+    }
+
+    /// Waits until what follows from the log for other members is durable with them, and what follows from that.
+    /// Whether it is: trouble, or more facts all the time, can take longer than `at_most`.
+    pub fn settle(&self, at_most: Duration) -> bool {
+        self.forward.as_ref().is_none_or(|forward| forward.settle(at_most))
     }
 
     /// How many shards there are.
@@ -211,6 +228,10 @@ impl Embedded {
     }
 
     fn end(&mut self) -> Result<(), IngestError> {
+        if let Some(mut forward) = self.forward.take() {
+            forward.settle(SETTLE_WAIT);
+            forward.stop();
+        }
         let writers = std::mem::take(&mut self.writers);
         writers.iter().for_each(|(_, thread)| thread.ask(Stopping::Drained));
         let mut result = Ok(());

@@ -4,6 +4,7 @@ use crate::anchor::{self, Anchor};
 use crate::batch::{Batch, Record, Reply};
 use crate::clock::Stopwatch;
 use crate::decode::{self, Judged, Terms};
+use crate::forward::Bell;
 use crate::letter::{self, Origin, Reason};
 use crate::metrics::{self, Label, Tally};
 use crate::seal;
@@ -32,6 +33,8 @@ pub(crate) struct Desk {
     pub tally: Tally,
     /// The last instant given out: `recorded_at` never goes back.
     pub recorded_at: Instant,
+    /// Wakes whoever sends on what follows for other members.
+    pub bell: Bell,
     /// What the log has at its end, to be compared with what the topic has there.
     pub anchor: Option<Anchor>,
     decision: Vec<u8>,
@@ -58,6 +61,7 @@ impl Desk {
             group: Group::default(),
             tally: Tally::new(),
             recorded_at: Instant::MIN,
+            bell: Bell::default(),
             anchor: None,
             decision: Vec::new(),
             dead_codes: Vec::new(),
@@ -84,8 +88,13 @@ impl Desk {
         self.group = group;
         let answers = self.fill(batches)?;
         let apply = watch.elapsed();
+        let leads_on = self.group.leads_on();
+        leads_on.into_iter().for_each(|position| self.status.note_leading(position));
         let head = self.log.append(&mut self.group)?;
         self.inline.durable(head.next_position);
+        if leads_on.is_some() {
+            self.bell.ring();
+        }
         metrics::group(messages, apply, watch.elapsed() - apply);
         self.report(&head, batches);
         for (batch, answers) in batches.iter_mut().zip(answers) {
@@ -161,8 +170,8 @@ impl Desk {
         let position = self.group.next_position();
         let verdict = self.inline.offer(candidate, position, &self.group, &self.log);
         match verdict.map_err(IngestError::inline(self.log.shard()))? {
-            Verdict::New { decision, late, parked } => {
-                self.book(offset, fact, candidate, New { decision, late, parked }, answers)
+            Verdict::New { decision, late, parked, derived } => {
+                self.book(offset, fact, candidate, New { decision, late, parked, derived }, answers)
             }
             Verdict::Duplicate { first, decision, parked } => {
                 self.group.seen(offset, first);
@@ -183,7 +192,7 @@ impl Desk {
     }
 
     fn book(&mut self, offset: i64, fact: &Fact<'_>, candidate: &Candidate<'_>, new: New, answers: &mut Answers) {
-        let New { decision, late, parked } = new;
+        let New { decision, late, parked, derived } = new;
         let rejected = matches!(decision.as_ref().map(|decision| &decision.outcome), Some(Answer::Rejected(_)));
         self.decision.clear();
         if let Some(decision) = &decision {
@@ -199,7 +208,8 @@ impl Desk {
             occurred_at: decision.as_ref().map_or(fact.occurred_at, |decision| decision.at),
             offset,
         };
-        let position = self.group.push(meta, candidate.bytes, decision.is_some().then_some(&self.decision[..]));
+        let decided = decision.is_some().then_some(&self.decision[..]);
+        let position = self.group.push_leading(meta, candidate.bytes, decided, &derived);
         let label = match (parked, &decision) {
             (true, _) => Label::Parked,
             (false, None) => Label::Applied,
@@ -247,6 +257,7 @@ struct New {
     decision: Option<Decision>,
     late: bool,
     parked: bool,
+    derived: Vec<u8>,
 }
 
 impl Answers {

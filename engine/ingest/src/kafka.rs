@@ -24,8 +24,8 @@ mod range;
 mod relay;
 mod relay_mark;
 mod settings;
-mod small_file;
 mod source;
+mod to_topic;
 mod topics;
 
 pub use dead_headers::{HEADER_CODE, HEADER_DETAIL};

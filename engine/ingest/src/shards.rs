@@ -1,6 +1,7 @@
 //! Opening a shard for writing: log, projection, writer; and closing it again.
 
 use crate::anchor::{self, Anchor};
+use crate::forward::Bell;
 use crate::letter::Origin;
 use crate::status::Status;
 use crate::writer::{self, WriterHandle, WriterOptions, WriterThread};
@@ -30,6 +31,7 @@ pub(crate) struct Shards {
     pub on_shard: OnShard,
     pub options: WriterOptions,
     pub clock: Clock,
+    pub bell: Bell,
     pub status: Arc<Status>,
 }
 
@@ -56,7 +58,8 @@ impl Shards {
             Origin::Topic { name, partition } => anchor::find(&log, name, *partition)?,
         };
         let inline = self.inline(&log)?;
-        let (handle, thread) = writer::open(log, inline, origin, self.options.clone(), self.clock.clone(), anchor)?;
+        let (handle, thread) =
+            writer::open(log, inline, origin, self.options.clone(), self.clock.clone(), anchor, self.bell.clone())?;
         self.status.add(handle.status());
         (self.on_shard)(shard, ShardEvent::Opened(&handle));
         Ok(OpenShard { handle, thread, anchor })

@@ -61,6 +61,8 @@ pub struct ShardStatus {
     end_offset: AtomicI64,
     last_timestamp_ms: AtomicI64,
     consumed: AtomicU64,
+    /// The last position that leads to facts of other members and may be in the log.
+    leads_on: AtomicU64,
 }
 
 const UNKNOWN: i64 = -1;
@@ -76,6 +78,7 @@ impl ShardStatus {
             end_offset: AtomicI64::new(UNKNOWN),
             last_timestamp_ms: AtomicI64::new(UNKNOWN),
             consumed: AtomicU64::new(0),
+            leads_on: AtomicU64::new(0),
         })
     }
 
@@ -141,6 +144,16 @@ impl ShardStatus {
         if let Some(at) = last_timestamp_ms {
             self.last_timestamp_ms.store(at, Ordering::Release);
         }
+    }
+
+    /// Told before the append: whoever then sees the position in the log has been told.
+    pub(crate) fn note_leading(&self, position: Position) {
+        self.leads_on.store(position.0, Ordering::Release);
+    }
+
+    /// The last position since it was opened that leads to facts of other members; [`Position::NONE`]: none.
+    pub(crate) fn leads_on(&self) -> Position {
+        Position(self.leads_on.load(Ordering::Acquire))
     }
 
     pub(crate) fn next_offset(&self) -> i64 {

@@ -4,6 +4,7 @@ mod run;
 
 use crate::anchor::Anchor;
 use crate::batch::Batch;
+use crate::forward::Bell;
 use crate::group::{self, Currencies, Desk};
 use crate::letter::Origin;
 use crate::queue::{self, In};
@@ -99,7 +100,7 @@ impl Writer {
         options: WriterOptions,
         clock: Clock,
     ) -> Result<(WriterHandle, WriterThread), IngestError> {
-        open(log, inline, origin, options, clock, None)
+        open(log, inline, origin, options, clock, None, Bell::default())
     }
 }
 
@@ -110,6 +111,7 @@ pub(crate) fn open(
     options: WriterOptions,
     clock: Clock,
     anchor: Option<Anchor>,
+    bell: Bell,
 ) -> Result<(WriterHandle, WriterThread), IngestError> {
     let shard = log.shard();
     let (jobs, queue) = queue::queue(options.queue_batches_max);
@@ -126,6 +128,7 @@ pub(crate) fn open(
     desk.recorded_at = group::last_recorded_at(&log)?;
     desk.currencies = options.currencies.clone();
     desk.anchor = anchor;
+    desk.bell = bell;
     let (at_once, drained) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let run = Run {
         desk,

@@ -1,7 +1,7 @@
 //! What the door asks of a fact beyond its form: does the ruleset know what it names?
 
 use crate::calendar::{Duration, To};
-use crate::fact::{Body, Fact, Kind, TransferTo, When};
+use crate::fact::{Body, Fact, Kind, When};
 use crate::ruleset::{Price, Ruleset};
 
 /// Why a fact can't be booked: it goes to the dead letters, whole.
@@ -32,10 +32,6 @@ pub fn check(fact: &Fact<'_>, rules: &Ruleset) -> Result<(), Refusal> {
             }
             check_ledger(redemption.ledger, rules)
         }
-        Body::PointsTransferred { to: TransferTo::Member(_), .. } => refuse(
-            "unsupported",
-            "this version moves points between ledgers of one member only; requeue it into one that can".into(),
-        ),
         Body::PointsImported(imported) => check_ledger(imported.ledger, rules),
         Body::PointsAdjusted(adjusted) => adjusted.starts.iter().chain(&adjusted.expires).try_for_each(|when| match when {
             When::After { after, to } if Duration::parse(after).is_none() || !(to.is_empty() || To::parse(to).is_some()) => {

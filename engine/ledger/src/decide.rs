@@ -3,7 +3,7 @@
 use crate::calendar::{self, Duration, To};
 use crate::counters::Counted;
 use crate::decision::{Decision, IssuedCoupon, Outcome, Promise, Rejection};
-use crate::fact::{Body, CouponRef, Fact, PointsAdjusted, Redemption, TransferTo, When};
+use crate::fact::{Body, CouponRef, Fact, ImportedLot, PointsAdjusted, Redemption, TransferTo, When};
 use crate::fold::coupon_key;
 use crate::member::Member;
 use crate::record::{CouponStatus, Record, RecordKey, Records, Redemption as Kept};
@@ -46,6 +46,7 @@ pub fn decide<'a>(member: &'a Member, records: &'a Records, request: &'a Fact<'_
         Body::Redemption(redemption) => redemption.ledger,
         Body::PointsAdjusted(adjusted) => adjusted.ledger,
         Body::PointsTransferred { ledger, .. } => *ledger,
+        Body::PointsReceived(received) => received.ledger,
         _ => reversed.map(|redemption| redemption.ledger.as_str()),
     };
     let outcome = match case.map_or(Err(Rejection::MemberUnknown), |case| case.judge()) {
@@ -74,7 +75,9 @@ fn refuse_if(holds: bool, rejection: Rejection) -> Result<(), Rejection> {
 impl Case<'_, '_> {
     fn judge(&self) -> Judged {
         let unknown = !self.member.known;
-        refuse_if(self.member.status() == Status::Erased, Rejection::MemberErased)?;
+        // What comes back is taken whatever has become of the member, and forfeited where it was erased.
+        let comes_back = matches!(&self.request.body, Body::PointsReceived(received) if received.returned);
+        refuse_if(self.member.status() == Status::Erased && !comes_back, Rejection::MemberErased)?;
         match &self.request.body {
             Body::Redemption(redemption) => {
                 refuse_if(self.member.excluded_from_spending(self.at), Rejection::MemberExcluded)?;
@@ -88,6 +91,11 @@ impl Case<'_, '_> {
                 refuse_if(unknown, Rejection::MemberUnknown)?;
                 refuse_if(self.is_guest(), Rejection::MemberGuest)?;
                 self.transfer(*to, ledger.unwrap_or(MAIN), *points)
+            }
+            Body::PointsReceived(received) => {
+                refuse_if(!comes_back && self.member.is_gone(self.at), Rejection::MemberExcluded)?;
+                let points = received.lots.iter().map(|lot| lot.points).sum();
+                Ok(Promise { points, ..Promise::default() })
             }
             Body::PointsAdjusted(adjusted) => {
                 refuse_if(unknown && adjusted.points < 0, Rejection::MemberUnknown)?;
@@ -205,9 +213,29 @@ impl Case<'_, '_> {
             refuse_if(!self.rules.has_ledger(to), Rejection::LedgerUnknown)?;
             refuse_if(to == ledger, Rejection::PointsInvalid)?;
         }
+        refuse_if(to == TransferTo::Member(self.request.member), Rejection::PointsInvalid)?;
         refuse_if(points <= 0, Rejection::PointsInvalid)?;
         refuse_if(self.member.active(ledger) < points, Rejection::InsufficientPoints)?;
-        Ok(Promise { points, ..Promise::default() })
+        let lots = if let TransferTo::Member(_) = to { self.lots_for(ledger, points) } else { Vec::new() };
+        Ok(Promise { points, lots, ..Promise::default() })
+    }
+
+    /// What each lot will give, in spend order.
+    fn lots_for(&self, ledger: &str, mut points: i64) -> Vec<ImportedLot> {
+        let Some(account) = self.member.account(ledger) else { return Vec::new() };
+        let mut lots = Vec::new();
+        for index in account.spend_order(self.rules.spend_order) {
+            let lot = &account.active[index];
+            let part = lot.left.min(points);
+            if part == 0 {
+                break;
+            }
+            points -= part;
+            let expires_at = Some(lot.expires_at).filter(|&at| at != Instant::MAX);
+            let (earned_at, starts_at) = (Some(lot.occurred_at), Some(lot.starts_at));
+            lots.push(ImportedLot { points: part, earned_at, starts_at, expires_at });
+        }
+        lots
     }
 
     fn adjustment(&self, adjusted: &PointsAdjusted<'_>) -> Judged {
@@ -231,7 +259,7 @@ impl Case<'_, '_> {
             points: adjusted.points,
             starts_at: some(starts).filter(|&at| at > self.at),
             expires_at: some(expires),
-            coupon: None,
+            ..Promise::default()
         })
     }
 

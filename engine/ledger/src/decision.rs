@@ -1,6 +1,6 @@
 //! What a request was answered (§7). Stored with the request, never computed again.
 
-use crate::Instant;
+use crate::{ImportedLot, Instant};
 use smol_str::SmolStr;
 
 /// The answer to a request, and what it saw.
@@ -38,6 +38,8 @@ pub struct Promise {
     pub starts_at: Option<Instant>,
     /// When adjusted points end. `None`: never.
     pub expires_at: Option<Instant>,
+    /// Points that leave for another member: what each lot gives, with its start and end.
+    pub lots: Vec<ImportedLot>,
 }
 
 /// A coupon as promised.

@@ -3,6 +3,7 @@
 //! `proto` makes these from protobuf, JSON or TOML. Money is `i64` minor units of the fact's currency,
 //! points are whole `i64`, text borrows from the message it came in.
 
+use crate::link::PointsReceived;
 use crate::{Instant, Names};
 
 /// One fact or request, whole (facts.md, "Envelope").
@@ -120,6 +121,8 @@ kinds! {
     TierOverridden = 71, "tier_overridden";
     /// The end of a tier by hand.
     TierOverrideEnded = 72, "tier_override_ended";
+    /// Points came from another member, or came back; made by the engine.
+    PointsReceived = 96, "points_received";
 }
 
 impl Kind {
@@ -136,6 +139,11 @@ impl Kind {
     /// Whether it ties members together or parts them.
     pub fn links_members(self) -> bool {
         matches!(self, Kind::MembersMerged | Kind::MembersUnmerged)
+    }
+
+    /// Made by the engine alone: what follows from one member's fact for another.
+    pub fn is_derived(self) -> bool {
+        matches!(self, Kind::PointsReceived)
     }
 }
 
@@ -270,6 +278,8 @@ pub enum Body<'a> {
         /// Points > 0.
         points: i64,
     },
+    /// `points_received`
+    PointsReceived(PointsReceived<'a>),
     /// `exception_resolved`
     ExceptionResolved {
         /// `<code>/<id of the source>`.
@@ -542,7 +552,7 @@ impl<'a> Fact<'a> {
             Body::MemberRegistered { .. } | Body::MembersMerged { .. } | Body::MembersUnmerged { .. } => None,
             Body::CardIssued { .. } | Body::CardStatusChanged { .. } | Body::CardReplaced { .. } => None,
             Body::RedemptionReversed { .. } | Body::RulesetActivated { .. } | Body::Noted => None,
-            Body::ExceptionResolved { .. } => None,
+            Body::ExceptionResolved { .. } | Body::PointsReceived(_) => None,
             Body::TierCreditAdjusted { .. } | Body::TierCreditRecalculated => None,
             Body::TierOverridden { .. } | Body::TierOverrideEnded => None,
         }

@@ -12,6 +12,7 @@ mod limit;
 mod lots;
 mod occurrence;
 mod order;
+mod receive;
 mod redeem;
 mod refund;
 mod resolve;
@@ -188,7 +189,7 @@ impl<'a, S: Sink> Fold<'a, S> {
             // Requests change nothing before they are decided; control facts are not of a member.
             Body::RedemptionReversed { .. } | Body::RewardGranted { .. } | Body::CouponReserved { .. } => {}
             Body::CouponRevoked { .. } | Body::PointsAdjusted(_) | Body::RulesetActivated { .. } => {}
-            Body::PointsTransferred { .. } => {}
+            Body::PointsTransferred { .. } | Body::PointsReceived(_) => {}
             Body::TierOverridden { .. } | Body::TierOverrideEnded => {}
             Body::TierCreditAdjusted { amount } => self.tier_credit(*amount, rules, at),
             Body::TierCreditRecalculated => self.tier_credit_dropped(),
@@ -220,6 +221,10 @@ impl<'a, S: Sink> Fold<'a, S> {
                 self.tier_overridden(over, rules, at);
             }
             Body::TierOverrideEnded => self.tier_override_ended(source, rules, at),
+            Body::PointsTransferred { to: TransferTo::Member(to), ledger, points, .. } => {
+                self.transfer_out(ledger.unwrap_or(MAIN), to, *points, source, rules, at);
+            }
+            Body::PointsReceived(received) => self.points_received(received, source, rules, at),
             _ => {}
         }
     }
@@ -371,10 +376,10 @@ pub fn needs(member: &Member, records: &Records, fact: &Fact<'_>) -> Needs {
         Body::ActivityRecorded { .. } | Body::PointsImported(_) | Body::MemberExcluded(_) | Body::MemberIncluded => {}
         Body::MemberRegistered { .. } | Body::MembersMerged { .. } | Body::MembersUnmerged { .. } => {}
         Body::CardIssued { .. } | Body::CardStatusChanged { .. } | Body::CardReplaced { .. } => {}
-        Body::PointsTransferred { .. } => {}
         Body::PointsAdjusted(_) | Body::RulesetActivated { .. } | Body::Noted => {}
         Body::TierCreditAdjusted { .. } | Body::TierCreditRecalculated => {}
         Body::TierOverridden { .. } | Body::TierOverrideEnded => {}
+        Body::PointsTransferred { .. } | Body::PointsReceived(_) => {}
     }
     if keys.is_empty() { Needs::Nothing } else { Needs::Records(keys) }
 }

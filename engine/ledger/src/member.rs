@@ -154,6 +154,12 @@ impl Member {
         self.exclusions.iter().any(|excluded| excluded.redeem && excluded.from <= at && at < excluded.until)
     }
 
+    /// Whether the member has left, or is kept from spending without end: nobody can give it points.
+    pub fn is_gone(&self, at: Instant) -> bool {
+        let forever = |excluded: &&Excluded| excluded.redeem && excluded.until == Instant::MAX;
+        self.exclusions.iter().filter(forever).any(|excluded| excluded.from <= at)
+    }
+
     /// The next instant at which something happens by itself; `MAX`: never.
     pub fn next_boundary(&self) -> Instant {
         let lots = self.accounts.iter().map(Account::next_boundary);

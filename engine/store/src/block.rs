@@ -307,7 +307,7 @@ mod tests {
     fn sample(frames: u32, fact: &[u8]) -> (Vec<u8>, Header) {
         let mut payload = Vec::new();
         for offset in 0..frames {
-            frame::encode(&mut payload, &meta(i64::from(offset)), fact, None);
+            frame::encode(&mut payload, &meta(i64::from(offset)), fact, None, b"");
         }
         push_seen(&mut payload, 90, Position(3));
         push_dead(&mut payload, DeadRef { offset: 91, seq: 4, conflict: true });

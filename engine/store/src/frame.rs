@@ -3,7 +3,8 @@
 //! ```text
 //! kind u8 | schema u8 | flags u8 | 00 | member_hash u64 | occurred_at i64 | offset i64
 //! | fact_len u32 | decision_len u32 | checksum u32 | fact | decision          (big-endian, header 40 bytes)
-//! flags: 1 late, 2 has a decision, 4 parked, 8 its decision is a rejection
+//! flags: 1 late, 2 has a decision, 4 parked, 8 its decision is a rejection, 16 leads to facts of other members:
+//! then decision_len counts | decision | each: len u32, fact | len u32 of all these | together
 //! checksum: low half of xxh3 over everything but itself
 //! ```
 //! A scan can route or skip by the header without decoding the protobuf.
@@ -18,7 +19,10 @@ const LATE: u8 = 1;
 const HAS_DECISION: u8 = 2;
 const PARKED: u8 = 4;
 const REJECTED: u8 = 8;
-const FLAGS: u8 = LATE | HAS_DECISION | PARKED | REJECTED;
+const LEADS_ON: u8 = 16;
+const FLAGS: u8 = LATE | HAS_DECISION | PARKED | REJECTED | LEADS_ON;
+/// Bytes of a length.
+const LENGTH_BYTES: usize = 4;
 
 /// What a frame says about its fact without decoding it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,10 +74,40 @@ pub struct Frame<'a> {
     pub fact: &'a [u8],
     /// Protobuf of the decision.
     pub decision: Option<&'a [u8]>,
+    /// What it leads to for other members.
+    pub derived: Derived<'a>,
 }
 
-/// Appends a frame to `out`.
-pub(crate) fn encode(out: &mut Vec<u8>, meta: &FrameMeta, fact: &[u8], decision: Option<&[u8]>) {
+/// Facts that follow from a frame for other members, to be sent on once it is durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Derived<'a>(&'a [u8]);
+
+impl Derived<'_> {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> Iterator for Derived<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (len, rest) = self.0.split_at_checked(LENGTH_BYTES)?;
+        let (fact, rest) = rest.split_at_checked(be_u32(len, 0) as usize)?;
+        self.0 = rest;
+        Some(fact)
+    }
+}
+
+/// Appends a fact to the list that a frame leads to.
+pub fn push_derived(list: &mut Vec<u8>, fact: &[u8]) {
+    list.extend_from_slice(&length(fact).to_be_bytes());
+    list.extend_from_slice(fact);
+}
+
+/// Appends a frame to `out`. `derived`: a list made by [`push_derived`].
+pub(crate) fn encode(out: &mut Vec<u8>, meta: &FrameMeta, fact: &[u8], decision: Option<&[u8]>, derived: &[u8]) {
     let start = out.len();
     let mut flags = 0;
     for (set, bit) in [(meta.late, LATE), (meta.parked, PARKED)] {
@@ -88,17 +122,26 @@ pub(crate) fn encode(out: &mut Vec<u8>, meta: &FrameMeta, fact: &[u8], decision:
         }
     }
     let decision = decision.unwrap_or_default();
+    let leads_on = if derived.is_empty() { 0 } else { derived.len() + LENGTH_BYTES };
+    if leads_on > 0 {
+        flags |= LEADS_ON;
+    }
     let mut header = [0; HEADER_BYTES];
     header[..3].copy_from_slice(&[meta.kind as u8, meta.schema, flags]);
     header[4..12].copy_from_slice(&meta.member_hash.to_be_bytes());
     header[12..20].copy_from_slice(&meta.occurred_at.0.to_be_bytes());
     header[20..28].copy_from_slice(&meta.offset.to_be_bytes());
     header[28..32].copy_from_slice(&length(fact).to_be_bytes());
-    header[32..36].copy_from_slice(&length(decision).to_be_bytes());
-    out.reserve(HEADER_BYTES + fact.len() + decision.len());
+    let decision_len = u32::try_from(decision.len() + leads_on).unwrap_or(u32::MAX);
+    header[32..36].copy_from_slice(&decision_len.to_be_bytes());
+    out.reserve(HEADER_BYTES + fact.len() + decision.len() + leads_on);
     out.extend_from_slice(&header);
     out.extend_from_slice(fact);
     out.extend_from_slice(decision);
+    if leads_on > 0 {
+        out.extend_from_slice(derived);
+        out.extend_from_slice(&length(derived).to_be_bytes());
+    }
     let checksum = checksum(&out[start..]);
     out[start + CHECKSUM_AT..start + HEADER_BYTES].copy_from_slice(&checksum.to_be_bytes());
 }
@@ -147,6 +190,7 @@ pub(crate) fn read(bytes: &[u8], position: Position, shared: Shared) -> Option<F
     let (fact, rest) = body.split_at_checked(be_u32(header, 28) as usize)?;
     let decision = rest.get(..be_u32(header, 32) as usize)?;
     let flags = header[2];
+    let (decision, derived) = if flags & LEADS_ON == 0 { (decision, Derived::default()) } else { leads_on(decision)? };
     Some(Frame {
         position,
         recorded_at: shared.recorded_at,
@@ -161,7 +205,15 @@ pub(crate) fn read(bytes: &[u8], position: Position, shared: Shared) -> Option<F
         offset: be_u64(header, 20).cast_signed(),
         fact,
         decision: (flags & HAS_DECISION != 0).then_some(decision),
+        derived,
     })
+}
+
+/// The decision, and what stands behind it.
+fn leads_on(bytes: &[u8]) -> Option<(&[u8], Derived<'_>)> {
+    let (rest, len) = bytes.split_at_checked(bytes.len().checked_sub(LENGTH_BYTES)?)?;
+    let (decision, derived) = rest.split_at_checked(rest.len().checked_sub(be_u32(len, 0) as usize)?)?;
+    Some((decision, Derived(derived)))
 }
 
 /// Reads 4 big-endian bytes at `at`; the caller has checked that they are there.
@@ -199,7 +251,7 @@ pub(crate) mod tests {
     #[test]
     fn golden_bytes() {
         let mut out = Vec::new();
-        encode(&mut out, &FrameMeta { late: true, rejected: true, ..meta(-1) }, b"fact", Some(b"no"));
+        encode(&mut out, &FrameMeta { late: true, rejected: true, ..meta(-1) }, b"fact", Some(b"no"), b"");
         let drawn = "10010b00 0000000000000007 00000000000003e8 ffffffffffffffff 00000004 00000002".replace(' ', "");
         let hex: String = out[..CHECKSUM_AT].iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, drawn);
@@ -211,7 +263,7 @@ pub(crate) mod tests {
     #[test]
     fn every_flipped_bit_is_noticed() {
         let mut out = Vec::new();
-        encode(&mut out, &meta(3), b"a fact of some length", Some(b"decision"));
+        encode(&mut out, &meta(3), b"a fact of some length", Some(b"decision"), b"");
         for bit in 0..out.len() * 8 {
             let mut flipped = out.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
@@ -224,18 +276,21 @@ pub(crate) mod tests {
         fn comes_back(
             kind in 0..Kind::ALL.len(), schema: u8, late: bool, parked: bool, rejected: bool, member_hash: u64, at: i64, offset: i64,
             fact in proptest::collection::vec(any::<u8>(), 0..300), decision in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..50)),
+            derived in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..50), 0..4),
         ) {
             let meta = FrameMeta { kind: Kind::ALL[kind], schema, late, parked, rejected, member_hash, occurred_at: Instant(at), offset };
-            let mut out = Vec::new();
-            encode(&mut out, &meta, &fact, decision.as_deref());
+            let (mut out, mut list) = (Vec::new(), Vec::new());
+            derived.iter().for_each(|fact| push_derived(&mut list, fact));
+            encode(&mut out, &meta, &fact, decision.as_deref(), &list);
             prop_assert_eq!(check(&out), Ok(out.len()));
             let shared = Shared { recorded_at: Instant(5), source: 2 };
             let frame = read(&out, Position(9), shared).expect("checked");
             prop_assert_eq!(frame, Frame {
                 position: Position(9), recorded_at: Instant(5), kind: meta.kind, schema, late, parked,
                 rejected: rejected && decision.is_some(), member_hash, occurred_at: Instant(at), source: 2, offset,
-                fact: &fact, decision: decision.as_deref(),
+                fact: &fact, decision: decision.as_deref(), derived: Derived(&list),
             });
+            prop_assert!(frame.derived.eq(derived.iter().map(Vec::as_slice)));
         }
 
         #[test]

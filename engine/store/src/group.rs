@@ -41,6 +41,8 @@ pub struct Group {
     pub(crate) appended: bool,
     /// What makes the group unfit for appending.
     pub(crate) fault: Option<StoreError>,
+    /// The last frame that leads to facts of other members.
+    pub(crate) leads_on: Option<Position>,
     next_dead: u64,
     start_offset: i64,
     /// Where each frame starts and ends in `payload`.
@@ -67,6 +69,7 @@ impl Group {
         self.counters = Counters::default();
         self.next_dead = head.counters.dead_letters + head.counters.conflicts + 1;
         self.fault = None;
+        self.leads_on = None;
         self.appended = false;
         self.letters.clear();
         self.cuts.clear();
@@ -83,8 +86,13 @@ impl Group {
 
     /// Adds a frame and says where it will be.
     pub fn push(&mut self, meta: FrameMeta, fact: &[u8], decision: Option<&[u8]>) -> Position {
+        self.push_leading(meta, fact, decision, &[])
+    }
+
+    /// As [`Self::push`], with what the frame leads to for other members: a list made by [`crate::push_derived`].
+    pub fn push_leading(&mut self, meta: FrameMeta, fact: &[u8], decision: Option<&[u8]>, derived: &[u8]) -> Position {
         self.consume(meta.offset);
-        let bytes = fact.len() + decision.map_or(0, <[u8]>::len);
+        let bytes = fact.len() + decision.map_or(0, <[u8]>::len) + derived.len();
         if bytes > FRAME_BYTES_MAX {
             self.set_fault(StoreError::TooLarge {
                 shard: self.shard,
@@ -93,7 +101,10 @@ impl Group {
         }
         let position = self.next_position();
         let start = self.payload.len();
-        frame::encode(&mut self.payload, &meta, fact, decision);
+        frame::encode(&mut self.payload, &meta, fact, decision, derived);
+        if !derived.is_empty() {
+            self.leads_on = Some(position);
+        }
         self.frames.push((start, self.payload.len()));
         self.counters.frame(decision.is_some(), meta.rejected, meta.late, meta.parked);
         self.cut_when_full();
@@ -140,6 +151,11 @@ impl Group {
         let (start, end) = *self.frames.get(index)?;
         let shared = Shared { recorded_at: self.recorded_at, source: self.source };
         frame::read(&self.payload[start..end], position, shared)
+    }
+
+    /// The last frame that leads to facts of other members; `None`: none does.
+    pub fn leads_on(&self) -> Option<Position> {
+        self.leads_on
     }
 
     /// The position of its first frame.

@@ -28,6 +28,8 @@ pub enum Verdict {
         late: bool,
         /// Kept in the log, without effect until there are rules for it.
         parked: bool,
+        /// Facts of other members that follow from it, as [`crate::push_derived`] lists them; mostly empty.
+        derived: Vec<u8>,
     },
     /// Seen before with the same content.
     Duplicate {

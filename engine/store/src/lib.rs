@@ -69,7 +69,7 @@ pub use block::{BLOCK_BYTES_MAX, BLOCK_FRAMES_MAX, Block};
 pub use chain::Verified;
 pub use dead::{DeadLetter, DeadRow, DeadStatus};
 pub use error::{InlineError, StoreError};
-pub use frame::{Frame, FrameMeta};
+pub use frame::{Derived, Frame, FrameMeta, push_derived};
 pub use group::Group;
 pub use head::{Counters, Head, Source, SourceOffset};
 pub use inline::{Candidate, Inline, Verdict};

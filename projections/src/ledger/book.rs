@@ -90,7 +90,8 @@ impl Ledger {
         let slot = self.open_slot(tiers, booking)?;
         let decision = booking.candidate.fact.kind.is_request().then(|| self.decide(tiers, slot, booking));
         let (late, parked) = self.fold(tiers, slot, booking, decision.as_ref())?;
-        Ok(Verdict::New { decision, late, parked })
+        let derived = self.onward(booking.candidate.fact, decision.as_ref());
+        Ok(Verdict::New { decision, late, parked, derived })
     }
 
     /// Books a fact of the log again, with the decision it has there.

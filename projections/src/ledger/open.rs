@@ -26,11 +26,21 @@ pub struct LedgerOptions {
     pub delta_bytes_max: usize,
     /// … or when so many facts were booked since: what a restart folds again.
     pub checkpoint_facts: usize,
+    /// By what stores that read one topic know the facts that follow from each other's. `None`: an embedded log makes a key of
+    /// its own; through a topic it is one that everybody has, against mistakes, not against forgery.
+    pub link_key: Option<[u8; 32]>,
 }
 
 impl Default for LedgerOptions {
     fn default() -> Self {
-        LedgerOptions { delta_bytes_max: 384 * MIB, checkpoint_facts: 500_000 }
+        LedgerOptions { delta_bytes_max: 384 * MIB, checkpoint_facts: 500_000, link_key: None }
+    }
+}
+
+impl LedgerOptions {
+    /// The key that a shared secret makes.
+    pub fn link_key_of(secret: &[u8]) -> [u8; 32] {
+        blake3::derive_key("accrue link 1", secret)
     }
 }
 
@@ -104,6 +114,7 @@ impl Ledger {
             store: store.clone(),
             options,
             secret: store.coupon_secret(),
+            proof_key: proof_key(store, &options),
             prefetched: Prefetched::default(),
             asking: Asking::default(),
             records: Records::default(),
@@ -136,6 +147,11 @@ impl Ledger {
         self.store.drop_view(shard, before)?;
         Ok(())
     }
+}
+
+fn proof_key(store: &Store, options: &LedgerOptions) -> [u8; 32] {
+    let own = store.embedded_shards().map(|_| LedgerOptions::link_key_of(&store.coupon_secret()));
+    options.link_key.or(own).unwrap_or_else(|| LedgerOptions::link_key_of(b"everybody"))
 }
 
 fn load(log: &accrue_store::ShardLog, view: View, secret: [u8; 32]) -> Result<Tiers, ProjectionError> {

@@ -147,6 +147,29 @@ impl Desk {
     /// # Errors
     /// The store fails.
     pub fn deliver_group(&mut self, facts: &[impl AsRef<[u8]>]) -> Result<Vec<Delivered>, StoryError> {
+        let from = self.next_position();
+        let delivered = self.take_group(facts)?;
+        self.carry(from)?;
+        Ok(delivered)
+    }
+
+    /// What follows for other members, and from that: right after what it follows from.
+    fn carry(&mut self, mut from: Position) -> Result<(), StoryError> {
+        loop {
+            let (end, mut facts) = (self.next_position(), Vec::new());
+            self.log.for_each(from, end, |frame| -> Result<(), StoryError> {
+                facts.extend(frame.derived.map(<[u8]>::to_vec));
+                Ok(())
+            })?;
+            if facts.is_empty() {
+                return Ok(());
+            }
+            from = end;
+            self.take_group(&facts)?;
+        }
+    }
+
+    fn take_group(&mut self, facts: &[impl AsRef<[u8]>]) -> Result<Vec<Delivered>, StoryError> {
         let sealed = self.seal(facts)?;
         let facts: Vec<&[u8]> =
             facts.iter().zip(&sealed).map(|(fact, sealed)| sealed.as_deref().unwrap_or(fact.as_ref())).collect();
@@ -203,7 +226,7 @@ impl Desk {
         let position = self.group.next_position();
         let ledger = self.ledger.as_mut().ok_or(StoryError::Closed)?;
         Ok(match ledger.offer(candidate, position, &self.group, &self.log)? {
-            Verdict::New { decision, late, parked } => {
+            Verdict::New { decision, late, parked, derived } => {
                 let fact = candidate.fact;
                 self.decision.clear();
                 if let Some(decision) = &decision {
@@ -219,7 +242,8 @@ impl Desk {
                     occurred_at: decision.as_ref().map_or(fact.occurred_at, |decision| decision.at),
                     offset,
                 };
-                let position = self.group.push(meta, candidate.bytes, decision.is_some().then_some(&self.decision[..]));
+                let decided = decision.is_some().then_some(&self.decision[..]);
+                let position = self.group.push_leading(meta, candidate.bytes, decided, &derived);
                 Delivered::Booked { position, decision, late, parked }
             }
             Verdict::Duplicate { first, decision, .. } => {

@@ -29,11 +29,10 @@ pub(super) fn in_other_orders(story: &Story, desk: &mut Desk) -> Result<Vec<Diff
             let mut fact = facts[index].1.clone();
             fact.source = format!("{number}/{}", fact.source);
             fact.member = other_member(&fact.member, number);
-            match &mut fact.body {
-                Some(Body::MembersMerged(pb::MembersMerged { loser }) | Body::MembersUnmerged(pb::MembersUnmerged { loser })) => {
-                    *loser = other_member(loser, number);
-                }
-                _ => {}
+            if let Some(Body::MembersMerged(pb::MembersMerged { loser }) | Body::MembersUnmerged(pb::MembersUnmerged { loser })) =
+                &mut fact.body
+            {
+                *loser = other_member(loser, number);
             }
             bytes_of(&fact)
         });

@@ -51,7 +51,7 @@ fn noted(body: &pb::fact::Body) -> Result<(), Fault> {
             Ok(())
         }
         B::RedemptionRecorded(_) | B::RedemptionRequested(_) | B::RedemptionReversed(_) | B::RewardGranted(_) => Ok(()),
-        B::PointsTransferred(_) | B::ExceptionResolved(_) => Ok(()),
+        B::PointsTransferred(_) | B::PointsReceived(_) | B::ExceptionResolved(_) => Ok(()),
         B::CouponUsed(_) | B::CouponReleased(_) | B::CouponReserved(_) | B::CouponRevoked(_) => Ok(()),
     }
 }

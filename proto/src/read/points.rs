@@ -55,7 +55,7 @@ pub(super) fn transferred<'a>(parts: &Parts<'a>) -> Result<Body<'a>, Fault> {
     Ok(Body::PointsTransferred { transfer_id, to, points, ledger: optional(ledger, "points_transferred.ledger")? })
 }
 
-fn lot(reader: &mut Reader<'_>, key: Key) -> Result<ImportedLot, Fault> {
+pub(super) fn lot(reader: &mut Reader<'_>, key: Key) -> Result<ImportedLot, Fault> {
     let (mut points, mut earned_at, mut starts_at, mut expires_at) = (0, None, None, None);
     each_field(&[reader.bytes(key, "points_imported.lots")?], |reader, key| match key.number() {
         1 => reader.int(key, "points").map(|value| points = value),

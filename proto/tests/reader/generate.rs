@@ -247,6 +247,13 @@ fn request(kind: Kind, dice: &mut Dice) -> Body {
             points: dice.amount(1),
             ledger: dice.maybe_id(),
         }),
+        Kind::PointsReceived => Body::PointsReceived(pb::PointsReceived {
+            transfer_id: dice.id(),
+            from_member: dice.id(),
+            ledger: dice.maybe_id(),
+            lots: vec![pb::ImportedLot { points: dice.amount(1), expires_at: dice.maybe(Dice::at), ..Default::default() }],
+            returned: dice.flip(),
+        }),
         Kind::TierOverridden => Body::TierOverridden(pb::TierOverridden {
             tier: dice.id(),
             mode: 1 + dice.below(2) as i32,

@@ -113,6 +113,13 @@ fn body(owned: &Owned) -> Body<'_> {
             let (reward, reason) = (granted.reward.as_str(), granted.reason.as_str());
             Body::RewardGranted { grant_id: &granted.grant_id, reward, reason, deduct: granted.deduct }
         }
+        Owned::PointsReceived(received) => Body::PointsReceived(ledger::PointsReceived {
+            transfer_id: &received.transfer_id,
+            from_member: &received.from_member,
+            ledger: text(&received.ledger),
+            lots: received.lots.iter().map(lot).collect(),
+            returned: received.returned,
+        }),
         Owned::PointsTransferred(transfer) => Body::PointsTransferred {
             transfer_id: &transfer.transfer_id,
             to: match transfer.to.as_ref().expect("one of two") {

@@ -83,6 +83,12 @@ pub const KEYS: &[Key] = &[
         Some("-1"),
         "how long facts stay in a topic that `topics apply` makes, ms; -1: for ever",
     ),
+    key(
+        "kafka.link_secret_file",
+        Form::Path,
+        None,
+        "a secret that all instances of one topic share: facts that the engine sends to other members' shards can't be forged",
+    ),
     key("store.block_cache_bytes", Form::Bytes(MIB, 1024 * GIB), Some("256MiB"), "blocks of all databases kept in memory"),
     key("store.write_buffer_bytes", Form::Bytes(MIB, 64 * GIB), Some("128MiB"), "rows of all logs not yet in files"),
     key("store.sync", Form::Flag, Some("true"), "false loses acknowledged facts with the power: for measuring only"),

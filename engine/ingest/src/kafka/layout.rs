@@ -3,8 +3,8 @@
 //! Members belong to partitions by their number: with another number a member's facts go on in another shard, which does not
 //! know what was before. So the number is kept in the store's directory, and a topic with another one is not read.
 
-use super::small_file;
 use crate::IngestError;
+use crate::small_file;
 use accrue_store::Store;
 
 const NAME: &str = "kafka-partitions";

@@ -5,6 +5,7 @@ use super::relay::Relay;
 use super::settings::KafkaOptions;
 use crate::batch::{Batch, Message};
 use crate::clock::Stopwatch;
+use crate::forward::Forward;
 use crate::letter::Origin;
 use crate::shards::{OpenShard, Shards};
 use crate::status::ShardState;
@@ -39,6 +40,8 @@ pub(crate) struct Partitions {
     shards: Shards,
     options: KafkaOptions,
     relay: Relay,
+    /// What follows for other members, on its way to the topic.
+    forward: Forward,
     slots: BTreeMap<i32, Slot>,
     /// Revoked, and not done in time.
     closing: Vec<(i32, WriterThread)>,
@@ -62,8 +65,8 @@ pub(crate) enum Flow {
 }
 
 impl Partitions {
-    pub(crate) fn new(shards: Shards, options: KafkaOptions, relay: Relay) -> Partitions {
-        Partitions { shards, options, relay, slots: BTreeMap::new(), closing: Vec::new() }
+    pub(crate) fn new(shards: Shards, options: KafkaOptions, relay: Relay, forward: Forward) -> Partitions {
+        Partitions { shards, options, relay, forward, slots: BTreeMap::new(), closing: Vec::new() }
     }
 
     /// Opens a partition's shard and says where to start; `None`: it failed, and is not to be read.
@@ -119,12 +122,13 @@ impl Partitions {
             Ok(start) => {
                 tracing::info!(shard, topic, partition, ?start, stored, "reading the partition");
                 self.relay.add(open.handle.log());
+                self.forward.add(&open.handle);
                 Ok((open, start))
             }
             Err(error) => {
                 open.handle.status().set_state(ShardState::Stopped { reason: error.to_string() });
                 let _ = self.end(partition, open.thread, Stopping::AtOnce, self.options.revoke_wait);
-                self.relay.remove(shard_of(partition));
+                self.let_go(partition);
                 Err(error)
             }
         }
@@ -205,7 +209,7 @@ impl Partitions {
             open.handle.status().set_state(ShardState::Stopped { reason: error.to_string() });
         }
         let ended = self.end(partition, open.thread, Stopping::AtOnce, self.options.revoke_wait);
-        self.relay.remove(shard_of(partition));
+        self.let_go(partition);
         let reason = open.handle.status().stopped().or(ended.err().map(|error| error.to_string()));
         tracing::error!(partition, reason, "the partition is not read any more");
         Some(Flow::Pause(partition))
@@ -230,8 +234,14 @@ impl Partitions {
     /// says what is durable of each.
     pub(crate) fn close(&mut self, partitions: &[i32]) -> Vec<(i32, i64)> {
         let durable = self.end_all(partitions);
-        partitions.iter().for_each(|partition| self.relay.remove(shard_of(*partition)));
+        partitions.iter().for_each(|partition| self.let_go(*partition));
         durable
+    }
+
+    /// Nothing of the shard is sent on from here any more.
+    fn let_go(&self, partition: i32) {
+        self.relay.remove(shard_of(partition));
+        self.forward.remove(shard_of(partition));
     }
 
     fn end_all(&mut self, partitions: &[i32]) -> Vec<(i32, i64)> {
@@ -271,6 +281,7 @@ impl Partitions {
             }
         }
         self.relay.stop();
+        self.forward.stop();
         durable
     }
 

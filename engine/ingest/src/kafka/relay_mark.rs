@@ -3,8 +3,8 @@
 //! Written after the broker has acknowledged, so that a crash sends some twice and none not at all. Missing or damaged means
 //! from the start.
 
-use super::small_file;
 use crate::IngestError;
+use crate::small_file;
 use accrue_store::ShardLog;
 use std::path::PathBuf;
 

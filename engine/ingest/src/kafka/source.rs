@@ -5,7 +5,9 @@ use super::partitions::{FILL_WAIT, Flow, Partitions, shard_of};
 use super::range::{self, Resume};
 use super::relay::Relay;
 use super::settings::{Assignment, KafkaOptions};
+use super::to_topic::ToTopic;
 use crate::clock::Stopwatch;
+use crate::forward::{Bell, Forward};
 use crate::shards::{MakeInline, Shards};
 use crate::status::Status;
 use crate::{IngestError, STOP_WAIT};
@@ -50,16 +52,19 @@ impl KafkaSource {
         }
         let status = Arc::new(Status::default());
         status.update_source(|source| source.is_topic = true);
+        let (bell, rung) = Bell::new();
         let shards = Shards {
             store: store.clone(),
             make_inline,
             on_shard: Arc::clone(&options.on_shard),
             options: options.writer.clone(),
             clock: options.clock.clone(),
+            bell,
             status: Arc::clone(&status),
         };
         let relay = Relay::start(&options)?;
-        let partitions = Mutex::new(Partitions::new(shards, options.clone(), relay));
+        let forward = Forward::start(rung, Box::new(ToTopic::new(&options)))?;
+        let partitions = Mutex::new(Partitions::new(shards, options.clone(), relay, forward));
         let context = SourceContext {
             store: store.clone(),
             options,

@@ -115,7 +115,7 @@ impl Inline for Ids {
         }
         let decision = self.decide(candidate);
         let late = self.book(candidate, position, decision.clone());
-        Ok(Verdict::New { decision, late, parked: false })
+        Ok(Verdict::New { decision, late, parked: false, derived: Vec::new() })
     }
 
     fn replay(&mut self, frame: &Frame<'_>, _: &ShardLog) -> Result<(), InlineError> {
