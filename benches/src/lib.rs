@@ -7,7 +7,7 @@ pub mod embedded;
 pub mod floor;
 pub mod fold;
 pub mod input;
-
+pub mod kafka;
 pub mod member;
 pub mod postgres;
 pub mod stopwatch;

@@ -1,7 +1,7 @@
-//! `figures [FACTS] [MEMBERS] [fold|ingest]`: every figure of `benches/README.md` in one run, each beside its floor; or one part, to profile it.
+//! `figures [FACTS] [MEMBERS] [fold|ingest|kafka]`: every figure of `benches/README.md` in one run, each beside its floor; or one part, to profile it.
 
 use accrue_benches::stopwatch::{Lap, load, memory_mib};
-use accrue_benches::{embedded, floor, fold, input, member, postgres};
+use accrue_benches::{embedded, floor, fold, input, kafka, member, postgres};
 use accrue_ledger::Instant;
 use accrue_projections::LedgerOptions;
 use anyhow::Result;
@@ -32,7 +32,7 @@ fn main() -> Result<()> {
     let input = input::Input::generate(facts, u32::try_from(members)?, 7);
     println!("{} facts of {} members, {} bytes each", input.len(), members, input.bytes() / input.len());
     let only = std::env::args().nth(3);
-    if only.as_deref() != Some("ingest") {
+    if !matches!(only.as_deref(), Some("ingest" | "kafka")) {
         rules_alone(&input)?;
     }
     if only.as_deref() == Some("fold") {
@@ -48,6 +48,12 @@ fn main() -> Result<()> {
     let more =
         format!("{ratio:.1} × floor, last checkpoint {:.1} s, peak {} MiB", taken.stop.wall.as_secs_f64(), memory_mib("VmHWM"));
     say("embedded ingest, synced, derived", taken.lap, facts, &more);
+    if only.as_deref() == Some("ingest") {
+        return Ok(());
+    }
+    let from_kafka = kafka::ingest(&input, &dir.path().join("kafka"))?;
+    let more = format!("{:.2} × embedded", from_kafka.rate(facts) / taken.lap.rate(facts));
+    say("Kafka to durable, derived", from_kafka, facts, &more);
     if only.is_some() {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! What each command does: one file each.
 
 mod bench;
+mod chart;
 mod config;
 mod demo;
 mod dlq;
