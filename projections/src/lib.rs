@@ -34,5 +34,5 @@ pub use ledger::{Ledger, LedgerOptions};
 pub use look_up::LookUp;
 pub use number::is_number;
 pub use profile::{Note, Profile};
-pub use reader::{AsKnown, AsOf, LedgerReader, Outstanding};
+pub use reader::{AsKnown, AsOf, Fall, LedgerReader, Outstanding, TierMoves};
 pub use verify::{Report, verify};

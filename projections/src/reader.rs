@@ -2,12 +2,15 @@
 
 mod booked;
 mod exceptions;
+mod moves;
 mod person;
 mod sums;
 mod tiers;
 mod walk;
 
 pub use walk::Outstanding;
+
+pub use moves::{Fall, TierMoves};
 
 use crate::answer::{CouponAnswer, EntryAnswer, MemberAnswer, MemberRow, member_answer};
 use crate::error::ProjectionError;

@@ -2,6 +2,7 @@
 //! say the same.
 
 mod exceptions;
+mod ladder;
 mod letters;
 mod members;
 mod program;
@@ -51,6 +52,7 @@ pub fn answer(readers: &Readers, question: &Question, now: Instant) -> Result<Va
         Question::Tiers(of) => tiers::moves(readers, of, now),
         Question::Expiring { program, within, at, limit } => tiers::expiring(readers, program, within, at.unwrap_or(now), *limit),
         Question::Totals { program, by, at } => program::totals(readers, program, by.as_deref(), at.unwrap_or(now)),
+        Question::TierMoves { program, at } => ladder::moves(readers, program, at.unwrap_or(now)),
         Question::Rulesets { program } => program::rulesets(readers, program, now),
         Question::Digest { program } => program::digest(readers, program),
         Question::DeadLetters { after, limit, all } => letters::page(readers, *after, *limit, *all),

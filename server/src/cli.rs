@@ -93,6 +93,8 @@ pub enum Command {
     Expiring(Expiring),
     /// Sums of a program
     Totals(Totals),
+    /// Who was ever in which tier, the moves of each month, and who fell by a refund
+    Tiers(Tiers),
     /// Rulesets
     #[command(subcommand)]
     Rules(Rules),
@@ -322,6 +324,20 @@ pub struct Totals {
     /// At this instant [default: now]
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     pub at: Option<Instant>,
+}
+
+/// `tiers`
+#[derive(Args, Debug)]
+pub struct Tiers {
+    /// Of which program
+    #[command(flatten)]
+    pub of: OfProgram,
+    /// Up to this instant [default: now]
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub at: Option<Instant>,
+    /// Draw it into an SVG file
+    #[arg(long, value_name = "FILE")]
+    pub picture: Option<PathBuf>,
 }
 
 /// How totals are gathered.

@@ -8,6 +8,7 @@ mod dlq;
 mod exceptions;
 mod explain;
 mod import;
+mod ladder;
 mod member;
 mod person;
 mod programs;
@@ -76,6 +77,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Coupon(coupon) => programs::coupon(&ctx, &coupon),
         Command::Expiring(asked) => tiers::expiring(&ctx, &asked),
         Command::Totals(totals) => programs::totals(&ctx, &totals),
+        Command::Tiers(of) => ladder::run(&ctx, &of),
         Command::Rules(rules) => rules::run(&ctx, rules),
         Command::Verify => verify::run(&ctx),
         Command::Digest(of) => programs::digest(&ctx, &of),

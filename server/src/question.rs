@@ -108,6 +108,13 @@ pub enum Question {
         /// At this instant; `None`: now.
         at: Option<Instant>,
     },
+    /// Who was in which tier, and the moves between them.
+    TierMoves {
+        /// The program.
+        program: String,
+        /// Up to this instant; `None`: now.
+        at: Option<Instant>,
+    },
     /// The program's rulesets over time.
     Rulesets {
         /// The program.
@@ -174,6 +181,9 @@ impl Question {
             Question::Coupon { program, code } => of_program(program, &format!("coupons/{}", encoded(code)), |_| {}),
             Question::Totals { program, by, at } => of_program(program, "totals", |query| {
                 by.iter().for_each(|by| query.add("by", by));
+                at.iter().for_each(|at| query.add("at", &at.to_string()));
+            }),
+            Question::TierMoves { program, at } => of_program(program, "tiers", |query| {
                 at.iter().for_each(|at| query.add("at", &at.to_string()));
             }),
             Question::Rulesets { program } => of_program(program, "rulesets", |_| {}),

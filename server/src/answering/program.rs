@@ -13,7 +13,7 @@ pub(super) fn programs(readers: &Readers) -> BTreeSet<String> {
     readers.all().iter().flat_map(|open| open.reader.programs()).collect()
 }
 
-fn known(readers: &Readers, program: &str) -> Result<(), Problem> {
+pub(super) fn known(readers: &Readers, program: &str) -> Result<(), Problem> {
     if programs(readers).contains(program) {
         return Ok(());
     }

@@ -53,7 +53,7 @@ fn members(area: &Area<'_>, ever: &[(String, u32)]) -> Drawn {
         .caption("members ever in the tier", ("sans-serif", 15).into_font().color(&INK))
         .margin(14)
         .x_label_area_size(34)
-        .build_cartesian_2d((0..ever.len().max(1) as u32).into_segmented(), 0..most + most / 8 + 1)?;
+        .build_cartesian_2d((0..ever.len().saturating_sub(1) as u32).into_segmented(), 0..most + most / 8 + 1)?;
     let label = |segment: &SegmentValue<u32>| match segment {
         SegmentValue::CenterOf(index) | SegmentValue::Exact(index) => {
             ever.get(*index as usize).map_or(String::new(), |(name, _)| name.clone())
@@ -76,11 +76,10 @@ fn members(area: &Area<'_>, ever: &[(String, u32)]) -> Drawn {
         bar
     }))?;
     chart.draw_series(ever.iter().enumerate().map(|(index, (_, members))| {
-        let style = TextStyle::from(("sans-serif", 14).into_font().color(&INK))
-            .pos(plotters::style::text_anchor::Pos::new(
-                plotters::style::text_anchor::HPos::Center,
-                plotters::style::text_anchor::VPos::Bottom,
-            ));
+        let style = ("sans-serif", 14).into_font().color(&INK).pos(plotters::style::text_anchor::Pos::new(
+            plotters::style::text_anchor::HPos::Center,
+            plotters::style::text_anchor::VPos::Bottom,
+        ));
         Text::new(members.to_string(), (SegmentValue::CenterOf(index as u32), *members + most / 60), style)
     }))?;
     Ok(())
@@ -96,7 +95,7 @@ fn moves(area: &Area<'_>, months: &[Month]) -> Drawn {
         .margin(14)
         .x_label_area_size(34)
         .y_label_area_size(48)
-        .build_cartesian_2d((0..months.len().max(1) as i32).into_segmented(), -bottom - room..top + room)?;
+        .build_cartesian_2d((0..months.len().saturating_sub(1) as i32).into_segmented(), -bottom - room..top + room)?;
     let label = |segment: &SegmentValue<i32>| match segment {
         SegmentValue::CenterOf(index) | SegmentValue::Exact(index) => {
             months.get(*index as usize).map_or(String::new(), |month| month.name.clone())

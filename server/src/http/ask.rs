@@ -235,6 +235,19 @@ pub(super) async fn expiring(State(service): State<Service>, path: Words<String>
     service.ask(Question::Expiring { program, within: which.within, at, limit }).await
 }
 
+/// Up to when.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpTo {
+    at: Option<String>,
+}
+
+pub(super) async fn ladder(State(service): State<Service>, path: Words<String>, query: Asked<UpTo>) -> Answer {
+    let (program, which) = (words(path)?, asked(query)?);
+    let at = instant("at", which.at.as_deref())?;
+    service.ask(Question::TierMoves { program, at }).await
+}
+
 pub(super) async fn rulesets(State(service): State<Service>, path: Words<String>) -> Answer {
     let program = words(path)?;
     service.ask(Question::Rulesets { program }).await

@@ -1,0 +1,46 @@
+//! Who was in which tier of a program, and the moves between them.
+
+use super::program::known;
+use super::value;
+use crate::problem::Problem;
+use crate::readers::Readers;
+use accrue_ledger::Instant;
+use accrue_projections::TierMoves;
+use serde_json::{Value, json};
+
+pub(super) fn moves(readers: &Readers, program: &str, at: Instant) -> Result<Value, Problem> {
+    known(readers, program)?;
+    let (mut moves, mut names) = (TierMoves::default(), Vec::new());
+    for open in readers.ready()? {
+        if let Some(tiers) = open.reader.timeline(program).and_then(|rules| rules.at(at)?.tiers.clone()) {
+            names = tiers.list.iter().map(|tier| (tier.id.to_string(), tier.name.to_string())).collect();
+        }
+        moves.add(open.reader.moves_between_tiers(program, at)?);
+    }
+    if names.is_empty() {
+        return Err(Problem::not_found(format!("program {program} has no tiers at {at}")));
+    }
+    // Tiers of today in their order, then those that are no more.
+    let gone = moves.ever.keys().filter(|tier| !names.iter().any(|(id, _)| id == *tier)).map(|tier| (tier.clone(), tier.clone()));
+    let all: Vec<(String, String)> = gone.collect::<Vec<_>>().into_iter().fold(names, |mut all, tier| {
+        all.push(tier);
+        all
+    });
+    let count = |counts: &std::collections::BTreeMap<String, u64>, tier: &str| counts.get(tier).copied().unwrap_or(0);
+    let tiers: Vec<Value> = all
+        .iter()
+        .map(|(id, name)| json!({ "tier": id, "name": name, "ever": count(&moves.ever, id), "now": count(&moves.now, id) }))
+        .collect();
+    let months: Vec<Value> =
+        moves.months.iter().map(|(month, (up, down))| json!({ "month": month, "up": up, "down": down })).collect();
+    let mut lowered = Vec::new();
+    for fall in &moves.lowered {
+        let mut row = value(&fall.change)?;
+        row["member"] = json!(fall.member);
+        lowered.push(row);
+    }
+    Ok(json!({
+        "program": program, "at": at.to_string(), "members": moves.members,
+        "tiers": tiers, "months": months, "lowered_by_refunds": lowered,
+    }))
+}
