@@ -123,9 +123,8 @@ impl Desk {
         let next_offset = self.group.next_offset();
         let terms = Terms { origin: &origin, now: self.recorded_at, next_offset, currency_of: &currency_of };
         let opened = decode::open(batches, terms);
-        let sealed;
         let mut judged = decode::judge(batches, &opened, terms);
-        sealed = seal::personal(&self.log, &judged)?;
+        let sealed = seal::personal(&self.log, &judged)?;
         sealed.iter().for_each(|(index, bytes)| judged[*index] = decode::sealed(bytes));
         let mut candidates = Vec::with_capacity(judged.len());
         candidates.extend(judged.iter().filter_map(candidate));

@@ -34,6 +34,9 @@ const FAMILY: &str = "default";
 const CHECK_ROW: &[u8] = b"\0";
 const CHECK: &[u8] = b"accrue";
 
+/// A key, and which of the member's it is.
+type Numbered = (u32, [u8; KEY_BYTES]);
+
 /// A member's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Row {
@@ -109,7 +112,7 @@ impl Vault {
         let _one_at_a_time = self.writing.lock();
         let mut sealed = Vec::with_capacity(facts.len());
         let mut batch = WriteBatch::default();
-        let mut made: Vec<(Vec<u8>, (u32, [u8; KEY_BYTES]))> = Vec::new();
+        let mut made: Vec<(Vec<u8>, Numbered)> = Vec::new();
         for fact in facts {
             let read = Personal::read(fact).map_err(|_| self.broken("a fact to be sealed can't be decoded"))?;
             let Some(personal) = read.filter(|personal| personal.sealed().is_empty()) else {
