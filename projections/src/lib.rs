@@ -21,11 +21,11 @@ mod verify;
 
 pub use answer::{
     AchievementAnswer, BudgetAnswer, CouponAnswer, EntryAnswer, ExceptionAnswer, ExpiringRow, LotAnswer, MemberAnswer, MemberRow,
-    OverrideAnswer, PartAnswer, TierAnswer, TierMove, TotalsRow,
+    OverrideAnswer, PartAnswer, PurchasesAnswer, TierAnswer, TierMove, TotalsRow,
 };
 pub use digest::Digest;
 pub use error::ProjectionError;
 pub use explain::{Explanation, RuleFinding};
 pub use ledger::{Ledger, LedgerOptions};
-pub use reader::{AsKnown, AsOf, LedgerReader, Outstanding};
+pub use reader::{AsKnown, AsOf, LedgerReader, Outstanding, Points, Quote, RewardQuote};
 pub use verify::{Report, verify};

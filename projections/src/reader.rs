@@ -2,10 +2,12 @@
 
 mod booked;
 mod exceptions;
+mod quote;
 mod sums;
 mod tiers;
 mod walk;
 
+pub use quote::{Points, Quote, RewardQuote};
 pub use walk::Outstanding;
 
 use crate::answer::{CouponAnswer, EntryAnswer, MemberAnswer, MemberRow, member_answer};

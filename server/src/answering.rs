@@ -5,9 +5,11 @@ mod exceptions;
 mod letters;
 mod members;
 mod program;
+mod quote;
 mod tiers;
 
 pub use letters::letter_row;
+pub use quote::{Asked, quote};
 
 use crate::problem::Problem;
 use crate::question::{OfMember, Question, token};

@@ -10,6 +10,7 @@ mod import;
 mod member;
 mod programs;
 mod publish;
+mod quote;
 mod rules;
 mod serve;
 mod tiers;
@@ -68,6 +69,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Member(Member::Tiers(show)) => tiers::moves(&ctx, &show),
         Command::Member(Member::List(list)) => member::list(&ctx, &list),
         Command::Entries(entries) => explain::entries(&ctx, &entries),
+        Command::Quote(quote) => quote::run(&ctx, &quote),
         Command::Explain(explain) => explain::run(&ctx, &explain),
         Command::Coupon(coupon) => programs::coupon(&ctx, &coupon),
         Command::Expiring(asked) => tiers::expiring(&ctx, &asked),

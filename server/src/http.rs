@@ -80,6 +80,7 @@ pub fn router(service: Service) -> Router {
         .route("/v1/programs/{program}/members/{member}/tiers", get(ask::tiers))
         .route("/v1/programs/{program}/expiring", get(ask::expiring))
         .route("/v1/programs/{program}/totals", get(ask::totals))
+        .route("/v1/programs/{program}/quote", post(facts::quote))
         .route("/v1/programs/{program}/rulesets", get(ask::rulesets))
         .route("/v1/programs/{program}/digest", get(ask::digest))
         .route("/v1/dead-letters", get(ask::dead_letters))

@@ -21,6 +21,7 @@ mod invariants;
 mod member;
 mod names;
 mod period;
+mod purchases;
 mod ratio;
 mod record;
 mod replay;
@@ -49,6 +50,7 @@ pub use invariants::{Broken, broken_invariants};
 pub use member::{ClosedCoupons, Excluded, Member, Place};
 pub use names::Names;
 pub use period::Period;
+pub use purchases::{Bought, Purchases};
 pub use ratio::{Ratio, Rounding, spread};
 pub use record::{
     Asked, Award, Coupon, CouponStatus, Limited, LineRefund, Needs, Order, OrderLine, Placed, Record, RecordKey, Records,
