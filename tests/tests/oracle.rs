@@ -12,7 +12,7 @@ use std::rc::Rc;
 const DAY: i64 = 86_400_000_000;
 
 fn at_of(fact: &Value) -> i64 {
-    calendar::instant(fact["occurred_at"].as_str().unwrap()).unwrap()
+    calendar::instant(fact["occurred_at"].as_str().unwrap_or_default()).unwrap_or(i64::MIN)
 }
 
 /// The members at the end, after all deliveries in this order.
