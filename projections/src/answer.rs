@@ -2,11 +2,13 @@
 
 mod counted;
 mod member;
+mod purchases;
 mod tier;
 mod totals;
 
 pub use counted::{AchievementAnswer, BudgetAnswer, ExceptionAnswer};
-pub(crate) use member::member_answer;
+pub(crate) use member::{balance, member_answer};
+pub use purchases::PurchasesAnswer;
 pub use tier::{ExpiringRow, OverrideAnswer, TierAnswer, TierMove};
 pub(crate) use tier::{money_or_count, tier_answer};
 pub use totals::TotalsRow;
@@ -45,6 +47,8 @@ pub struct MemberAnswer {
     pub eligible_spend: String,
     /// The program's currency.
     pub currency: String,
+    /// What the orders come to.
+    pub purchases: PurchasesAnswer,
     /// Facts and decisions known.
     pub facts: u32,
     /// The instant of the latest.
@@ -111,6 +115,12 @@ pub struct BalanceAnswer {
     pub moved_in: i64,
     /// Went to another ledger or member.
     pub moved_out: i64,
+    /// Given by hand, minus what was taken.
+    pub adjusted: i64,
+    /// Of `earned`: brought along from another system.
+    pub imported: i64,
+    /// Of `active`: what ends within 30 days.
+    pub expiring_soon: i64,
     /// What ends and when, soonest first.
     pub expiring: Vec<PartAnswer>,
     /// What starts and when, soonest first.

@@ -25,7 +25,7 @@ mod verify;
 
 pub use answer::{
     AchievementAnswer, BudgetAnswer, CouponAnswer, EntryAnswer, ExceptionAnswer, ExpiringRow, LotAnswer, MemberAnswer, MemberRow,
-    OverrideAnswer, PartAnswer, TierAnswer, TierMove, TotalsRow,
+    OverrideAnswer, PartAnswer, PurchasesAnswer, TierAnswer, TierMove, TotalsRow,
 };
 pub use digest::Digest;
 pub use error::ProjectionError;
@@ -34,5 +34,5 @@ pub use ledger::{Ledger, LedgerOptions};
 pub use look_up::LookUp;
 pub use number::is_number;
 pub use profile::{Note, Profile};
-pub use reader::{AsKnown, AsOf, Fall, LedgerReader, Outstanding, TierMoves};
+pub use reader::{AsKnown, AsOf, Fall, LedgerReader, Outstanding, Points, Quote, RewardQuote, TierMoves};
 pub use verify::{Report, verify};

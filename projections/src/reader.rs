@@ -4,10 +4,12 @@ mod booked;
 mod exceptions;
 mod moves;
 mod person;
+mod quote;
 mod sums;
 mod tiers;
 mod walk;
 
+pub use quote::{Points, Quote, RewardQuote};
 pub use walk::Outstanding;
 
 pub use moves::{Fall, TierMoves};

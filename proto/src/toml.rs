@@ -13,7 +13,11 @@ pub fn fact_from_toml(table: &Table, defaults: &Defaults<'_>) -> Result<pb::Fact
     fact_from_value(&object(table)?, defaults)
 }
 
-fn object(table: &Table) -> Result<Value, Malformed> {
+/// A table as the JSON of the same content.
+///
+/// # Errors
+/// [`Malformed`]: a number that is none, or an instant without its offset.
+pub fn object(table: &Table) -> Result<Value, Malformed> {
     let entries = table.iter().map(|(key, value)| Ok((key.clone(), json(value, key)?)));
     entries.collect::<Result<Map<_, _>, Malformed>>().map(Value::Object)
 }

@@ -6,9 +6,11 @@ mod ladder;
 mod letters;
 mod members;
 mod program;
+mod quote;
 mod tiers;
 
 pub use letters::letter_row;
+pub use quote::{Asked, quote};
 
 use crate::problem::Problem;
 use crate::question::{OfMember, Question, token};

@@ -1,6 +1,6 @@
 //! Who answers a command: a running service, or this process over the data directory itself.
 
-use crate::answering::answer;
+use crate::answering::{answer, quote};
 use crate::client::{Client, Notice};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -70,6 +70,20 @@ impl Answers {
         match self {
             Answers::Local(local) => Ok(answer(&local.readers, question, Clock::system().now())?),
             Answers::Remote(client, _) => client.ask(question),
+        }
+    }
+
+    /// What a basket would do: `body` is `{"member": …, "basket": {…}}`.
+    ///
+    /// # Errors
+    /// The basket is none, or can't be judged.
+    pub fn quote(&self, program: &str, body: Value) -> Result<Value> {
+        match self {
+            Answers::Local(local) => {
+                let asked = serde_json::from_value(body).context("a basket")?;
+                Ok(quote(&local.readers, program, asked, Clock::system().now())?)
+            }
+            Answers::Remote(client, _) => client.quote(program, &body),
         }
     }
 

@@ -78,7 +78,7 @@ pub enum Command {
     Demo(Demo),
     /// Hand in files of facts: one JSON object a line, or an array
     Publish(Publish),
-    /// Hand in the orders of a CSV file from another system
+    /// Hand in what another system had, from CSV: orders, balances, lots, history; and compare the two
     Import(Import),
     /// Members
     #[command(subcommand)]
@@ -87,6 +87,8 @@ pub enum Command {
     Entries(Entries),
     /// Why a number is what it is
     Explain(Explain),
+    /// What a basket would earn and what could be used on it; nothing is booked
+    Quote(Quote),
     /// A coupon by its code
     Coupon(Coupon),
     /// Points that end soon: who has to be reminded
@@ -159,19 +161,47 @@ pub struct Publish {
 
 /// `import`
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Import {
+    /// What to do instead
+    #[command(subcommand)]
+    pub command: Option<ImportCommand>,
     /// What the columns mean (docs/import.md)
-    #[arg(long, value_name = "FILE")]
-    pub mapping: PathBuf,
+    #[arg(long, value_name = "FILE", alias = "map", required = true)]
+    pub mapping: Option<PathBuf>,
     /// The CSV file, `.gz` unpacked
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    #[arg(value_name = "FILE", required = true)]
+    pub file: Option<PathBuf>,
     /// Into the topic, not into the store
     #[arg(long)]
     pub kafka: bool,
     /// Read all of it, hand in nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `import …`
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// Compare balances: theirs, ours, difference; ends with 1 when one differs
+    Reconcile(Reconcile),
+}
+
+/// `import reconcile`
+#[derive(Args, Debug)]
+pub struct Reconcile {
+    /// The CSV file with what members have there, `.gz` unpacked
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What its columns mean: a mapping with kind = "balances", "lots" or "history"
+    #[arg(long = "map", alias = "mapping", value_name = "FILE")]
+    pub mapping: PathBuf,
+    /// What members have then [default: now]
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub as_of: Option<Instant>,
+    /// Also those that agree
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// `member …`
@@ -264,6 +294,23 @@ pub struct Explain {
     /// Why this entry is there
     #[arg(long, value_name = "N")]
     pub entry: Option<u32>,
+}
+
+/// `quote`
+#[derive(Args, Debug)]
+pub struct Quote {
+    /// PROGRAM/MEMBER, or MEMBER with --program or where there is only one program
+    #[arg(long)]
+    pub member: String,
+    /// The basket: TOML or JSON, as the body of order_placed (docs/cli.md)
+    #[arg(long, value_name = "FILE")]
+    pub file: PathBuf,
+    /// The program
+    #[arg(long)]
+    pub program: Option<String>,
+    /// When it is paid [default: now]
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub at: Option<Instant>,
 }
 
 /// `coupon`
@@ -365,6 +412,9 @@ mod tests {
             "accrue member list --dir ./data/demo",
             "accrue member show --dir ./data/demo demo m-00042",
             "accrue explain --dir ./data/demo demo m-00042",
+            "accrue import --mapping m.toml orders.csv --dry-run",
+            "accrue import reconcile balances.csv --map m.toml --dir x",
+            "accrue quote --member m1 --file basket.toml",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -374,6 +424,8 @@ mod tests {
             "accrue dlq show 7",
             "accrue explain m --order a --entry 1",
             "accrue totals --at yesterday",
+            "accrue import orders.csv",
+            "accrue import reconcile balances.csv",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

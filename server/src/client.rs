@@ -88,6 +88,16 @@ impl Client {
         }
     }
 
+    /// What a basket would do: `body` is `{"member": …, "basket": {…}}`.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn quote(&self, program: &str, body: &Value) -> Result<Value> {
+        let url = format!("{}/v1/programs/{}/quote", self.base, crate::question::encoded(program));
+        let response = self.agent.post(url).content_type("application/json").send(body.to_string());
+        self.read(response)
+    }
+
     /// Hands dead letters in again, each `shard/number`; their receipts.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod member;
 mod person;
 mod programs;
 mod publish;
+mod quote;
 mod rules;
 mod serve;
 mod tiers;
@@ -73,6 +74,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Member(Member::Find(find)) => person::find(&ctx, &find),
         Command::Member(Member::Qr(qr)) => person::qr(&ctx, &qr),
         Command::Entries(entries) => explain::entries(&ctx, &entries),
+        Command::Quote(quote) => quote::run(&ctx, &quote),
         Command::Explain(explain) => explain::run(&ctx, &explain),
         Command::Coupon(coupon) => programs::coupon(&ctx, &coupon),
         Command::Expiring(asked) => tiers::expiring(&ctx, &asked),

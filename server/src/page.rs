@@ -3,6 +3,8 @@
 mod bars;
 mod explain;
 mod member;
+mod pairs;
+mod quote;
 mod runway;
 mod tier;
 mod when;
@@ -10,5 +12,6 @@ mod when;
 pub use bars::{Bar, bars};
 pub use explain::{balance, entry, order};
 pub use member::{ENTRIES_SHOWN, member};
+pub use quote::quote;
 pub use runway::Runway;
 pub use when::When;

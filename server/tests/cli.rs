@@ -272,6 +272,43 @@ fn an_import_is_counted_row_by_row() {
 }
 
 #[test]
+fn balances_come_along_and_are_reconciled() {
+    let desk = Desk::new();
+    desk.write("shop.toml", RULES);
+    desk.run("rules activate shop.toml --dir store --from 2024-01-01");
+    desk.write(
+        "lots.toml",
+        "kind = \"lots\"\nprogram = \"shop\"\nsource = \"old\"\n[time]\nformat = \"%Y-%m-%d\"\nzone = \"UTC\"\n\
+         [opening]\nat = \"2024-06-01T00:00:00Z\"\nmember = \"Who\"\npoints = \"Points\"\nexpires_at = \"Ends\"\n",
+    );
+    let csv = "Who,Points,Ends\nc1,100,2031-01-31\nc1,20,\nc2,50,\n";
+    desk.write("lots.csv", csv);
+    let done = desk.json("import --mapping lots.toml lots.csv --dir store");
+    assert_eq!((&done["file"]["points_imported"], &done["handed_in"]["outcomes"]["applied"]), (&3.into(), &3.into()), "{done}");
+    let again = desk.json("import --mapping lots.toml lots.csv --dir store");
+    assert_eq!(again["handed_in"]["outcomes"]["duplicate"], 3, "{again}");
+    let main = &desk.json("member show --dir store c1")["balance"]["main"];
+    assert_eq!((&main["active"], &main["imported"]), (&120.into(), &120.into()));
+    let same = desk.json("import reconcile lots.csv --map lots.toml --dir store");
+    assert_eq!((&same["agree"], &same["differ"], &same["ours"]), (&2.into(), &0.into(), &170.into()), "{same}");
+
+    desk.write("other.csv", "Who,Points,Ends\nc1,100,2031-01-31\nc3,7,\nc3,9,2024-07-01\n");
+    let done = desk.run("import reconcile other.csv --map lots.toml --dir store --output csv");
+    assert!(done.code == 1 && done.err.contains("3 of 3 balances differ"), "{} {}", done.code, done.err);
+    let lines: Vec<&str> = done.out.lines().collect();
+    let expected = ["c1,main,100,120,20,", "c2,main,0,50,50,not in the file", "c3,main,7,0,-7,not here"];
+    assert_eq!(lines[1..], expected, "{}", done.out);
+    let before = desk.json("digest --dir store shop");
+    desk.write("basket.toml", "coupons = []\n[[lines]]\nsku = \"tea\"\nquantity = 2\nunit_price = \"4.50\"\n");
+    let quote = desk.json("quote --member c1 --file basket.toml --dir store");
+    assert_eq!((&quote["eligible"], &quote["before"]["main"]["active"]), (&"9.00 GBP".into(), &120.into()), "{quote}");
+    let page = desk.run("quote --member shop/c1 --file basket.toml --dir store");
+    assert!(page.code == 0 && page.out.contains("nothing is booked") && page.out.contains("Balance, and then"), "{}", page.err);
+    assert_eq!(desk.json("digest --dir store shop"), before, "nothing was written");
+    assert_eq!(desk.run("quote --member c1 --file nothing.toml --dir store").code, 2);
+}
+
+#[test]
 fn dead_letters_are_listed_shown_and_requeued() {
     let desk = Desk::new();
     desk.write("shop.toml", RULES);

@@ -293,3 +293,72 @@ fn health_and_metrics_are_apart() {
     assert_eq!(server.get("/metrics").0, 404, "not at the address of the api");
     server.stop();
 }
+
+#[test]
+fn a_basket_is_quoted_and_nothing_is_written() {
+    let server = Server::with_rules(&[]);
+    server.post("/v1/facts", &order("A", "m1", "25.00").to_string());
+    let state = |server: &Server| {
+        let positions: Value = serde_json::from_str(&server.admin("/readyz?verbose").1).expect("json");
+        (server.get("/v1/programs/shop/digest").1, positions["shards"].clone())
+    };
+    let before = state(&server);
+    let quote = |member: &str, price: &str| {
+        let basket =
+            json!({ "lines": [{ "sku": "x", "quantity": 2, "unit_price": price }], "shipping": "3.00", "coupons": ["NOPE"] });
+        server.post("/v1/programs/shop/quote", &json!({ "member": member, "basket": basket }).to_string())
+    };
+    let (status, told) = quote("m1", "10.25");
+    assert_eq!((status, &told["earns"]["main"], &told["eligible"]), (200, &json!(20), &json!("20.50 GBP")), "{told}");
+    assert_eq!((&told["rules"][0]["rule"], &told["rules"][0]["points"]), (&json!("base"), &json!(20)));
+    assert_eq!((&told["before"]["main"]["active"], &told["after"]["main"]["active"]), (&json!(25), &json!(45)));
+    assert_eq!((&told["rewards"][0]["reward"], &told["rewards"][0]["usable"]), (&json!("tea"), &json!(true)), "{told}");
+    let (_, new) = quote("nobody", "0.10");
+    assert_eq!((&new["known"], &new["rules"][0]["points"]), (&json!(false), &json!(0)));
+    assert!(new["rules"][0]["because"].as_str().is_some_and(|why| why.contains("less than one point")), "{new}");
+    assert_eq!((&new["rewards"][0]["why_not"], &new["rewards"][0]["missing"]), (&json!("member_unknown"), &json!(10)), "{new}");
+    let (status, wrong) = quote("m1", "10.255");
+    assert_eq!((status, wrong["detail"].as_str().map(|detail| detail.contains("unit_price"))), (400, Some(true)), "{wrong}");
+    assert_eq!(
+        server
+            .post("/v1/programs/other/quote", &json!({ "member": "m", "basket": { "currency": "GBP", "lines": [] } }).to_string())
+            .0,
+        404
+    );
+    assert_eq!(state(&server), before, "nothing was written");
+    server.stop();
+}
+
+#[test]
+fn what_orders_come_to_follows_refunds_and_cancellations() {
+    let server = Server::with_rules(&[]);
+    let fact = |id: &str, body: Value| {
+        let mut fact = json!({ "id": id, "source": "test", "program": "shop", "member": "m1", "occurred_at": format!("2024-03-0{id}T10:00:00Z") });
+        fact.as_object_mut().expect("an object").extend(body.as_object().expect("a body").clone());
+        fact
+    };
+    let placed = |order: &str, discount: &str| {
+        json!({ "order_placed": { "order_id": order, "discount": discount, "shipping": "5.00", "tax": "2.00", "paid_with_points": "1.00",
+            "lines": [{ "line_id": "1", "sku": "x", "quantity": 2, "unit_price": "50.00", "discount": "0.00" }] } })
+    };
+    let purchases = || server.get("/v1/programs/shop/members/m1").1["purchases"].clone();
+    let is = |value: &str, net: &str, discounts: &str, counts: [u32; 3]| {
+        json!({ "lifetime_value": value, "net_revenue": net, "discounts": discounts, "discounted_orders": counts[0],
+            "undiscounted_orders": counts[1], "cancelled_orders": counts[2] })
+    };
+    let facts = json!([fact("1", placed("A", "10.00")), fact("2", placed("B", "0.00"))]);
+    server.post("/v1/facts", &facts.to_string());
+    assert_eq!(purchases(), is("204.00", "188.00", "10.00", [1, 1, 0]));
+    let refund =
+        json!({ "refund_recorded": { "refund_id": "R", "order_id": "B", "lines": [{ "line_id": "1", "quantity": 1 }] } });
+    server.post("/v1/facts", &fact("3", refund).to_string());
+    assert_eq!(purchases(), is("154.00", "138.00", "10.00", [1, 1, 0]));
+    server.post("/v1/facts", &fact("4", json!({ "order_cancelled": { "order_id": "A" } })).to_string());
+    assert_eq!(purchases(), is("57.00", "49.00", "0.00", [0, 1, 1]));
+    let given =
+        json!({ "points_adjusted": { "adjustment_id": "1", "points": 12, "reason": "sorry", "expires": { "after": "P20D" } } });
+    server.post("/v1/facts", &fact("5", given).to_string());
+    let main = &server.get("/v1/programs/shop/members/m1?as_of=2024-03-06T00:00:00Z").1["balance"]["main"];
+    assert_eq!((&main["adjusted"], &main["expiring_soon"]), (&json!(12), &json!(12)), "{main}");
+    server.stop();
+}

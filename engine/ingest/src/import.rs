@@ -27,6 +27,7 @@ mod error;
 mod group;
 mod mapping;
 mod number;
+mod opening;
 mod order;
 mod report;
 mod row;
@@ -36,6 +37,7 @@ mod words;
 
 pub use error::{ImportError, MappingError};
 pub use mapping::Mapping;
+pub use opening::{Opening, OpeningKind, OpeningMapping};
 pub use report::{EXAMPLE_LINES_MAX, Report, Skipped};
 
 use accrue_proto::pb;
@@ -106,7 +108,7 @@ impl Import {
         Ok(Import {
             file: name.to_owned(),
             clock: mapping.clock.clone(),
-            table: Table::new(name, reader, mapping)?,
+            table: Table::new(name, reader, mapping.file, &mapping.headers)?,
             groups: Groups::new(mapping.order.rows_apart, mapping.differs),
             report: Report { skipped, ..Report::default() },
             mapping: mapping.clone(),
@@ -129,7 +131,7 @@ impl Import {
     fn step(&mut self) -> Result<Option<Group>, ImportError> {
         loop {
             if !self.held {
-                if !self.table.next(&self.mapping)? {
+                if !self.table.next(&self.mapping.headers)? {
                     return Ok(None);
                 }
                 self.report.rows = self.table.row;

@@ -51,6 +51,10 @@ pub struct Sums {
     pub moved_in: i64,
     /// Went to another ledger or member.
     pub moved_out: i64,
+    /// Of what was credited: by positive adjustments.
+    pub added: i64,
+    /// Of what was credited: brought along from another system.
+    pub imported: i64,
     /// Debt ever opened.
     pub debt_opened: i64,
     /// Debt lifted by reversals.

@@ -22,6 +22,7 @@ mod link;
 mod member;
 mod names;
 mod period;
+mod purchases;
 mod ratio;
 mod record;
 mod replay;
@@ -51,6 +52,7 @@ pub use link::{Derived, ENGINE, Onward, PointsReceived, derive};
 pub use member::{ClosedCoupons, Excluded, Member, Place};
 pub use names::Names;
 pub use period::Period;
+pub use purchases::{Bought, Purchases};
 pub use ratio::{Ratio, Rounding, spread};
 pub use record::{
     Asked, Award, Coupon, CouponStatus, Limited, LineRefund, Needs, Order, OrderLine, Placed, Record, RecordKey, Records,

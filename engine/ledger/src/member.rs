@@ -2,6 +2,7 @@
 
 use crate::account::Account;
 use crate::counters::Counters;
+use crate::purchases::Purchases;
 use crate::record::{RecordKey, Redemption};
 use crate::ruleset::{Ruleset, Timeline};
 use crate::standing::{Links, Standing, Status};
@@ -34,6 +35,8 @@ pub struct Member {
     pub entries_hash: u64,
     /// Eligible amount of all orders as they are now, minor units of the program's currency, each order rounded down.
     pub eligible_spend: i64,
+    /// What all orders come to.
+    pub purchases: Purchases,
     /// Points by ledger, in order of first use.
     pub accounts: Vec<Account>,
     /// Redemptions and grants whose coupon is issued or reserved, in order of last change.

@@ -1,6 +1,7 @@
 //! What is kept of an order or a redemption beside the member's state, and loaded only when a fact needs it.
 
 use crate::account::Allocation;
+use crate::purchases::Bought;
 use crate::{Fact, Instant, Kind, Text};
 use bincode::{Decode, Encode};
 use std::collections::BTreeMap;
@@ -119,6 +120,8 @@ pub struct Placed {
     pub tier: u8,
     /// What it counts toward tiers.
     pub toward_tier: i64,
+    /// Its discounts, and what is counted in `Member::purchases`.
+    pub bought: Bought,
 }
 
 /// Answers of expressions: bit i is rule i.

@@ -3,16 +3,24 @@
 use super::counted;
 use super::{
     BalanceAnswer, CardAnswer, CouponAnswer, CouponsAnswer, ExceptionAnswer, ExclusionAnswer, LotAnswer, MemberAnswer,
-    PartAnswer, tier_answer,
+    PartAnswer, PurchasesAnswer, tier_answer,
 };
 use crate::reader::Found;
 use accrue_ledger::currency::format_amount;
 use accrue_ledger::{CouponStatus, Instant, Member, Timeline};
 
+/// What ends within so many days is "soon".
+const SOON_DAYS: i64 = 30;
+const DAY: i64 = 86_400_000_000;
+
 pub(super) fn spend(state: &Member, rules: &Timeline) -> (String, String) {
-    let known = rules.at(state.last.at).or_else(|| rules.activations().last().map(|known| &known.ruleset));
-    let (exponent, currency) = known.map_or((2, String::new()), |rules| (rules.exponent, rules.currency.to_string()));
+    let (exponent, currency) = currency_of(state, rules);
     (format_amount(state.eligible_spend, exponent), currency)
+}
+
+fn currency_of(state: &Member, rules: &Timeline) -> (u32, String) {
+    let known = rules.at(state.last.at).or_else(|| rules.activations().last().map(|known| &known.ruleset));
+    known.map_or((2, String::new()), |rules| (rules.exponent, rules.currency.to_string()))
 }
 
 pub(crate) fn member_answer(shard: u32, program: &str, found: &Found) -> MemberAnswer {
@@ -57,13 +65,14 @@ pub(crate) fn member_answer(shard: u32, program: &str, found: &Found) -> MemberA
         as_of: found.at.to_string(),
         shard,
         next_position: found.position.0,
-        balance: state.accounts.iter().map(|account| (account.ledger.to_string(), balance(account, rules))).collect(),
+        balance: state.accounts.iter().map(|account| (account.ledger.to_string(), balance(account, found.at, rules))).collect(),
         tier: rules.at(found.at).and_then(|rules| tier_answer(state, rules, found.at)),
         coupons,
         parked: state.parked,
         exceptions: state.exceptions,
         orders: state.orders,
         eligible_spend,
+        purchases: PurchasesAnswer::of(&state.purchases, currency_of(state, rules).0),
         currency,
         facts: state.facts,
         last_activity: state.last.at.to_string(),
@@ -74,9 +83,10 @@ pub(crate) fn member_answer(shard: u32, program: &str, found: &Found) -> MemberA
     }
 }
 
-fn balance(account: &accrue_ledger::Account, rules: &Timeline) -> BalanceAnswer {
+pub(crate) fn balance(account: &accrue_ledger::Account, at: Instant, rules: &Timeline) -> BalanceAnswer {
     let sums = &account.sums;
     let part = |(at, points): (Instant, i64)| PartAnswer { points, at: at.to_string() };
+    let soon = account.expiring().into_iter().filter(|(end, _)| end.0 <= at.0.saturating_add(SOON_DAYS * DAY));
     let mut starting: Vec<(Instant, i64)> = Vec::new();
     for lot in &account.pending {
         match starting.last_mut() {
@@ -99,6 +109,9 @@ fn balance(account: &accrue_ledger::Account, rules: &Timeline) -> BalanceAnswer 
         deducted: sums.deducted,
         moved_in: sums.moved_in,
         moved_out: sums.moved_out,
+        adjusted: sums.added - sums.deducted,
+        imported: sums.imported,
+        expiring_soon: soon.map(|(_, points)| points).sum(),
         expiring: account.expiring().into_iter().map(part).collect(),
         starting: starting.into_iter().map(part).collect(),
         lots: active.chain(pending).collect(),

@@ -79,6 +79,8 @@ pub(super) fn add_sums(sums: &mut BTreeMap<String, Sums>, state: &Member) {
         sum.deducted += of.deducted;
         sum.moved_in += of.moved_in;
         sum.moved_out += of.moved_out;
+        sum.added += of.added;
+        sum.imported += of.imported;
         sum.debt_opened += of.debt_opened;
         sum.debt_lifted += of.debt_lifted;
         sum.repaid_back += of.repaid_back;

@@ -1,6 +1,7 @@
 //! Writing: facts straight in, and dead letters again.
 
 use super::Service;
+use crate::answering::{Asked, quote as quote_of};
 use crate::intake::{Door, Taken, Through, receipt_json};
 use crate::problem::Problem;
 use accrue_ingest::{Embedded, Message};
@@ -46,6 +47,22 @@ fn straight_in(embedded: &Embedded, facts: &[&[u8]]) -> Result<Taken, Problem> {
     publisher.flush()?;
     let receipts = std::iter::from_fn(|| publisher.receipt()).map(|(_, receipt)| receipt_json(&receipt));
     Ok(Taken { receipts: receipts.collect(), all_known: true })
+}
+
+/// What a basket would do; nothing is booked.
+pub(super) async fn quote(
+    State(service): State<Service>,
+    path: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    let Path(program) = path.map_err(|error| Problem::new("bad_request", error.body_text()))?;
+    let body = body.map_err(too_large(&service))?;
+    let answered = service.work(move |service| {
+        let asked: Asked = serde_json::from_slice(&body)
+            .map_err(|error| Problem::new("invalid_json", format!("send {{\"member\": …, \"basket\": {{…}}}}: {error}")))?;
+        quote_of(&service.0.readers, &program, asked, service.0.clock.now())
+    });
+    answered.await.map(Json)
 }
 
 /// The bytes of each fact, and whether there was only one, without an array.

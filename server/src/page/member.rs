@@ -1,5 +1,6 @@
 //! A member on one page, for who answers the telephone: what can be spent, what is coming, what ends next, what happened.
 
+use super::pairs::{Tone, pairs};
 use super::{Runway, When, tier};
 use crate::print::{Column, Printer, Style, TableCell, points, right, text};
 use accrue_ledger::Instant;
@@ -31,6 +32,10 @@ struct Answer {
     orders: u32,
     eligible_spend: String,
     currency: String,
+    purchases: Purchases,
+    standing: String,
+    merged: Vec<String>,
+    cards: Vec<Card>,
     facts: u32,
     last_activity: String,
     exclusions: Vec<Exclusion>,
@@ -47,9 +52,28 @@ struct Balance {
     cancelled: i64,
     clawed_back: i64,
     repaid: i64,
+    adjusted: i64,
+    imported: i64,
+    expiring_soon: i64,
     expiring: Vec<Part>,
     starting: Vec<Part>,
     lots: Vec<Lot>,
+}
+
+#[derive(Deserialize)]
+struct Purchases {
+    lifetime_value: String,
+    net_revenue: String,
+    discounts: String,
+    discounted_orders: u32,
+    undiscounted_orders: u32,
+    cancelled_orders: u32,
+}
+
+#[derive(Deserialize)]
+struct Card {
+    code: String,
+    status: String,
 }
 
 #[derive(Deserialize)]
@@ -177,44 +201,55 @@ fn more(of: usize, shown: usize, what: &str, style: Style) -> String {
 
 /// The numbers that people ask for first.
 fn strip(ledger: &str, balance: &Balance, when: &When, style: Style) -> String {
-    let debt = if balance.debt > 0 { style.red(&points(balance.debt)) } else { points(0) };
-    let waiting = if balance.pending > 0 { style.yellow(&points(balance.pending)) } else { points(0) };
-    let mut line =
-        format!("{ledger}:  active {}   pending {waiting}   debt {debt}", style.bold(&style.green(&points(balance.active))));
+    let pair = |name: &'static str, number: i64, tone: Tone| {
+        Some((name, points(number), if number == 0 && tone != Tone::Good { Tone::Plain } else { tone }))
+    };
+    let plain = |name, number| pair(name, number, Tone::Plain);
+    let mut rows = vec![
+        [pair("active", balance.active, Tone::Good), plain("earned", balance.earned)],
+        [pair("pending", balance.pending, Tone::Waits), plain("spent", balance.spent)],
+        [pair("ends in 30 days", balance.expiring_soon, Tone::Waits), plain("expired", balance.expired)],
+        [pair("debt", balance.debt, Tone::Bad), plain("adjusted by hand", balance.adjusted)],
+    ];
+    let taken = [("cancelled", balance.cancelled), ("clawed back", balance.clawed_back), ("repaid debt", balance.repaid)];
+    let rest: Vec<(&'static str, i64)> =
+        taken.into_iter().chain([("imported", balance.imported)]).filter(|(_, number)| *number != 0).collect();
+    rows.extend(rest.chunks(2).map(|two| [0, 1].map(|index| two.get(index).and_then(|(name, number)| plain(name, *number)))));
     let next =
         |parts: &'_ [Part]| parts.first().filter(|part| part.at != "never").map(|part| (points(part.points), part.at.clone()));
+    let mut coming = String::new();
     if let Some((points, at)) = next(&balance.expiring) {
-        line += &format!("   next to end {points} with {}", when.end(&at));
+        coming += &format!("  next to end {points} with {}\n", when.end(&at));
     }
     if let Some((points, at)) = next(&balance.starting) {
-        line += &format!("   next to start {points} at {}", when.at(&at));
+        coming += &format!("  next to start {points} at {}\n", when.at(&at));
     }
-    let rest = [
-        ("earned", balance.earned),
-        ("spent", balance.spent),
-        ("expired", balance.expired),
-        ("cancelled", balance.cancelled),
-        ("clawed back", balance.clawed_back),
-        ("repaid", balance.repaid),
-    ];
-    let rest = rest.iter().map(|(name, number)| format!("{name} {}", points(*number)));
-    format!("{line}\n{}\n", style.dim(&rest.collect::<Vec<_>>().join(" · ")))
+    format!("{}\n{}{coming}\n", style.bold(&format!("Points of {ledger}")), pairs(&rows, style))
 }
 
 fn facts(answer: &Answer, when: &When, style: Style) -> String {
-    let coupons = &answer.coupons;
-    let mut line = format!(
-        "{} orders · {} {} eligible · {} facts · last {} · coupons {} open, {} used, {} revoked, {} expired",
-        points(i64::from(answer.orders)),
-        answer.eligible_spend,
-        answer.currency,
-        points(i64::from(answer.facts)),
-        when.at(&answer.last_activity),
-        coupons.open.len(),
-        coupons.used,
-        coupons.revoked,
-        coupons.expired,
-    );
+    let (coupons, bought) = (&answer.coupons, &answer.purchases);
+    let plain = |name: &'static str, value: String| Some((name, value, Tone::Plain));
+    let count = |number: u32| points(i64::from(number));
+    let money = |amount: &str| format!("{amount} {}", answer.currency);
+    let rows = [
+        [plain("orders", count(answer.orders)), plain("lifetime value", money(&bought.lifetime_value))],
+        [plain("with a discount", count(bought.discounted_orders)), plain("net revenue", money(&bought.net_revenue))],
+        [plain("without", count(bought.undiscounted_orders)), plain("discounts", money(&bought.discounts))],
+        [plain("cancelled", count(bought.cancelled_orders)), plain("eligible", money(&answer.eligible_spend))],
+        [plain("coupons open", points(coupons.open.len() as i64)), plain("coupons used", count(coupons.used))],
+        [plain("coupons revoked", count(coupons.revoked)), plain("coupons expired", count(coupons.expired))],
+    ];
+    let mut line = format!("{}\n{}", style.bold("Orders and coupons"), pairs(&rows, style));
+    let cards: Vec<String> = answer.cards.iter().map(|card| format!("{} ({})", card.code, card.status)).collect();
+    line += &format!("\n{}", style.bold(&answer.standing));
+    if !cards.is_empty() {
+        line += &format!(" · cards {}", cards.join(", "));
+    }
+    if !answer.merged.is_empty() {
+        line += &format!(" · one with {}", answer.merged.join(", "));
+    }
+    line += &format!(" · {} facts · last activity {}", count(answer.facts), when.at(&answer.last_activity));
     if answer.parked > 0 {
         line += &format!(" · {}", style.yellow(&format!("{} waiting for their order", answer.parked)));
     }

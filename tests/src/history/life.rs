@@ -51,6 +51,8 @@ pub struct Life<'a> {
     pub awaited: Vec<String>,
     /// Redemptions asked for or recorded.
     pub redemptions: Vec<String>,
+    /// Refunds that may have found no order.
+    pub unmatched: Vec<String>,
     /// Coupons, as they can be named.
     pub coupons: Vec<Map<String, Value>>,
     /// Whose life it is.
@@ -76,6 +78,7 @@ pub fn live(random: &mut Random, member: &str, made: &Made, options: &Options) -
         orders: Vec::new(),
         awaited: Vec::new(),
         redemptions: Vec::new(),
+        unmatched: Vec::new(),
         coupons: Vec::new(),
         member,
         options,
@@ -120,6 +123,7 @@ impl Life<'_> {
             3 * tiers,
             5 * tiers * asks,
             4 * transfers * asks,
+            3 * usize::from(self.options.features.resolving && !self.unmatched.is_empty()),
         ];
         match self.random.weighted(&weights) {
             0 => self.order(),
@@ -142,7 +146,8 @@ impl Life<'_> {
             17 => self.ask_adjustment(),
             18 => self.tier_credit(),
             19 => self.ask_override(),
-            _ => self.ask_transfer(),
+            20 => self.ask_transfer(),
+            _ => self.resolve(),
         }
     }
 

@@ -233,7 +233,9 @@ impl Life<'_> {
     /// A refund that does not say of which order.
     pub fn unreferenced_refund(&mut self) -> Result<()> {
         let currency = self.random.any(&self.made.currencies).unwrap_or_default();
-        let mut body = json!({ "refund_id": self.id(), "currency": currency });
+        let id = self.id();
+        let mut body = json!({ "refund_id": id, "currency": currency });
+        self.unmatched.push(id);
         if self.random.chance(25) {
             let amount = price(self, &currency) * self.random.between(1, 4);
             body["amount"] = json!(money(amount, &currency));

@@ -95,6 +95,21 @@ impl Life<'_> {
         Ok(())
     }
 
+    /// `exception_resolved`: on an order, or written off.
+    pub fn resolve(&mut self) -> Result<()> {
+        let refund = self.random.any(&self.unmatched).unwrap_or_default();
+        let mut body = json!({ "exception": format!("refund_unmatched/{refund}"), "reason": "called" });
+        if self.random.chance(70) {
+            body["order_id"] = json!(self.some_order());
+            if self.random.chance(50) {
+                body["line_id"] = json!(self.random.pick(&["0", "1", "T-1"]));
+            }
+        }
+        let at = self.now_or_before();
+        self.say("exception_resolved", at, body);
+        Ok(())
+    }
+
     /// `points_transferred` to another ledger of the member.
     pub fn ask_transfer(&mut self) -> Result<()> {
         let ledgers = self.made.ledgers.clone();
@@ -102,7 +117,7 @@ impl Life<'_> {
         if self.random.chance(4) {
             to = "no-such".to_owned();
         }
-        let points = if self.random.chance(3) { 0 } else { self.random.between(1, 12) };
+        let points = self.random.between(1, 12);
         let body = json!({ "transfer_id": self.id(), "to_ledger": to, "points": points });
         let at = self.asked_at();
         self.say("points_transferred", at, body);

@@ -76,7 +76,12 @@ impl Life<'_> {
         let reward = self.random.pick(&["gift", "gift", "trinket", "small", "no-such"]);
         self.handed_out("grant_id", &id);
         let at = self.asked_at();
-        self.say("reward_granted", at, json!({ "grant_id": id, "reward": reward, "reason": "birthday" }));
+        let mut body = json!({ "grant_id": id, "reward": reward, "reason": "birthday" });
+        if self.options.features.per_member && self.random.chance(45) {
+            body["reward"] = json!(self.random.pick(REWARDS));
+            body["deduct"] = json!(self.random.chance(50));
+        }
+        self.say("reward_granted", at, body);
         Ok(())
     }
 

@@ -38,7 +38,7 @@ pub const SKUS: &[&str] = &["T-1", "T-2", "POT", "CARD"];
 /// Where orders come from.
 pub const CHANNELS: &[&str] = &["web", "pos"];
 /// What members do besides.
-pub const ACTIVITIES: &[&str] = &["review", "signup", "visit"];
+pub const ACTIVITIES: &[&str] = &["review", "signup", "visit", "birthday"];
 /// What a member can ask for; `pay` needs points, `gift` and `trinket` are granted, `no-such` does not exist.
 pub const REWARDS: &[&str] = &["small", "big", "plain", "pay", "gift", "trinket", "multi", "no-such"];
 
@@ -141,7 +141,8 @@ fn earn(
     tiers: &[&str],
 ) {
     let is_activity = number > 0 && random.chance(30);
-    let on = if is_activity { "activity" } else { "order" };
+    let occasions: &[&str] = if features.limits { &["activity", "activity", "birthday", "registered"] } else { &["activity"] };
+    let on = if is_activity { random.pick(occasions) } else { "order" };
     let _ = writeln!(
         toml,
         "[[earn]]\nid = \"rule{number}\"\non = \"{on}\"\npoints = {}",
@@ -175,7 +176,7 @@ fn earn(
             }
         }
     }
-    let mut when = conditions(random, is_activity, number, currency);
+    let mut when = conditions(random, on, number, currency);
     if !tiers.is_empty() && number > 0 && random.chance(30) {
         when.push(format!("tiers = [\"{}\"]", random.pick(tiers)));
     }
@@ -184,7 +185,7 @@ fn earn(
     }
 }
 
-fn conditions(random: &mut Random, is_activity: bool, number: i64, currency: &str) -> Vec<String> {
+fn conditions(random: &mut Random, on: &str, number: i64, currency: &str) -> Vec<String> {
     let mut when = Vec::new();
     if random.chance(15) {
         when.push("from = 2024-02-01T00:00:00Z".to_owned());
@@ -193,8 +194,8 @@ fn conditions(random: &mut Random, is_activity: bool, number: i64, currency: &st
     if random.chance(15) {
         when.push(format!("weekdays = [\"{}\", \"{}\"]", random.pick(&["mon", "tue", "fri"]), random.pick(&["sat", "sun"])));
     }
-    if is_activity {
-        if random.chance(60) {
+    if on != "order" {
+        if on == "activity" && random.chance(60) {
             when.push(format!("activity = \"{}\"", random.pick(ACTIVITIES)));
         }
     } else if number > 0 {

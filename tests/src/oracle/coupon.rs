@@ -29,6 +29,17 @@ pub struct Coupon {
     pub restore_on_expiry: bool,
 }
 
+impl CouponName {
+    /// The redemption that issued it. A grant that deducts is a redemption of its own.
+    pub fn redemption(&self) -> Option<String> {
+        match self {
+            CouponName::Redemption(id) => Some(id.clone()),
+            CouponName::Grant(id) => Some(format!("grant {id}")),
+            CouponName::Code(_) => None,
+        }
+    }
+}
+
 impl Coupon {
     /// Nobody has used it yet.
     pub fn new(code: &str, source: CouponName, cost: i64, uses: usize, expires: Option<i64>, restore: bool) -> Coupon {
@@ -46,13 +57,9 @@ impl Coupon {
         }
     }
 
-    /// What paid for it. A grant that deducts is a redemption of its own.
+    /// What paid for it.
     pub fn redemption(&self) -> Option<String> {
-        match &self.source {
-            CouponName::Redemption(id) => Some(id.clone()),
-            CouponName::Grant(id) => Some(format!("grant {id}")),
-            CouponName::Code(_) => None,
-        }
+        self.source.redemption()
     }
 
     /// What it is now.
@@ -96,9 +103,9 @@ impl State {
 
     /// A coupon was used on an order.
     pub fn use_coupon(&mut self, name: &CouponName, order: &str) {
-        let cost_of = |name: &CouponName| match name {
-            CouponName::Redemption(id) => self.redemptions.get(id).map_or(0, |redemption| redemption.left),
-            CouponName::Grant(_) | CouponName::Code(_) => 0,
+        let cost_of = |name: &CouponName| {
+            let paid = name.redemption().and_then(|id| self.redemptions.get(&id));
+            paid.map_or(0, |redemption| redemption.left)
         };
         let Some(c) = self.coupon(name) else {
             self.exception("coupon_unknown", "", cost_of(name));
@@ -180,9 +187,9 @@ impl State {
         let coupon = self.coupons[c].clone();
         if coupon.restore_on_expiry
             && coupon.used_on.is_empty()
-            && let CouponName::Redemption(redemption) = &coupon.source
+            && let Some(redemption) = coupon.redemption()
         {
-            self.give_back(redemption, i64::MAX, false)?;
+            self.give_back(&redemption, i64::MAX, false)?;
         }
         Ok(())
     }

@@ -61,6 +61,8 @@ const REASONS: &[&str] = &[
     "member_guest",
     "ledger_unknown",
     "reward_unknown",
+    "tier_unknown",
+    "tier_not_overridden",
     "reward_kind_mismatch",
     "tier_not_eligible",
     "points_invalid",
@@ -74,8 +76,6 @@ const REASONS: &[&str] = &[
     "coupon_expired",
     "coupon_reserved",
     "validity_invalid",
-    "tier_unknown",
-    "tier_not_overridden",
 ];
 
 /// What a request is answered, given everything known so far.
@@ -99,7 +99,7 @@ pub fn decide(rules: &Timeline, known: &[Known], request: &OFact) -> Result<ODec
     });
     case.refuse_if(!is_known && !makes_known, "member_unknown");
     case.refuse_if(state.status == "erased", "member_erased");
-    let spends = matches!(request.body, OBody::Redemption(_) | OBody::Reserved(..));
+    let spends = matches!(request.body, OBody::Redemption(_) | OBody::Reserved(..) | OBody::Transferred(..));
     case.refuse_if(spends && state.status == "guest", "member_guest");
     let mut ledger = "main";
     let promise = match &request.body {

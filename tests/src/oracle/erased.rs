@@ -41,6 +41,7 @@ impl State {
         let order = match &fact.body {
             OBody::Order(order) => Some(&order.order_id),
             OBody::Cancelled(order) | OBody::Refund(ORefund { order_id: Some(order), .. }) => Some(order),
+            OBody::Resolved(exception, Some(order), _) if self.is_open(exception) => Some(order),
             OBody::Refund(_) | OBody::Import(_) => None,
             _ => return false,
         };

@@ -1,7 +1,6 @@
 //! What people have to look at, and how they resolve it.
 
-use super::fact::Millionths;
-use super::order::Refunded;
+use super::fact::{OBody, OFact, ORefund};
 use super::state::State;
 use anyhow::Result;
 
@@ -12,42 +11,41 @@ pub struct Exception {
     pub id: String,
     /// Nobody has resolved it yet.
     pub open: bool,
-    /// Of a refund that found no order: line or article (none: of an order as a whole), pieces, amount.
-    pub left: Vec<(Option<String>, i128, Option<Millionths>)>,
+    /// Of a refund that found no order: what of it found no place.
+    pub left: Option<ORefund>,
 }
 
 impl State {
     /// Something that people have to look at, and what it cost.
     pub fn exception(&mut self, code: &str, source: &str, cost: i64) {
-        self.exceptions.push(Exception { id: format!("{code}/{source}"), open: true, left: Vec::new() });
+        self.exceptions.push(Exception { id: format!("{code}/{source}"), open: true, left: None });
         self.note("exception");
         if let Some(entry) = self.entries.last_mut() {
             entry.points = cost;
         }
     }
 
-    /// Booked on an order, or written off.
-    pub fn resolve(&mut self, id: &str, order: Option<&str>, line: Option<&str>) -> Result<()> {
-        let Some(e) = self.exceptions.iter().position(|exception| exception.open && exception.id == id) else {
-            return Ok(());
-        };
-        let exception = self.exceptions[e].clone();
-        if let Some(order) = order {
-            let Some(before) = self.orders.get(order).map(super::order::Order::worth) else { return Ok(()) };
-            if let Some(order) = self.orders.get_mut(order) {
-                for (name, pieces, amount) in exception.left {
-                    let amount = amount.map(|amount| order.minor(amount));
-                    let refunded = match name {
-                        None => Refunded::Amount(amount.unwrap_or(0)),
-                        Some(name) => Refunded::Line { line_id: line.map_or(name, str::to_owned), pieces, amount },
-                    };
-                    order.refunds.push(refunded);
-                }
+    /// It waits for somebody to find its order.
+    pub fn is_open(&self, id: &str) -> bool {
+        self.exceptions.iter().any(|exception| exception.open && exception.left.is_some() && exception.id == id)
+    }
+
+    /// Booked on an order as a refund of now, or written off.
+    pub fn resolve(&mut self, fact: &OFact, id: &str, order: Option<&str>, line: Option<&str>) -> Result<()> {
+        for e in 0..self.exceptions.len() {
+            if !self.exceptions[e].open || self.exceptions[e].id != id {
+                continue;
             }
-            self.apply_difference(order, &before)?;
+            self.exceptions[e].open = false;
+            self.note("exception_resolved");
+            if let (Some(mut refund), Some(order)) = (self.exceptions[e].left.clone(), order) {
+                refund.order_id = Some(order.to_owned());
+                for (name, ..) in &mut refund.lines {
+                    *name = line.map_or_else(|| name.clone(), str::to_owned);
+                }
+                self.fact(&OFact { body: OBody::Refund(refund), ..fact.clone() })?;
+            }
         }
-        self.exceptions[e].open = false;
-        self.note("exception_resolved");
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Achievements: progress, completion, and what it gives (§12).
 
 use super::life::Start;
-use super::lots::Opening;
+use super::lots::{NO_RULE, Opening};
 use super::rules::ORules;
 use super::state::State;
 use super::terms::{Achievement, Counted, Period, period};
@@ -44,34 +44,34 @@ pub struct Move<'a> {
 impl State {
     /// An order is worth more or less than before.
     pub fn feats_of_order(&mut self, rules: &ORules, from: &Move<'_>, before: i64, after: i64) -> Result<()> {
-        for (number, achievement) in rules.achievements.iter().enumerate() {
+        for achievement in &rules.achievements {
             let change = match achievement.count {
                 Counted::Orders => i64::from(after > 0) - i64::from(before > 0),
                 Counted::Spend => after - before,
                 Counted::Activity(_) => 0,
             };
-            self.feat(rules, number, achievement, from, change)?;
+            self.feat(rules, achievement, from, change)?;
         }
         Ok(())
     }
 
     /// Something was done.
     pub fn feats_of_activity(&mut self, rules: &ORules, from: &Move<'_>, activity: &str) -> Result<()> {
-        for (number, achievement) in rules.achievements.iter().enumerate() {
+        for achievement in &rules.achievements {
             let is_it = achievement.count == Counted::Activity(activity.to_owned());
-            self.feat(rules, number, achievement, from, i64::from(is_it))?;
+            self.feat(rules, achievement, from, i64::from(is_it))?;
         }
         Ok(())
     }
 
-    fn feat(&mut self, rules: &ORules, number: usize, achievement: &Achievement, from: &Move<'_>, change: i64) -> Result<()> {
+    fn feat(&mut self, rules: &ORules, achievement: &Achievement, from: &Move<'_>, change: i64) -> Result<()> {
         let period = period(&rules.zone, from.of, achievement.each.as_deref())?;
         if change == 0 || self.now >= period.1 {
             return Ok(());
         }
         let anew = Feat { period, progress: 0, target: achievement.target, completed: false };
         let feat = self.feats.entry(achievement.id.clone()).or_insert_with(|| anew.clone());
-        if feat.period != period {
+        if feat.period.0 != period.0 {
             *feat = anew;
         }
         if feat.completed {
@@ -94,7 +94,7 @@ impl State {
         let lot = Opening {
             ledger: &achievement.ledger,
             order: None,
-            rule: rules.earn.len() + number,
+            rule: NO_RULE,
             kind: from.kind,
             natural: from.natural,
             points: achievement.points,

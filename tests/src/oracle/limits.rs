@@ -21,8 +21,8 @@ pub struct Awarded {
 pub struct Given {
     /// The reward.
     pub reward: String,
-    /// When.
-    pub at: i64,
+    /// The first instant of the period that it counted in; `None`: there was no limit then.
+    pub period: Option<i64>,
     /// What by.
     pub by: CouponName,
 }
@@ -32,9 +32,9 @@ impl State {
     pub fn trim(&mut self, earn: &Earn, zone: &Zone, desired: i64) -> Result<(i64, Option<Period>)> {
         let Some(limit) = &earn.limit else { return Ok((desired, None)) };
         let period = period(zone, self.now, limit.each.as_deref())?;
-        // Only the period of the latest award is remembered.
+        // Only the period of the latest award is remembered; its first instant tells which it is.
         let used = match self.used.get(&earn.id) {
-            Some((remembered, used)) if *remembered == period => *used,
+            Some((remembered, used)) if remembered.0 == period.0 => *used,
             _ => 0,
         };
         let awarded = desired.min((limit.most - used).max(0));
@@ -62,7 +62,7 @@ impl State {
                 awarded.from.push((period, points - part));
             }
             if let Some((remembered, used)) = self.used.get_mut(id)
-                && *remembered == period
+                && remembered.0 == period.0
             {
                 *used -= part;
             }
@@ -72,10 +72,19 @@ impl State {
     /// The member has had this reward as often as the period of now allows.
     pub fn had_enough(&self, id: &str, reward: &Reward, zone: &Zone) -> Result<bool> {
         let Some(limit) = &reward.per_member else { return Ok(false) };
-        let (start, end) = period(zone, self.now, limit.each.as_deref())?;
-        let counts = |given: &&Given| given.reward == id && start <= given.at && given.at < end && !self.was_taken_back(given);
+        let (start, _) = period(zone, self.now, limit.each.as_deref())?;
+        let counts = |given: &&Given| given.reward == id && given.period == Some(start) && !self.was_taken_back(given);
         let had = self.given.iter().filter(counts).count();
         Ok(i64::try_from(had)? >= limit.most)
+    }
+
+    /// The member was given a reward.
+    pub fn give(&mut self, reward: Option<&str>, by: CouponName) {
+        let Some(id) = reward else { return };
+        let rules = self.rules();
+        let limit = rules.rewards.get(id).and_then(|reward| reward.per_member.as_ref());
+        let period = limit.and_then(|limit| period(&rules.zone, self.now, limit.each.as_deref()).ok());
+        self.given.push(Given { reward: id.to_owned(), period: period.map(|(start, _)| start), by });
     }
 
     /// Reversed whole, or its coupon revoked.

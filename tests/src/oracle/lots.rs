@@ -70,6 +70,9 @@ pub struct Debt {
     pub open: i64,
 }
 
+/// In the place of a rule's number where an achievement gave: before all rules.
+pub const NO_RULE: usize = usize::MAX;
+
 /// Where a lot comes from, and how much it is.
 pub struct Opening<'a> {
     /// Where.
@@ -127,7 +130,8 @@ impl State {
             let first = if oldest_first { lot.source_at } else { 0 };
             let expires = lot.expires.unwrap_or(i64::MAX);
             let starts = lot.starts.unwrap_or(i64::MAX);
-            (first, expires, starts, lot.source_at, lot.kind, lot.natural.clone(), lot.rule, lot.opening)
+            let rule = if lot.rule == NO_RULE { 0 } else { lot.rule + 1 };
+            (first, expires, starts, lot.source_at, lot.kind, lot.natural.clone(), rule, lot.opening)
         });
         found
     }

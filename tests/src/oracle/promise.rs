@@ -3,7 +3,6 @@
 use super::OPromise;
 use super::coupon::Coupon;
 use super::fact::{CouponName, OAdjustment, OBody, OFact, ORedemption};
-use super::limits::Given;
 use super::lots::{Lot, Opening, sum};
 use super::state::State;
 use super::tiers::Override;
@@ -47,7 +46,7 @@ impl State {
             }
             OBody::Granted(grant, reward, _) => self.granted(grant, reward, promise),
             OBody::Adjusted(adjusted) => self.adjust(adjusted, promise),
-            OBody::Transferred(id, from, to, points) => self.transfer(id, from, to, *points),
+            OBody::Transferred(id, from, to, points) => self.transfer(id, from, to, *points)?,
             OBody::Overridden(tier, exact, _) => {
                 let set = Override { tier: tier.clone(), exact: *exact, until: promise.expires };
                 self.override_tier(Some(set), "override_set")?;
@@ -115,15 +114,8 @@ impl State {
         self.issue_promised(CouponName::Grant(grant.to_owned()), Some(reward), promise);
     }
 
-    /// The member was given a reward.
-    fn give(&mut self, reward: Option<&str>, by: CouponName) {
-        if let Some(reward) = reward {
-            self.given.push(Given { reward: reward.to_owned(), at: self.now, by });
-        }
-    }
-
     /// From one ledger to another: each lot goes on there as it was.
-    fn transfer(&mut self, id: &str, from: &str, to: &str, points: i64) {
+    fn transfer(&mut self, id: &str, from: &str, to: &str, points: i64) -> Result<()> {
         let lots = self.in_spend_order(|lot| lot.ledger == from && lot.active);
         let taken = self.take(&lots, points, |lot| &mut lot.moved);
         self.entry("transferred_out", from, -sum(&taken));
@@ -144,8 +136,32 @@ impl State {
             };
             self.lots.push(lot);
         }
-        self.entry("transferred_in", to, sum(&taken));
+        // What late facts took away is owed here, and given there all the same.
+        let gap = points - sum(&taken);
+        self.open_debt(from, gap, None);
+        if gap > 0 {
+            let rules = self.rules();
+            let lot = Lot {
+                ledger: to.to_owned(),
+                source_at: self.now,
+                earned_at: self.now,
+                kind: 70,
+                natural: id.to_owned(),
+                opening: taken.len(),
+                opened_at: self.now,
+                starts: Some(self.now),
+                expires: rules.life.ends_at(&rules.zone, self.now, self.now)?,
+                active: true,
+                amount: gap,
+                left: gap,
+                came_over: true,
+                ..Lot::default()
+            };
+            self.lots.push(lot);
+        }
+        self.entry("transferred_in", to, points);
         self.repay_debt(to);
+        Ok(())
     }
 
     fn issue_promised(&mut self, source: CouponName, reward: Option<&str>, promise: &OPromise) {

@@ -30,23 +30,23 @@ impl State {
     pub fn place_unreferenced(&mut self, refund: &ORefund) -> Result<()> {
         let before: BTreeMap<String, Worth> = self.orders.iter().map(|(id, order)| (id.clone(), order.worth())).collect();
         let mut touched = Vec::new();
-        let mut missing = Vec::new();
+        let mut missing = ORefund { amount: None, lines: Vec::new(), ..refund.clone() };
         if let Some(amount) = refund.amount {
             let left = self.place_amount(refund, None, amount, &mut touched);
             if left != 0 {
-                missing.push((None, 0, Some(left)));
+                missing.amount = Some(left);
             }
         }
         for (name, pieces, amount) in &refund.lines {
             if *pieces > 0 {
                 let (pieces, amount) = self.place_pieces(refund, name, *pieces, *amount, &mut touched);
                 if pieces > 0 {
-                    missing.push((Some(name.clone()), pieces, amount));
+                    missing.lines.push((name.clone(), pieces, amount));
                 }
             } else {
                 let left = self.place_amount(refund, Some(name), amount.unwrap_or(0), &mut touched);
                 if left != 0 {
-                    missing.push((Some(name.clone()), 0, Some(left)));
+                    missing.lines.push((name.clone(), 0, Some(left)));
                 }
             }
         }
@@ -55,10 +55,10 @@ impl State {
                 self.apply_difference(id, &before[id])?;
             }
         }
-        if !missing.is_empty() {
+        if missing.amount.is_some() || !missing.lines.is_empty() {
             self.exception("refund_unmatched", &refund.refund_id, 0);
             if let Some(exception) = self.exceptions.last_mut() {
-                exception.left = missing;
+                exception.left = Some(missing);
             }
         }
         Ok(())

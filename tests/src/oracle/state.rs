@@ -203,7 +203,8 @@ impl State {
         Ok(())
     }
 
-    fn fact(&mut self, fact: &OFact) -> Result<()> {
+    /// What a fact says.
+    pub fn fact(&mut self, fact: &OFact) -> Result<()> {
         if self.is_too_late(fact) {
             return Ok(());
         }
@@ -240,7 +241,7 @@ impl State {
             }
             OBody::Credit(amount) => self.credit(*amount),
             OBody::NoCredit => self.no_credit(),
-            OBody::Resolved(exception, order, line) => self.resolve(exception, order.as_deref(), line.as_deref())?,
+            OBody::Resolved(exception, order, line) => self.resolve(fact, exception, order.as_deref(), line.as_deref())?,
             OBody::CouponUsed(name, order) => self.use_coupon(name, order),
             OBody::CouponReleased(name, order) => match self.coupon(name) {
                 Some(coupon) => self.release_coupon(coupon, order)?,

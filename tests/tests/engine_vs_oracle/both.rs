@@ -45,8 +45,9 @@ pub fn activate(desk: &mut Desk, program: &str, toml: &str, from: &str) -> Resul
 }
 
 /// Protobuf of a fact in the JSON of `facts.md`.
-pub fn bytes_of(fact: &Value) -> Result<Vec<u8>> {
-    let message = fact_from_value(fact, &Defaults::default()).map_err(|error| anyhow::anyhow!("{error} in {fact}"))?;
+pub fn bytes_of(fact: &Value, currency: &str) -> Result<Vec<u8>> {
+    let message = fact_from_value(fact, &Defaults { currency: Some(currency) })
+        .map_err(|error| anyhow::anyhow!("{error} in {fact}"))?;
     let mut bytes = Vec::new();
     write_fact(&message, &mut bytes);
     Ok(bytes)
@@ -78,7 +79,7 @@ impl<'a> Both<'a> {
         for fact in facts {
             let mut fact = with_codes(fact, &self.codes, false);
             fact["program"] = json!(self.program);
-            told.push(bytes_of(&fact)?);
+            told.push(bytes_of(&fact, &self.rules[0].1.currency)?);
         }
         let before = self.desk.next_position().0;
         let by_engine = self.desk.deliver_group(&told)?;
@@ -91,7 +92,7 @@ impl<'a> Both<'a> {
             let by_oracle = self.door.deliver(&with_codes(fact, &self.codes, true))?;
             let counts = self.door.known.iter().map(|(member, known)| (member.clone(), known.len())).collect();
             self.known_after.push((Position(next - 1), counts));
-            if let Some(what) = delivered_differently(&by_engine, &by_oracle) {
+            if let Some(what) = delivered_differently(fact, &by_engine, &by_oracle) {
                 differs.get_or_insert(format!("{what}\n  delivered: {fact}"));
             }
             self.learn_code(fact, &by_engine);
@@ -137,10 +138,13 @@ impl<'a> Both<'a> {
     }
 }
 
-fn delivered_differently(by_engine: &Delivered, by_oracle: &door::Delivered) -> Option<String> {
+fn delivered_differently(fact: &Value, by_engine: &Delivered, by_oracle: &door::Delivered) -> Option<String> {
     use door::Delivered as O;
+    // What an exception is resolved to may have to wait for its order: what waits then is neither this fact nor that.
+    let may_park = fact.get("exception_resolved").is_some()
+        || fact.get("refund_recorded").is_some_and(|refund| refund.get("order_id").is_none());
     let same = match (by_engine, by_oracle) {
-        (Delivered::Booked { decision: None, parked, .. }, O::Booked) => !parked,
+        (Delivered::Booked { decision: None, parked, .. }, O::Booked) => !parked || may_park,
         (Delivered::Booked { decision: None, parked, .. }, O::Parked) => *parked,
         (Delivered::Booked { decision: Some(decision), .. }, O::Decided(by_oracle)) => same_decision(decision, by_oracle),
         (Delivered::Duplicate { decision: None, .. }, O::Duplicate(None)) | (Delivered::Conflict { .. }, O::Conflict) => true,

@@ -1,6 +1,7 @@
 //! A member by the engine and by the oracle, number by number.
 
 use accrue_projections::{EntryAnswer, MemberAnswer};
+use accrue_tests::history::money;
 use accrue_tests::oracle::{OLot, OMember, calendar};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -45,6 +46,27 @@ pub fn differences(engine: Option<&MemberAnswer>, told: &[EntryAnswer], oracle: 
         let some = |entries: &[String]| entries.iter().skip(same.saturating_sub(2)).take(7).cloned().collect::<Vec<_>>();
         differences.push(format!("entries, number {same}\n  engine: {:?}\n  oracle: {:?}", some(&by_engine), some(&by_oracle)));
     }
+    achievements(engine, oracle, &mut differences);
+    if let Some(tier) = &oracle.tier {
+        let amount = |amount: i64| money(amount, tier.digits);
+        let by_oracle = (
+            (tier.effective.clone(), tier.qualified.clone(), amount(tier.metric)),
+            (tier.next.clone(), tier.missing.map(amount), tier.held_until.map(shown)),
+        );
+        let by_engine = engine
+            .and_then(|member| member.tier.clone())
+            .map(|tier| ((tier.effective, tier.qualified, tier.metric), (tier.next, tier.missing, tier.held_until)));
+        if by_engine.as_ref() != Some(&by_oracle) {
+            differences.push(format!("tier\n  engine: {by_engine:?}\n  oracle: {by_oracle:?}"));
+        }
+    }
+    for (ledger, balance) in engine.into_iter().flat_map(|member| &member.balance) {
+        let by_engine: Vec<(i64, String)> = balance.expiring.iter().map(|part| (part.points, part.at.clone())).collect();
+        let by_oracle: Vec<(i64, String)> = oracle.expiring(ledger).into_iter().map(|(points, at)| (points, shown(at))).collect();
+        if by_engine != by_oracle {
+            differences.push(format!("expiring {ledger}\n  engine: {by_engine:?}\n  oracle: {by_oracle:?}"));
+        }
+    }
     if !oracle.broken.is_empty() {
         differences.push(format!("the oracle is broken: {:?}", oracle.broken));
     }
@@ -67,14 +89,37 @@ fn balances(engine: Option<&MemberAnswer>, oracle: &OMember, differences: &mut V
             ("clawed_back", o.clawed_back),
             ("repaid", o.repaid),
             ("deducted", o.deducted),
+            ("moved_in", o.transferred_in),
+            ("moved_out", o.transferred_out),
         ];
-        let found = of_engine.and_then(|balance| balance.get(name)).map_or([0; 10], |e| {
-            [e.active, e.pending, e.debt, e.spent, e.expired, e.earned, e.cancelled, e.clawed_back, e.repaid, e.deducted]
+        let found = of_engine.and_then(|balance| balance.get(name)).map_or([0; 12], |e| {
+            let taken = [e.cancelled, e.clawed_back, e.repaid, e.deducted, e.moved_in, e.moved_out];
+            let [cancelled, clawed_back, repaid, deducted, moved_in, moved_out] = taken;
+            let all = [e.active, e.pending, e.debt, e.spent, e.expired, e.earned];
+            let [active, pending, debt, spent, expired, earned] = all;
+            [active, pending, debt, spent, expired, earned, cancelled, clawed_back, repaid, deducted, moved_in, moved_out]
         });
         for ((what, oracle), engine) in wanted.into_iter().zip(found) {
             if oracle != engine {
                 differences.push(format!("balance {name} {what}\n  engine: {engine}\n  oracle: {oracle}"));
             }
+        }
+    }
+}
+
+/// Each that the engine shows has a row with the oracle's progress.
+fn achievements(engine: Option<&MemberAnswer>, oracle: &OMember, differences: &mut Vec<String>) {
+    for (id, (status, progress, _)) in &oracle.feats {
+        let rows: Vec<(&str, i64)> = engine
+            .into_iter()
+            .flat_map(|member| &member.achievements)
+            .filter(|row| row.id == *id)
+            .map(|row| (row.status, minor(&row.progress)))
+            .collect();
+        // How long a period lasts is for the ruleset asked: another may call in progress what this one calls expired.
+        let is_it = |row: &(&str, i64)| row.1 == *progress && (row.0 == "completed") == (*status == "completed");
+        if !rows.is_empty() && !rows.iter().any(is_it) {
+            differences.push(format!("achievement {id}\n  engine: {rows:?}\n  oracle: {status} {progress}"));
         }
     }
 }
@@ -85,7 +130,8 @@ fn minor(decimal: &str) -> i64 {
 
 /// Coupons, waiting and exceptions are of no ledger.
 fn line(at: &str, kind: &str, ledger: &str, points: i64) -> String {
-    let moves = !(kind.starts_with("coupon_") || ["parked", "exception"].contains(&kind));
+    let of_no_ledger = ["parked", "exception", "exception_resolved", "tier_changed"];
+    let moves = !(kind.starts_with("coupon_") || kind.starts_with("achievement_") || of_no_ledger.contains(&kind));
     format!("{at} {kind} {points} {}", if moves { ledger } else { "" })
 }
 

@@ -17,8 +17,12 @@ use both::{BEGINNING, Both, activate};
 use serde_json::Value;
 use std::path::Path;
 
-/// What the engine can do already; the rest of the domain takes no part until it has landed.
-const LANDED: Features = Features { guests: true, erased: true, merges: true, ..Features::NONE };
+/// What engine and oracle agree on; `ACCRUE_FEATURES=all` adds what they don't yet.
+fn landed() -> Features {
+    let all = std::env::var_os("ACCRUE_FEATURES").is_some();
+    Features { tiers: all, inactivity: all, ..Features::ALL }
+}
+
 /// Histories in one store: a program each.
 const OF_STORE: u64 = 25;
 /// Facts delivered as one group, at most.
@@ -177,7 +181,7 @@ fn the_engine_is_the_oracle() {
     each_store(number_from("ACCRUE_HISTORIES", 2_000), |dir, seeds| {
         let mut desk = Desk::open(dir, small())?;
         for seed in seeds.clone() {
-            let history = generate(seed, &Options { features: LANDED, ..Options::all() })?;
+            let history = generate(seed, &Options { features: landed(), ..Options::all() })?;
             let rules = history.timeline()?;
             if let Some(differs) = run(&mut desk, &format!("h{seed}"), seed, &history, &rules, &history.facts())? {
                 fail(seed, &history, &rules, &differs)?;
@@ -194,7 +198,7 @@ fn facts_in_any_order_have_one_digest() {
         let mut desk = Desk::open(&dir.join("in-order"), small())?;
         let mut shuffled = Desk::open(&dir.join("shuffled"), small())?;
         for seed in seeds.clone() {
-            let history = generate(seed, &Options { features: LANDED, ..Options::order_independent() })?;
+            let history = generate(seed, &Options { features: landed(), ..Options::order_independent() })?;
             let (rules, program) = (history.timeline()?, format!("h{seed}"));
             let mut facts = history.facts();
             if let Some(differs) = run(&mut desk, &program, seed, &history, &rules, &facts)? {
@@ -216,12 +220,13 @@ fn facts_in_any_order_have_one_digest() {
 #[test]
 fn a_ruleset_may_come_late() {
     let with_second = (0..).filter_map(|seed| {
-        let history = generate(seed, &Options { features: LANDED, ..Options::order_independent() }).expect("generated");
+        let history = generate(seed, &Options { features: landed(), ..Options::order_independent() }).expect("generated");
         (!history.later_rules.is_empty()).then_some((seed, history))
     });
     for (seed, history) in with_second.take(12) {
         let dir = tempfile::tempdir().expect("a directory");
         let digest = |late: bool| -> Result<String> {
+            let currency = history.timeline()?[0].1.currency.clone();
             let mut desk = Desk::open(&dir.path().join(if late { "late" } else { "in-time" }), small())?;
             activate(&mut desk, "test", &history.rules_toml, BEGINNING)?;
             let (from, toml) = &history.later_rules[0];
@@ -229,7 +234,7 @@ fn a_ruleset_may_come_late() {
                 activate(&mut desk, "test", toml, from)?;
             }
             for fact in history.facts() {
-                desk.deliver(&both::bytes_of(&fact)?)?;
+                desk.deliver(&both::bytes_of(&fact, &currency)?)?;
             }
             if late {
                 activate(&mut desk, "test", toml, from)?;

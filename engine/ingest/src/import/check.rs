@@ -7,12 +7,13 @@ use super::mapping::{
 use super::number::NumberStyle;
 use super::time::Clockface;
 use super::words::{
-    ColumnText, ConditionText, DiffersText, KindText, LineIdText, MappingText, PriceDecimalsText, RowsApartText, SignText,
-    SkipText,
+    ColumnText, ConditionText, DiffersText, FileText, KindText, LineIdText, MappingText, PriceDecimalsText, RowsApartText,
+    SignText, SkipText,
 };
 use accrue_proto::money::exponent;
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
+use serde::de::DeserializeOwned;
 
 impl Mapping {
     /// Reads and checks a mapping.
@@ -20,18 +21,26 @@ impl Mapping {
     /// # Errors
     /// [`MappingError`] with the line, what is wrong and a hint; unknown keys are errors.
     pub fn parse(text: &str) -> Result<Mapping, MappingError> {
-        let at = |offset: usize, message: String| {
-            let before = &text[..offset.min(text.len())];
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
-            MappingError { line, column, message }
-        };
-        let words: MappingText =
-            toml::from_str(text).map_err(|error| at(error.span().map_or(0, |span| span.start), with_hint(error.message())))?;
-        let mut headers = Headers::default();
-        // A value that can't be is found by its key: the table and the key are looked for in the text.
-        words.check(&mut headers).map_err(|(key, message)| at(offset_of(text, &key), format!("{key}: {message}")))
+        located(text, |words: MappingText, headers| words.check(headers))
     }
+}
+
+/// Reads words and checks them; what is wrong is told with its line.
+pub(super) fn located<W: DeserializeOwned, M>(
+    text: &str,
+    check: impl FnOnce(W, &mut Headers) -> Checked<M>,
+) -> Result<M, MappingError> {
+    let at = |offset: usize, message: String| {
+        let before = &text[..offset.min(text.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+        MappingError { line, column, message }
+    };
+    let words: W =
+        toml::from_str(text).map_err(|error| at(error.span().map_or(0, |span| span.start), with_hint(error.message())))?;
+    let mut headers = Headers::default();
+    // A value that can't be is found by its key: the table and the key are looked for in the text.
+    check(words, &mut headers).map_err(|(key, message)| at(offset_of(text, &key), format!("{key}: {message}")))
 }
 
 /// Where `lines.sku` is: the line that begins with `sku` after `[lines]`, else the table, else the beginning.
@@ -62,17 +71,22 @@ fn with_hint(message: &str) -> String {
     nearest(given, quoted).map_or_else(|| message.to_owned(), |known| format!("{message}; did you mean `{known}`?"))
 }
 
-type Checked<T> = Result<T, (String, String)>;
+pub(super) type Checked<T> = Result<T, (String, String)>;
 
-fn wrong<T>(key: &str, message: impl Into<String>) -> Checked<T> {
+pub(super) fn wrong<T>(key: &str, message: impl Into<String>) -> Checked<T> {
     Err((key.to_owned(), message.into()))
 }
 
 /// Every header that is named, once.
 #[derive(Default)]
-struct Headers(Vec<(String, String)>);
+pub(super) struct Headers(Vec<(String, String)>);
 
 impl Headers {
+    /// All of them; none are left.
+    pub(super) fn take(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.0)
+    }
+
     fn slot(&mut self, key: &str, header: &str) -> Checked<usize> {
         if header.is_empty() {
             return wrong(key, "a column's name is empty");
@@ -84,7 +98,7 @@ impl Headers {
         Ok(self.0.len() - 1)
     }
 
-    fn column(&mut self, key: &str, text: &ColumnText) -> Checked<Column> {
+    pub(super) fn column(&mut self, key: &str, text: &ColumnText) -> Checked<Column> {
         let (column, value, prefix, split) = match text {
             ColumnText::Name(name) => (Some(name), None, None, None),
             ColumnText::Table(table) => (table.column.as_ref(), table.value.as_ref(), table.prefix.clone(), table.split.clone()),
@@ -98,7 +112,7 @@ impl Headers {
         }
     }
 
-    fn some(&mut self, key: &str, text: Option<&ColumnText>) -> Checked<Option<Column>> {
+    pub(super) fn some(&mut self, key: &str, text: Option<&ColumnText>) -> Checked<Option<Column>> {
         text.map(|text| self.column(key, text)).transpose()
     }
 
@@ -151,12 +165,12 @@ impl MappingText {
             },
             table @ ColumnText::Table(_) => Currency::From(headers.column("currency", table)?),
         };
-        let (refund, skip) = (self.refund_rows(&lines.id, headers)?, self.skipped(headers)?);
+        let (refund, skip) = (self.refund_rows(&lines.id, headers)?, skipped(&self.skip, headers)?);
         Ok(Mapping {
             program: self.program.clone(),
             source: self.source.clone(),
-            file: self.file()?,
-            headers: std::mem::take(&mut headers.0),
+            file: file(&self.file)?,
+            headers: headers.take(),
             time,
             clock: Clockface::new(&self.time.format, zone),
             differs: match self.time.rows_differ {
@@ -183,34 +197,6 @@ impl MappingText {
         let when = headers.condition("refund.when", &refund.when)?;
         let negative = refund.sign == SignText::Negative;
         Ok(Some(RefundRows { when, negative, order }))
-    }
-
-    fn skipped(&self, headers: &mut Headers) -> Checked<Vec<Skip>> {
-        let skip = |text: &SkipText| {
-            Ok(Skip {
-                condition: headers.condition("skip", &text.condition())?,
-                of_refund: text.of.map(KindText::is_refund),
-                reason: text.reason.clone(),
-            })
-        };
-        self.skip.iter().map(skip).collect()
-    }
-
-    fn file(&self) -> Checked<FileStyle> {
-        let byte = |key: &str, text: &str| match text.as_bytes() {
-            [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() => Ok(*byte),
-            _ => wrong(key, format!("\"{text}\" is not one ASCII sign, such as \",\", \";\", \"|\" or \"\\t\"")),
-        };
-        let sign = |key: &str, text: &str| byte(key, text).map(char::from);
-        let file = &self.file;
-        let delimiter = byte("file.delimiter", &file.delimiter)?;
-        let quote = if file.quote.is_empty() { None } else { Some(byte("file.quote", &file.quote)?) };
-        let decimal = sign("file.decimal", &file.decimal)?;
-        let thousands = if file.thousands.is_empty() { None } else { Some(sign("file.thousands", &file.thousands)?) };
-        if thousands == Some(decimal) {
-            return wrong("file.thousands", "is the same as file.decimal");
-        }
-        Ok(FileStyle { delimiter, quote, encoding: file.encoding, numbers: NumberStyle { decimal, thousands } })
     }
 
     fn order(&self, headers: &mut Headers) -> Checked<OrderColumns> {
@@ -265,6 +251,33 @@ impl MappingText {
             tags: headers.some("lines.tags", lines.tags.as_ref())?,
         })
     }
+}
+
+pub(super) fn skipped(skip: &[SkipText], headers: &mut Headers) -> Checked<Vec<Skip>> {
+    let one = |text: &SkipText| {
+        Ok(Skip {
+            condition: headers.condition("skip", &text.condition())?,
+            of_refund: text.of.map(KindText::is_refund),
+            reason: text.reason.clone(),
+        })
+    };
+    skip.iter().map(one).collect()
+}
+
+pub(super) fn file(file: &FileText) -> Checked<FileStyle> {
+    let byte = |key: &str, text: &str| match text.as_bytes() {
+        [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() => Ok(*byte),
+        _ => wrong(key, format!("\"{text}\" is not one ASCII sign, such as \",\", \";\", \"|\" or \"\\t\"")),
+    };
+    let sign = |key: &str, text: &str| byte(key, text).map(char::from);
+    let delimiter = byte("file.delimiter", &file.delimiter)?;
+    let quote = if file.quote.is_empty() { None } else { Some(byte("file.quote", &file.quote)?) };
+    let decimal = sign("file.decimal", &file.decimal)?;
+    let thousands = if file.thousands.is_empty() { None } else { Some(sign("file.thousands", &file.thousands)?) };
+    if thousands == Some(decimal) {
+        return wrong("file.thousands", "is the same as file.decimal");
+    }
+    Ok(FileStyle { delimiter, quote, encoding: file.encoding, numbers: NumberStyle { decimal, thousands } })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What an import made of a file: every row is counted once.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Lines of skipped rows that are kept as examples.
@@ -22,6 +23,8 @@ pub struct Report {
     pub orders: u64,
     /// Facts `refund_recorded`.
     pub refunds: u64,
+    /// Facts of balances, lots and history, by kind.
+    pub others: BTreeMap<&'static str, u64>,
 }
 
 /// Rows left out for one reason.
@@ -46,8 +49,11 @@ impl Skipped {
 
 impl Report {
     /// Facts made, by kind.
-    pub fn facts(&self) -> [(&'static str, u64); 2] {
-        [("order_placed", self.orders), ("refund_recorded", self.refunds)]
+    pub fn facts(&self) -> Vec<(&'static str, u64)> {
+        if self.others.is_empty() {
+            return vec![("order_placed", self.orders), ("refund_recorded", self.refunds)];
+        }
+        self.others.iter().map(|(kind, count)| (*kind, *count)).collect()
     }
 }
 
@@ -63,11 +69,7 @@ impl fmt::Display for Report {
             writeln!(f, "{:>10}  skipped: {}{example}", skipped.rows, skipped.reason)?;
         }
         if self.left_out > 0 {
-            writeln!(
-                f,
-                "{:>10}  in {} orders and refunds that were left out: see the errors",
-                self.rows_left_out, self.left_out
-            )?;
+            writeln!(f, "{:>10}  in {} facts that were left out: see the errors", self.rows_left_out, self.left_out)?;
         }
         for (kind, count) in self.facts() {
             writeln!(f, "{count:>10}  {kind}")?;

@@ -1,7 +1,7 @@
 //! The file as rows of text: unpacked, decoded, only the columns that are asked for.
 
 use super::error::{ImportError, nearest};
-use super::mapping::{FileStyle, Mapping};
+use super::mapping::FileStyle;
 use super::words::EncodingText;
 use csv::{ByteRecord, ReaderBuilder};
 use flate2::read::MultiGzDecoder;
@@ -71,14 +71,18 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(file: &str, reader: Box<dyn Read + Send>, mapping: &Mapping) -> Result<Table, ImportError> {
+    pub(super) fn new(
+        file: &str,
+        reader: Box<dyn Read + Send>,
+        style: FileStyle,
+        headers: &[(String, String)],
+    ) -> Result<Table, ImportError> {
         let fail = |message: String| ImportError::fatal(file, None, message);
         let (head, rest) = peeked(reader).map_err(|error| fail(format!("can't be read: {error}")))?;
-        let head = match strange(&head, mapping.file.encoding) {
+        let head = match strange(&head, style.encoding) {
             Some(what) => return Err(fail(what)),
             None => head.strip_prefix(UTF_8_MARK).unwrap_or(&head).to_vec(),
         };
-        let style = mapping.file;
         let mut rows = ReaderBuilder::new()
             .delimiter(style.delimiter)
             .quoting(style.quote.is_some())
@@ -102,7 +106,7 @@ impl Table {
                 return Err(fail("has lines that end in \\r alone: convert it, for example `tr '\\r' '\\n'`".to_owned()));
             }
         }
-        let positions = mapping.headers.iter().map(|(header, key)| position(header, key, &names, style).map_err(fail));
+        let positions = headers.iter().map(|(header, key)| position(header, key, &names, style).map_err(fail));
         let positions: Vec<usize> = positions.collect::<Result<_, _>>()?;
         let cells = vec![String::new(); positions.len()];
         Ok(Table {
@@ -119,7 +123,7 @@ impl Table {
     }
 
     /// Goes to the next row. `false`: there is none.
-    pub(super) fn next(&mut self, mapping: &Mapping) -> Result<bool, ImportError> {
+    pub(super) fn next(&mut self, headers: &[(String, String)]) -> Result<bool, ImportError> {
         loop {
             if !self.rows.read_byte_record(&mut self.record).map_err(|error| self.broken(&error))? {
                 return Ok(false);
@@ -144,7 +148,7 @@ impl Table {
             cell.clear();
             let bytes = self.record.get(position).unwrap_or_default().trim_ascii();
             if let Err(wrong) = decode(bytes, self.style.encoding, cell) {
-                let header = &mapping.headers[slot].0;
+                let header = &headers[slot].0;
                 let message = wrong.told(position + 1, &format!("column \"{header}\""));
                 return Err(ImportError::fatal(&self.file, Some(self.line), message));
             }
@@ -242,13 +246,15 @@ fn decode(bytes: &[u8], encoding: EncodingText, out: &mut String) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
+    use super::super::mapping::Mapping;
     use super::*;
 
     const MAPPING: &str = "program = \"p\"\nsource = \"s\"\ncurrency = \"GBP\"\n[time]\ncolumn = \"When\"\nformat = \"%Y-%m-%d\"\n\
                            zone = \"UTC\"\n[order]\nid = \"Order\"\nmember = \"Who\"\n[lines]\nquantity = \"Q\"\nunit_price = \"P\"\n";
 
     fn table(mapping: &str, bytes: &[u8]) -> Result<Table, ImportError> {
-        Table::new("x.csv", Box::new(Cursor::new(bytes.to_vec())), &Mapping::parse(mapping).expect("valid"))
+        let mapping = Mapping::parse(mapping).expect("valid");
+        Table::new("x.csv", Box::new(Cursor::new(bytes.to_vec())), mapping.file, &mapping.headers)
     }
 
     /// The members of all rows, or what stopped it.
@@ -257,7 +263,7 @@ mod tests {
         let mut table = table(&mapping, bytes).map_err(|error| error.to_string())?;
         let mapping = Mapping::parse(&mapping).expect("valid");
         let mut all = Vec::new();
-        while table.next(&mapping).map_err(|error| error.to_string())? {
+        while table.next(&mapping.headers).map_err(|error| error.to_string())? {
             all.push(table.cell(1).to_owned());
         }
         Ok(all)
@@ -287,7 +293,7 @@ mod tests {
         for text in [text.to_owned(), text.replace('\n', "\r\n")] {
             let mut table = table(MAPPING, text.as_bytes()).expect("opens");
             let mut lines = Vec::new();
-            while table.next(&mapping).expect("reads") {
+            while table.next(&mapping.headers).expect("reads") {
                 lines.push((table.row, table.line, table.cell(5 - 1).to_owned()));
             }
             assert_eq!(lines, [(1, 2, "5".to_owned()), (2, 5, "5".to_owned())], "{text:?}");

@@ -130,6 +130,7 @@ fn every_row_of_a_small_shop_is_accounted_for() {
         left_out: 2,
         orders: 2,
         refunds: 1,
+        others: std::collections::BTreeMap::new(),
     };
     assert_eq!(report, expected);
 }

@@ -23,6 +23,7 @@ impl<S: Sink> Fold<'_, S> {
         let why = Why::Manual { reason: Text::new(fact.reason) };
         let ruleset = rules.tag();
         if promise.points > 0 {
+            self.member.account_mut(ledger).sums.added += promise.points;
             let new = NewLot {
                 ledger,
                 source,
@@ -54,6 +55,7 @@ impl<S: Sink> Fold<'_, S> {
         self.tier_credit(fact.tier_credit, rules, at);
         let ledger = fact.ledger.unwrap_or(MAIN);
         for lot in &fact.lots {
+            self.member.account_mut(ledger).sums.imported += lot.points;
             let new = NewLot {
                 ledger,
                 source,

@@ -10,6 +10,7 @@ use super::{Applied, Draft, Fold, Source};
 use crate::entry::{EntryKind, Sink, Why};
 use crate::expression::OrderInput;
 use crate::fact::{Cause, Kind, OrderPlaced};
+use crate::purchases::Purchases;
 use crate::ratio::spread;
 use crate::record::{Asked, Order, OrderLine, Placed, Record, RecordKey};
 use crate::ruleset::{EarnRule, MAIN, On, Ruleset, Start};
@@ -188,6 +189,9 @@ impl<S: Sink> Fold<'_, S> {
         }
         placed.counted = counted;
         self.tier_order(order, &mut placed, rules, at);
+        let purchases = Purchases::of(order, &placed, rules);
+        self.member.purchases.replace(&placed.bought.counted, &purchases);
+        placed.bought.counted = purchases;
         order.placed = Some(placed);
     }
 
@@ -298,6 +302,7 @@ fn fill(placed: &mut Placed, version: &OrderPlaced<'_>, rules: &Ruleset) {
     placed.tax = version.tax;
     placed.paid_with_gift_card = version.paid_with_gift_card;
     placed.paid_with_points = version.paid_with_points;
+    placed.bought.discount = version.discount + version.lines.iter().map(|line| line.discount).sum::<i64>();
     placed.lines.clear();
     placed.lines.reserve_exact(version.lines.len());
     placed.lines.extend(version.lines.iter().map(|line| OrderLine {

@@ -12,6 +12,11 @@ use crate::{Instant, Text};
 /// The only exceptions that an order can take.
 const REFUND_UNMATCHED: &str = "refund_unmatched";
 
+/// `<code>/<id of the source>`
+fn names(exception: &str, trouble: &Trouble) -> bool {
+    exception.split_once('/').is_some_and(|(code, id)| trouble.code == *code && trouble.source == *id)
+}
+
 impl<S: Sink> Fold<'_, S> {
     /// `order`: its id and perhaps the line that takes what was refunded; `None`: written off.
     pub(super) fn exception_resolved(
@@ -26,10 +31,8 @@ impl<S: Sink> Fold<'_, S> {
         let Some(counters) = self.member.counters.as_deref_mut() else {
             return Applied::default();
         };
-        let names = |trouble: &Trouble| {
-            exception.split_once('/').is_some_and(|(code, id)| trouble.code == *code && trouble.source == *id)
-        };
-        let (resolved, open): (Vec<Trouble>, Vec<Trouble>) = std::mem::take(&mut counters.troubles).into_iter().partition(names);
+        let is_it = |trouble: &Trouble| names(exception, trouble);
+        let (resolved, open): (Vec<Trouble>, Vec<Trouble>) = std::mem::take(&mut counters.troubles).into_iter().partition(is_it);
         counters.troubles = open;
         let mut applied = Applied::default();
         for trouble in resolved {
@@ -44,6 +47,12 @@ impl<S: Sink> Fold<'_, S> {
             }
         }
         applied
+    }
+
+    /// Whether that exception is open and an order can take it.
+    pub(super) fn waits_for_order(&self, exception: &str) -> bool {
+        let troubles = self.member.counters.as_deref().map_or(&[][..], |counters| &counters.troubles);
+        troubles.iter().any(|trouble| names(exception, trouble) && trouble.code == *REFUND_UNMATCHED)
     }
 
     /// What found no place is a refund of that order now.

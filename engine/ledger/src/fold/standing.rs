@@ -91,7 +91,7 @@ impl<S: Sink> Fold<'_, S> {
                 Some(order_id) => of_order(order_id).map(|order| format!("refund {} of {order}", refund.refund_id)),
                 None => is_erased.then(|| format!("refund {}", refund.refund_id)),
             },
-            Body::ExceptionResolved { order_id: Some(order_id), exception, .. } => {
+            Body::ExceptionResolved { order_id: Some(order_id), exception, .. } if self.waits_for_order(exception) => {
                 of_order(order_id).map(|order| format!("{exception} on {order}"))
             }
             Body::PointsImported(imported) => is_erased.then(|| format!("import {}", imported.import_id)),
