@@ -191,6 +191,7 @@ mod tests {
         let (mut found, mut money) = (vec![], 0);
         wholes(&FACT, &mut found, &mut money);
         found.sort();
+        found.dedup();
         let known = [
             "ImportedLot.points",
             "Line.quantity",

@@ -149,7 +149,7 @@ pub(super) fn activation(rules: &Ruleset, from: Instant, now: Instant) -> (Vec<u
     let at = from.min(now);
     let fact = json!({
         "id": format!("ruleset-{}-{from}-{at}", hash.chars().take(16).collect::<String>()),
-        "source": "accrue",
+        "source": "cli",
         "program": rules.program.as_str(),
         "occurred_at": at.to_string(),
         "ruleset_activated": { "ruleset": rules.source, "hash": hash, "effective_from": from.to_string() },

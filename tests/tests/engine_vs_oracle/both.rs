@@ -46,8 +46,8 @@ pub fn activate(desk: &mut Desk, program: &str, toml: &str, from: &str) -> Resul
 
 /// Protobuf of a fact in the JSON of `facts.md`.
 pub fn bytes_of(fact: &Value, currency: &str) -> Result<Vec<u8>> {
-    let message = fact_from_value(fact, &Defaults { currency: Some(currency) })
-        .map_err(|error| anyhow::anyhow!("{error} in {fact}"))?;
+    let message =
+        fact_from_value(fact, &Defaults { currency: Some(currency) }).map_err(|error| anyhow::anyhow!("{error} in {fact}"))?;
     let mut bytes = Vec::new();
     write_fact(&message, &mut bytes);
     Ok(bytes)
