@@ -191,7 +191,9 @@ impl Case<'_> {
     /// For whom a reward is, and how often.
     fn terms(&mut self, id: Option<&str>, reward: Option<&Reward>) -> Result<()> {
         let (Some(id), Some(reward)) = (id, reward) else { return Ok(()) };
-        let tier = self.state.standing.as_ref().map(Standing::effective_id);
+        // Who is not known yet will be in the first tier.
+        let first = self.rules.tiers.as_ref().map(|ladder| ladder.tiers[0].id.clone());
+        let tier = self.state.standing.as_ref().map(Standing::effective_id).or(first);
         let fits = reward.tiers.is_empty() || tier.is_some_and(|tier| reward.tiers.contains(&tier));
         self.refuse_if(!fits, "tier_not_eligible");
         let enough = self.state.had_enough(id, reward, &self.rules.zone)?;

@@ -101,6 +101,7 @@ impl State {
             entry: "earned",
         };
         self.open_lot(&lot, Some(starts), expires, None);
+        self.gave.push(achievement.ledger.clone());
         Ok(())
     }
 }

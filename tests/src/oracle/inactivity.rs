@@ -47,8 +47,14 @@ impl State {
             _ => Vec::new(),
         };
         for ledger in self.ledgers.clone() {
-            let Some(old) = self.clock(&ledger).filter(|_| ledgers.contains(&ledger)) else { continue };
+            if !ledgers.contains(&ledger) {
+                continue;
+            }
             let new = rules.zone.after(self.now, &inactivity.after, Some("day_end"))?;
+            let Some(old) = self.clock(&ledger) else {
+                self.clocks.insert(ledger, new);
+                continue;
+            };
             if new <= old {
                 continue;
             }

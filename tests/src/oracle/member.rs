@@ -136,7 +136,7 @@ impl OMember {
             ..OMember::default()
         };
         for ledger in &state.ledgers {
-            if let Some(end) = state.clock(ledger).filter(|end| state.rules_at(*end).inactivity.is_some()) {
+            if let Some(end) = state.clock(ledger).filter(|_| state.rules().inactivity.is_some()) {
                 member.clocks.insert(ledger.clone(), end);
             }
             member.ledgers.insert(ledger.clone(), sums(state, ledger));

@@ -79,6 +79,10 @@ pub struct State {
     pub status: &'static str,
     /// When the member was erased last.
     pub erased_at: Option<i64>,
+    /// The fact at work: the number of its kind, its natural id, when it happened.
+    pub source: (u32, String, i64),
+    /// The fact that set the tier by hand.
+    pub set_by: (u32, String, i64),
     /// The ledgers in which the order at work gave points.
     pub gave: Vec<String>,
     /// All, in order.
@@ -118,6 +122,8 @@ impl State {
             occurred: Vec::new(),
             status: "",
             erased_at: None,
+            source: (0, String::new(), 0),
+            set_by: (0, String::new(), 0),
             gave: Vec::new(),
             entries: Vec::new(),
             totals: Totals::default(),
@@ -140,6 +146,22 @@ impl State {
         }
         self.begin_counting();
         self.gave.clear();
+        let fact = known.request();
+        self.source = match &fact.body {
+            OBody::Order(order) => {
+                let first = self.orders.get(&order.order_id).map_or(self.now, |order| order.at);
+                (16, order.order_id.clone(), first)
+            }
+            OBody::Activity(id, _) => (21, id.clone(), self.now),
+            OBody::Import(import) => (22, import.import_id.clone(), self.now),
+            OBody::Credit(_) => (38, fact.id.clone(), self.now),
+            OBody::Adjusted(adjusted) => (69, adjusted.adjustment_id.clone(), self.now),
+            OBody::OverrideEnded => (72, fact.id.clone(), self.now),
+            _ => (71, fact.id.clone(), self.now),
+        };
+        if let OBody::Overridden(..) = &fact.body {
+            self.set_by = self.source.clone();
+        }
         let metric = self.metric()?;
         let active: Vec<usize> = (0..self.lots.len()).filter(|&i| self.lots[i].active && self.lots[i].left > 0).collect();
         match known {

@@ -3,7 +3,7 @@
 use super::coupon::Coupon;
 use super::fact::{CouponName, Millionths};
 use super::ladder::{Downgrade, Ladder, Metric};
-use super::lots::Opening;
+use super::lots::{NO_RULE, Opening};
 use super::number::decimals;
 use super::rules::ORules;
 use super::state::State;
@@ -230,11 +230,17 @@ impl State {
         let grant = format!("tier:{}:{today}", tier.id);
         if tier.entry_points > 0 {
             let points = tier.entry_points;
-            let from = Opening { ledger: "main", order: None, rule: 0, kind: 0, natural: &grant, points, entry: "earned" };
+            let (kind, natural, source_at) = self.source.clone();
+            let from = Opening { ledger: "main", order: None, rule: NO_RULE, kind, natural: &natural, points, entry: "earned" };
             let expires = rules.life.ends_at(&rules.zone, self.now, self.now)?;
             self.open_lot(&from, Some(self.now), expires, None);
+            if let Some(lot) = self.lots.last_mut() {
+                lot.source_at = source_at;
+            }
+            self.gave.push("main".to_owned());
         }
         let reward = tier.entry_reward.as_ref().and_then(|id| rules.rewards.get(id));
+        self.give(tier.entry_reward.as_deref(), CouponName::Grant(grant.clone()));
         if let Some(terms) = reward.and_then(|reward| reward.coupon.as_ref()) {
             let expires = terms.valid_for.as_ref().map(|valid_for| rules.zone.add(self.now, valid_for)).transpose()?;
             let code = format!("code-of-{grant}");
@@ -259,6 +265,7 @@ impl State {
         let now = self.now;
         let override_ends = |standing: &Standing| standing.set.as_ref().and_then(|set| set.until).is_some_and(|end| end <= now);
         if self.standing.as_ref().is_some_and(override_ends) {
+            self.source = self.set_by.clone();
             self.override_tier(None, "override_ended")?;
         }
         match self.standing.clone() {
@@ -298,7 +305,8 @@ impl State {
             self.standing = None;
             return Ok(());
         };
-        if let Some(old) = standing.ladder().cloned() {
+        let from_ladder = standing.ladder().cloned();
+        if let Some(old) = &from_ladder {
             standing.forgotten_before = old.days(&standing.rules.zone, standing.began, self.now)?.0;
             if old.metric != ladder.metric {
                 standing.credit.clear();
@@ -313,6 +321,11 @@ impl State {
             standing.qualified = ladder.tiers[rank].id.clone();
             standing.in_grace = false;
             standing.held_until = if rank > 0 { Some(rules.zone.add(self.now, &ladder.hold)?) } else { None };
+        }
+        // Where tiers were never lost, the hold begins with the ruleset that takes them.
+        let had_no_hold = from_ladder.is_some_and(|old| old.downgrade == Downgrade::None);
+        if had_no_hold && standing.rank() > 0 && ladder.downgrade != Downgrade::None {
+            standing.held_until = Some(rules.zone.after(self.now, &ladder.hold, Some("day_end"))?);
         }
         if ladder.reached(metric) > standing.rank() {
             standing.qualified = ladder.tiers[ladder.reached(metric)].id.clone();

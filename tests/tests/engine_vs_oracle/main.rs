@@ -17,10 +17,10 @@ use both::{BEGINNING, Both, activate};
 use serde_json::Value;
 use std::path::Path;
 
-/// What engine and oracle agree on; `ACCRUE_FEATURES=all` adds what they don't yet.
+/// What engine and oracle agree on; `ACCRUE_FEATURES=tiers,inactivity` adds what they don't yet.
 fn landed() -> Features {
-    let all = std::env::var_os("ACCRUE_FEATURES").is_some();
-    Features { tiers: all, inactivity: all, ..Features::ALL }
+    let more = std::env::var("ACCRUE_FEATURES").unwrap_or_default();
+    Features { tiers: more.contains("tiers"), inactivity: more.contains("inactivity"), ..Features::ALL }
 }
 
 /// Histories in one store: a program each.
