@@ -8,9 +8,24 @@ use bincode::{Decode, Encode};
 /// Entries of one page, at most.
 pub const PAGE_ENTRIES_MAX: u32 = 256;
 
+/// Bytes of the first position, at the end of a member's row.
+const FIRST_BYTES: usize = 8;
+
+/// A member's state, and the first position of its own: what its number is made from.
+pub fn write_member(state: &Member, first: Position, row: &mut Vec<u8>) {
+    codec::write(state, row);
+    row.extend_from_slice(&first.0.to_be_bytes());
+}
+
 /// A member's state.
 pub fn read_member(row: &[u8]) -> Result<Member, BadRow> {
-    codec::read("member state", row)
+    codec::read("member state", &row[..row.len().saturating_sub(FIRST_BYTES)])
+}
+
+/// The first position of a member; the state is not read.
+pub fn read_first(row: &[u8]) -> Result<Position, BadRow> {
+    let first = row.last_chunk::<FIRST_BYTES>().ok_or_else(|| BadRow::new("member state", "it is too short"))?;
+    Ok(Position(u64::from_be_bytes(*first)))
 }
 
 /// The record beside a member's state, and where the natural ids that it stands for were first seen.

@@ -3,7 +3,7 @@
 use crate::error::ProjectionError;
 use crate::filter::{Filter, Hashed};
 use crate::programs::Programs;
-use crate::rows::{RecordRow, read_member, read_positions};
+use crate::rows::{RecordRow, read_first, read_member, read_positions};
 use crate::tier::{Identity, Slot, Tier};
 use crate::totals::Totals;
 use accrue_ledger::{Instant, Member, RecordKey, Text};
@@ -126,6 +126,16 @@ impl Tiers {
             Some(row) => Ok(Some((read_member(&row)?, Position::NONE))),
             None => Ok(None),
         }
+    }
+
+    /// The first position of a member's own; `NONE`: there is none.
+    pub fn first(&self, hash: u64, program: &str, member: &str) -> Result<Position, ProjectionError> {
+        if let Some(slot) = self.in_memory(hash, program, member) {
+            return Ok(slot.first());
+        }
+        let mut key = Vec::new();
+        keys::member(&mut key, program, member);
+        Ok(self.view.get(&key)?.map(|row| read_first(&row)).transpose()?.unwrap_or(Position::NONE))
     }
 
     /// The member that this one is an alias of.

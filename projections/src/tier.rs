@@ -130,6 +130,8 @@ pub struct Slot {
     pub state: Member,
     /// First position that is not part of it.
     pub next: Position,
+    /// The first position of its own before the checkpoint; `NONE`: there was none.
+    pub first_before: Position,
     /// Changed since the checkpoint.
     pub dirty: bool,
     /// Folded again: pages, positions and records on disk are to be replaced, not continued.
@@ -142,6 +144,16 @@ pub struct Slot {
     pub positions: Vec<u64>,
     /// Records since the checkpoint.
     pub records: SlotRecords,
+}
+
+impl Slot {
+    /// The first position of the member's own; `NONE`: there is none yet.
+    pub fn first(&self) -> Position {
+        match self.first_before {
+            Position::NONE => self.positions.iter().min().map_or(Position::NONE, |first| Position(*first)),
+            before => before,
+        }
+    }
 }
 
 /// Slots that never move: a table that doubles would copy every member.

@@ -6,7 +6,7 @@ use super::Ledger;
 use super::judge::append_position;
 use crate::codec;
 use crate::error::ProjectionError;
-use crate::rows::{DayRow, ShardRow};
+use crate::rows::{DayRow, ShardRow, write_member};
 use crate::tier::{Slot, Tier};
 use accrue_ledger::Text;
 use accrue_store::{Position, View, keys};
@@ -117,7 +117,7 @@ fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
         // The shard's own row: the state of the member without a name, which no member can be.
         rows.put(|key| keys::member(key, "", ""), |row| codec::write(&rest.shard, row))?;
         for slot in &slots {
-            rows.put(|key| keys::member(key, &slot.program, &slot.member), |row| codec::write(&slot.state, row))?;
+            rows.put(|key| keys::member(key, &slot.program, &slot.member), |row| write_member(&slot.state, slot.first(), row))?;
         }
         let mut of_slot = Vec::new();
         for slot in &slots {

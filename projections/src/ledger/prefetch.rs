@@ -3,7 +3,7 @@
 use super::{Ledger, judge};
 use crate::error::ProjectionError;
 use crate::filter::Hashed;
-use crate::rows::{RecordRow, read_member};
+use crate::rows::{RecordRow, read_first, read_member};
 use crate::shared::Tiers;
 use crate::tier::{HashedMap, Identity, Slot};
 use accrue_ledger::{Member, RecordKey, Text};
@@ -61,7 +61,7 @@ impl Ledger {
             match asked {
                 Asked::State(index) => {
                     if let Some(row) = row {
-                        states.push((*index, read_member(row)?));
+                        states.push((*index, read_member(row)?, read_first(row)?));
                     }
                 }
                 Asked::Identity(identity) => {
@@ -76,11 +76,11 @@ impl Ledger {
         drop(found);
         self.asking = asking;
         let mut tiers = RwLockUpgradableReadGuard::upgrade(tiers);
-        for (index, state) in states {
+        for (index, state, first) in states {
             let candidate = &candidates[index];
             let (hash, program, member) = (candidate.hash, candidate.fact.program, candidate.fact.member);
             if tiers.live.find(hash, program, member).is_none() {
-                tiers.live.insert(new_slot((hash, program, member), state, Position::NONE));
+                tiers.live.insert(new_slot((hash, program, member), state, Position::NONE, first));
             }
         }
         Ok(())
@@ -130,7 +130,7 @@ impl Ledger {
             return Ok(slot);
         }
         let (state, next) = tiers.state(hash, program, member)?.unwrap_or_default();
-        let slot = new_slot((hash, program, member), state, next);
+        let slot = new_slot((hash, program, member), state, next, tiers.first(hash, program, member)?);
         Ok(tiers.live.insert(slot))
     }
 }
@@ -188,7 +188,7 @@ impl Asking {
     }
 }
 
-fn new_slot((hash, program, member): (u64, &str, &str), state: Member, next: Position) -> Slot {
-    let first_entry = state.entries;
-    Slot { hash, program: Text::new(program), member: Text::new(member), state, next, first_entry, ..Slot::default() }
+fn new_slot((hash, program, member): (u64, &str, &str), state: Member, next: Position, first_before: Position) -> Slot {
+    let (first_entry, program, member) = (state.entries, Text::new(program), Text::new(member));
+    Slot { hash, program, member, state, next, first_before, first_entry, ..Slot::default() }
 }

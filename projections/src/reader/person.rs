@@ -44,8 +44,9 @@ impl LedgerReader {
     /// A member's 16 digits.
     pub(super) fn number(&self, program: &str, member: &str) -> Result<Option<String>, ProjectionError> {
         let tiers = self.shared.tiers.read();
-        let first = tiers.positions(member_hash(program, member), program, member)?.first().copied();
-        Ok(first.and_then(|first| number::of(&self.shared.log.secret(), program, self.shard(), first)))
+        let first = tiers.first(member_hash(program, member), program, member)?;
+        let of = |first| number::of(&self.shared.log.secret(), program, self.shard(), first);
+        Ok(Some(first).filter(|first| *first != Position::NONE).and_then(of))
     }
 
     /// The members of this shard that are found by that, the winners of aliases; nobody who was erased.
