@@ -9,6 +9,7 @@
 mod desk;
 mod expect;
 mod file;
+mod later;
 mod orders;
 mod play;
 mod rules;

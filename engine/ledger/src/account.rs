@@ -1,6 +1,6 @@
 //! The points of one ledger of a member: lots, debts and sums.
 
-use crate::ruleset::SpendOrder;
+use crate::ruleset::{Ruleset, SpendOrder};
 use crate::{Instant, Text};
 use bincode::{Decode, Encode};
 use std::cmp::Ordering;
@@ -207,10 +207,20 @@ impl Account {
         self.debts.iter().map(|debt| debt.open).sum()
     }
 
-    /// What ends and when, soonest first, for lots that end by themselves or for want of activity.
-    pub fn expiring(&self) -> Vec<(Instant, i64)> {
+    /// There is something to end for want of activity, and no clock is running.
+    pub(crate) fn awaits_clock(&self) -> bool {
+        self.idle_at.is_none() && !self.active.is_empty()
+    }
+
+    /// When its active lots end for want of activity under `rules`, those in force; `None`: they don't.
+    pub fn idle_end(&self, rules: Option<&Ruleset>) -> Option<Instant> {
+        self.idle_at.filter(|_| rules.is_some_and(|rules| rules.inactivity.is_some()))
+    }
+
+    /// What ends and when under `rules`, those in force; soonest first, by itself or for want of activity.
+    pub fn expiring(&self, rules: Option<&Ruleset>) -> Vec<(Instant, i64)> {
         let mut ends: Vec<(Instant, i64)> = Vec::new();
-        let idle_at = self.idle_at.unwrap_or(Instant::MAX);
+        let idle_at = self.idle_end(rules).unwrap_or(Instant::MAX);
         let parts = self.active.iter().map(|lot| (lot.expires_at.min(idle_at), lot.left));
         for (end, left) in parts.filter(|(end, _)| *end != Instant::MAX) {
             match ends.last_mut() {

@@ -96,6 +96,7 @@ impl<'a, S: Sink> Fold<'a, S> {
     pub fn apply(&mut self, fact: &Fact<'_>, decision: Option<&Decision>) -> Applied {
         let at = decision.map_or(fact.occurred_at, |decision| decision.at);
         self.advance(at);
+        self.member.passed = at;
         self.member.last = Place { at, decision: decision.is_some(), id: Text::new(fact.id), source: Text::new(fact.source) };
         self.member.facts += 1;
         let unknown = !self.member.known;
@@ -134,6 +135,7 @@ impl<'a, S: Sink> Fold<'a, S> {
     pub(crate) fn apply_void(&mut self, fact: &Fact<'_>, decision: Option<&Decision>, trouble: Option<&str>) {
         let at = decision.map_or(fact.occurred_at, |decision| decision.at);
         self.advance(at);
+        self.member.passed = at;
         self.member.last = Place { at, decision: decision.is_some(), id: Text::new(fact.id), source: Text::new(fact.source) };
         self.member.facts += 1;
         self.member.known = true;
@@ -146,7 +148,7 @@ impl<'a, S: Sink> Fold<'a, S> {
     /// Lets time pass to `to`, that instant included: everything that happens by itself happens at its own instant (§2).
     pub fn advance(&mut self, to: Instant) {
         // Kept after each fact: what is not due yet is not looked at.
-        while self.member.due.min(self.tier_ruleset_due()) <= to {
+        while self.member.due.min(self.member.ruleset_due(self.rules)) <= to {
             let next = self.member.next_boundary_under(self.rules);
             if next > to || next == Instant::MAX || self.rules.at(next).is_none() {
                 break;

@@ -19,6 +19,8 @@ pub struct Member {
     pub known: bool,
     /// Nothing happens by itself before this: [`Member::next_boundary`] as of the last fact.
     pub due: Instant,
+    /// Time has passed to here: the last fact, or what happened by itself since.
+    pub passed: Instant,
     /// Facts and decisions folded.
     pub facts: u32,
     /// Orders folded (first versions).
@@ -171,10 +173,17 @@ impl Member {
         lots.chain(coupons).chain(tier).min().unwrap_or(Instant::MAX)
     }
 
-    /// The same, with the instant at which other rules begin to judge the member's tier.
+    /// The same, with the instant at which another ruleset changes something by itself.
     pub fn next_boundary_under(&self, rules: &Timeline) -> Instant {
-        let ruleset = self.tier.as_ref().map_or(Instant::MAX, |state| rules.next_after(state.synced));
-        self.next_boundary().min(ruleset)
+        self.next_boundary().min(self.ruleset_due(rules))
+    }
+
+    /// When another ruleset begins to judge the member's tier, or to end points for want of activity; `MAX`: none does.
+    pub(crate) fn ruleset_due(&self, rules: &Timeline) -> Instant {
+        let tier = self.tier.as_ref().map_or(Instant::MAX, |state| rules.next_after(state.synced));
+        let inactivity = rules.next_inactivity_after(self.passed);
+        let clocks = inactivity != Instant::MAX && self.accounts.iter().any(Account::awaits_clock);
+        if clocks { tier.min(inactivity) } else { tier }
     }
 
     /// How the member stands toward the tiers of `rules`, those in force at `at`, up to which time must have passed.

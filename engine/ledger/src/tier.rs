@@ -17,8 +17,10 @@ pub struct TierState {
     pub first_day: i32,
     /// Hash of program and member: what codes of entry benefits are made from.
     pub seed: u64,
-    /// What counts, by local day (or by period), of the window only.
+    /// What counts, by local day, of the window only.
     pub days: VecDeque<Day>,
+    /// Days before this one are forgotten, for every later window too.
+    pub forgotten_before: i32,
     /// The tier by the member's own metric, its hold included.
     pub qualified: u8,
     /// The end of its hold, or of the grace after it; `MAX`: none.
@@ -31,14 +33,14 @@ pub struct TierState {
     pub attained_by: Text,
     /// A tier by hand.
     pub over: Option<Override>,
-    /// Entry benefits given: the tier, and the local day.
+    /// Entry benefits given: the tier, and the local day of the last time.
     pub given: Vec<(Text, i32)>,
 }
 
 /// What a local day counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Day {
-    /// Days since 1970-01-01; the first one of a period where periods count.
+    /// Days since 1970-01-01.
     pub day: i32,
     /// Minor units, points or orders, as they are now.
     pub amount: i64,
@@ -95,7 +97,8 @@ impl TierState {
     /// A member that is new to tiers.
     pub(crate) fn new(seed: u64, tiers: &Tiers, rules: &Ruleset, at: Instant) -> TierState {
         let first_day = day_number(at, &rules.zone);
-        TierState { synced: at, metric: tiers.metric, first_day, seed, held_until: Instant::MAX, ..TierState::default() }
+        let (held_until, forgotten_before) = (Instant::MAX, i32::MIN);
+        TierState { synced: at, metric: tiers.metric, first_day, seed, held_until, forgotten_before, ..TierState::default() }
     }
 
     /// The tier in force.
@@ -121,8 +124,9 @@ impl TierState {
         Counted { metric: sum.0.max(0), lowered: sum.1 }
     }
 
-    /// Forgets days before `start`.
+    /// Forgets days before `start`, for good.
     pub(crate) fn forget_before(&mut self, start: i32) {
+        self.forgotten_before = self.forgotten_before.max(start);
         while self.days.front().is_some_and(|day| day.day < start) {
             self.days.pop_front();
         }

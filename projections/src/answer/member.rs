@@ -86,7 +86,8 @@ pub(crate) fn member_answer(shard: u32, program: &str, found: &Found) -> MemberA
 pub(crate) fn balance(account: &accrue_ledger::Account, at: Instant, rules: &Timeline) -> BalanceAnswer {
     let sums = &account.sums;
     let part = |(at, points): (Instant, i64)| PartAnswer { points, at: at.to_string() };
-    let soon = account.expiring().into_iter().filter(|(end, _)| end.0 <= at.0.saturating_add(SOON_DAYS * DAY));
+    let expiring = account.expiring(rules.at(at).map(|rules| &**rules));
+    let soon = expiring.iter().filter(|(end, _)| end.0 <= at.0.saturating_add(SOON_DAYS * DAY));
     let mut starting: Vec<(Instant, i64)> = Vec::new();
     for lot in &account.pending {
         match starting.last_mut() {
@@ -112,7 +113,7 @@ pub(crate) fn balance(account: &accrue_ledger::Account, at: Instant, rules: &Tim
         adjusted: sums.added - sums.deducted,
         imported: sums.imported,
         expiring_soon: soon.map(|(_, points)| points).sum(),
-        expiring: account.expiring().into_iter().map(part).collect(),
+        expiring: expiring.iter().copied().map(part).collect(),
         starting: starting.into_iter().map(part).collect(),
         lots: active.chain(pending).collect(),
     }

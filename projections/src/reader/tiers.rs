@@ -36,15 +36,16 @@ impl LedgerReader {
         let rules = self.timeline(program).unwrap_or_default();
         self.each_member(program, "", |member, mut state, _| {
             Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
+            let in_force = rules.at(at.max(state.last.at)).map(|rules| &**rules);
             for account in &state.accounts {
-                for (end, points) in account.expiring() {
+                for (end, points) in account.expiring(in_force) {
                     if end > at && end <= until {
                         each(ExpiringRow {
                             at: end.to_string(),
                             member: member.to_string(),
                             ledger: account.ledger.to_string(),
                             points,
-                            by_inactivity: account.idle_at == Some(end),
+                            by_inactivity: account.idle_end(in_force) == Some(end),
                         });
                     }
                 }

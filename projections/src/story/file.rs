@@ -1,15 +1,17 @@
 //! A scenario file as read: its ruleset whole, its steps checked, every key known.
 
 use super::StoryError;
+use super::later;
 use super::rules::{self, Rules};
 use super::step::{self, Step, What};
+use accrue_ledger::Instant;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
 /// Rulesets that scenarios name lie beside them in a folder of this name.
 const RULESETS: &str = "rulesets";
-const KEYS: [&str; 6] = ["name", "section", "base", "ruleset", "order_independent", "step"];
+const KEYS: [&str; 7] = ["name", "section", "base", "ruleset", "later", "order_independent", "step"];
 
 /// A scenario.
 pub(super) struct Story {
@@ -18,6 +20,8 @@ pub(super) struct Story {
     pub section: String,
     pub order_independent: bool,
     pub rules: Rules,
+    /// Rulesets that come into force later, and when.
+    pub later: Vec<(Instant, String)>,
     pub steps: Vec<Step>,
 }
 
@@ -84,6 +88,13 @@ fn text_of(file: &Path) -> Result<String, StoryError> {
     std::fs::read_to_string(file).map_err(|source| StoryError::Read { file: file.to_path_buf(), source })
 }
 
+/// The ruleset that `base` names: where it is, and its text.
+pub(super) fn base_of(base: &str, source: &Source<'_>) -> Result<(PathBuf, String), StoryError> {
+    let path = source.file.parent().unwrap_or(Path::new("")).join(base);
+    let text = std::fs::read_to_string(&path).map_err(|error| source.error(&["base"], format!("{}: {error}", path.display())))?;
+    Ok((path, text))
+}
+
 /// Reads a scenario.
 pub(super) fn read(file: &Path) -> Result<Story, StoryError> {
     let text = text_of(file)?;
@@ -107,15 +118,8 @@ pub(super) fn read(file: &Path) -> Result<Story, StoryError> {
         Some(Value::Boolean(said)) => *said,
         Some(_) => return Err(source.error(&["order_independent"], "`order_independent` is true or false")),
     };
-    let base = match word("base")? {
-        None => None,
-        Some(base) => {
-            let path = file.parent().unwrap_or(Path::new("")).join(&base);
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| source.error(&["base"], format!("{}: {error}", path.display())))?;
-            Some((path, text))
-        }
-    };
+    let base = word("base")?.map(|base| base_of(&base, &source)).transpose()?;
+    let later = later::read(&table, base.as_ref(), &source)?;
     let over = match table.get("ruleset") {
         None => None,
         Some(Value::Table(over)) => Some(over),
@@ -134,7 +138,15 @@ pub(super) fn read(file: &Path) -> Result<Story, StoryError> {
         return Err(source.error(&["step", &(step.number - 1).to_string()], detail));
     }
     let name = word("name")?.unwrap_or_else(|| file.display().to_string());
-    Ok(Story { file: file.to_path_buf(), name, section: word("section")?.unwrap_or_default(), order_independent, rules, steps })
+    Ok(Story {
+        file: file.to_path_buf(),
+        name,
+        section: word("section")?.unwrap_or_default(),
+        order_independent,
+        rules,
+        later,
+        steps,
+    })
 }
 
 #[cfg(test)]

@@ -70,13 +70,16 @@ pub(super) fn play(story: &Story, scratch: &Path) -> Result<StoryReport, StoryEr
 }
 
 impl<'a> Play<'a> {
-    /// A store with the story's ruleset in force.
+    /// A store with the story's ruleset in force, and those known that come later.
     pub(super) fn begin(story: &'a Story, store: &Path) -> Result<Play<'a>, StoryError> {
         let mut desk = Desk::open(store, LedgerOptions::default())?;
         let beginning = Instant::parse(BEGINNING).unwrap_or(Instant(0));
-        let ruleset = &story.rules.text;
-        if let Delivered::Refused { code, detail } = desk.activate(&story.rules.program, ruleset, beginning)? {
-            return Err(StoryError::File { file: story.file.clone(), line: 1, detail: format!("the ruleset: {code}: {detail}") });
+        let later = story.later.iter().map(|(from, text)| (*from, text));
+        for (from, ruleset) in [(beginning, &story.rules.text)].into_iter().chain(later) {
+            if let Delivered::Refused { code, detail } = desk.activate(&story.rules.program, ruleset, from)? {
+                let detail = format!("the ruleset: {code}: {detail}");
+                return Err(StoryError::File { file: story.file.clone(), line: 1, detail });
+            }
         }
         Ok(Play { story, desk, known_after: Vec::new(), differences: Vec::new() })
     }

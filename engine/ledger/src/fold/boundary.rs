@@ -33,6 +33,7 @@ impl<S: Sink> Fold<'_, S> {
     /// Everything that is due at `at`, in order: expire, give up, activate, repay; then coupons.
     pub(super) fn boundary(&mut self, at: Instant) {
         let Some(rules) = self.rules.at(at) else { return };
+        self.member.passed = at;
         for index in 0..self.member.accounts.len() {
             if self.member.accounts[index].next_boundary() > at {
                 continue;

@@ -84,8 +84,7 @@ impl<S: Sink> Fold<'_, S> {
     /// Clocks that are not running start where there is something to end.
     pub(super) fn start_clocks(&mut self, rules: &Ruleset, at: Instant) {
         let Some(inactivity) = rules.inactivity.as_ref() else { return };
-        let waiting = |account: &&mut crate::Account| account.idle_at.is_none() && !account.active.is_empty();
-        for account in self.member.accounts.iter_mut().filter(waiting) {
+        for account in self.member.accounts.iter_mut().filter(|account| account.awaits_clock()) {
             account.idle_at = Some(clock_end(inactivity, rules, at));
         }
     }

@@ -63,11 +63,10 @@ impl<S: Sink> Fold<'_, S> {
         }
         let start = tiers.window.start(day_number(at, &rules.zone), state.first_day);
         state.forget_before(start);
-        let bucket = tiers.window.bucket(day, state.first_day);
-        if bucket < start {
+        if day < state.forgotten_before {
             return;
         }
-        let counted = state.day_mut(bucket);
+        let counted = state.day_mut(day);
         if cause == TierCause::Credit {
             counted.credit += change;
         } else {
@@ -180,10 +179,11 @@ impl<S: Sink> Fold<'_, S> {
         let Some(state) = &mut self.member.tier else { return };
         let today = day_number(at, &rules.zone);
         let start = tiers.window.start(today, state.first_day);
-        state.given.retain(|(_, day)| *day >= start);
-        if state.given.iter().any(|(given, _)| *given == *tier.id) {
+        if state.given.iter().any(|(given, day)| *given == *tier.id && *day >= start) {
             return;
         }
+        // Of each tier the last time is enough; it stays, for another ruleset's window may be longer.
+        state.given.retain(|(given, _)| *given != *tier.id);
         state.given.push((Text::new(&tier.id), today));
         let seed = state.seed;
         let new = NewLot {

@@ -148,11 +148,6 @@ impl Window {
         }
     }
 
-    /// The day under which something of `day` is kept: days of one period fall and count together.
-    pub fn bucket(self, day: i32, first: i32) -> i32 {
-        if matches!(self, Window::Rolling(_)) { day } else { self.start(day, first) }
-    }
-
     /// The first day of the window of a test at `at`: at the first instant of a period, of the period that ends there.
     pub fn tested(self, at: Instant, first: i32, zone: &Zone) -> i32 {
         match self {

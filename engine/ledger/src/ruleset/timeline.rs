@@ -57,6 +57,13 @@ impl Timeline {
         self.activations.get(after).map_or(Instant::MAX, |known| known.effective_from)
     }
 
+    /// The first instant after `at` from which a ruleset with `inactivity` judges; `MAX`: none.
+    pub(crate) fn next_inactivity_after(&self, at: Instant) -> Instant {
+        let after = self.activations.partition_point(|known| known.effective_from <= at);
+        let next = self.activations[after..].iter().find(|known| known.ruleset.inactivity.is_some());
+        next.map_or(Instant::MAX, |known| known.effective_from)
+    }
+
     /// The secret that codes of coupons given on entry to a tier are derived from.
     pub fn with_secret(mut self, secret: [u8; 32]) -> Timeline {
         self.secret = secret;
