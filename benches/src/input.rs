@@ -80,6 +80,11 @@ pub fn rules() -> Result<Timeline> {
     Ok(Timeline::always(Ruleset::parse(accrue_ingest::workload::RULESET)?))
 }
 
+/// The same with tiers and one limit.
+pub fn rules_with_tiers() -> Result<Timeline> {
+    Ok(Timeline::always(Ruleset::parse(include_str!("../../deploy/rulesets/bench-tiers.toml"))?))
+}
+
 /// The fact that activates it.
 pub fn activation() -> Result<Vec<u8>> {
     let ruleset = Ruleset::parse(accrue_ingest::workload::RULESET)?;

@@ -73,6 +73,9 @@ fn rules_alone(input: &input::Input) -> Result<()> {
         let entries = folded.entries as f64 / folded.facts as f64;
         say("fold alone, member by member", folded.lap, folded.facts, &format!("{entries:.2} entries a fact"));
     }
+    let folded = fold::by_member(input, &input::rules_with_tiers()?)?;
+    let entries = folded.entries as f64 / folded.facts as f64;
+    say("… with tiers and a limit", folded.lap, folded.facts, &format!("{entries:.2} entries a fact"));
     let folded = fold::from_bytes(input, &rules)?;
     say("decode and fold, member by member", folded.lap, folded.facts, "");
     let folded = fold::as_they_come(input, &rules)?;
