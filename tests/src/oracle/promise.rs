@@ -3,7 +3,7 @@
 use super::OPromise;
 use super::coupon::Coupon;
 use super::fact::{CouponName, OAdjustment, OBody, OFact, ORedemption};
-use super::lots::{Lot, Opening, sum};
+use super::lots::{Lot, NO_RULE, Opening, sum};
 use super::state::State;
 use super::tiers::Override;
 use anyhow::Result;
@@ -179,7 +179,8 @@ impl State {
         self.credit(adjusted.tier_credit);
         if promise.points > 0 {
             let natural = &adjusted.adjustment_id;
-            let from = Opening { ledger, order: None, rule: 0, kind: 69, natural, points: promise.points, entry: "adjusted" };
+            let from =
+                Opening { ledger, order: None, rule: NO_RULE, kind: 69, natural, points: promise.points, entry: "adjusted" };
             self.open_lot(&from, Some(promise.starts.unwrap_or(self.now)), promise.expires, None);
             return;
         }

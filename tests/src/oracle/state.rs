@@ -5,7 +5,7 @@ use super::exception::Exception;
 use super::fact::{CouponName, OBody, OFact, ORefund};
 use super::feats::Feat;
 use super::limits::Given;
-use super::lots::{Debt, Lot, Opening};
+use super::lots::{Debt, Lot, NO_RULE, Opening};
 use super::order::Order;
 use super::redeem::Redemption;
 use super::rules::ORules;
@@ -256,7 +256,7 @@ impl State {
             OBody::Import(import) => {
                 let (ledger, natural) = (&import.ledger, &import.import_id);
                 for &(points, starts, expires) in &import.lots {
-                    let from = Opening { ledger, order: None, rule: 0, kind: 22, natural, points, entry: "imported" };
+                    let from = Opening { ledger, order: None, rule: NO_RULE, kind: 22, natural, points, entry: "imported" };
                     self.open_lot(&from, Some(starts.unwrap_or(self.now)), expires, None);
                 }
                 self.credit(import.tier_credit);
