@@ -8,10 +8,10 @@ use super::{Draft, Fold, Source};
 use crate::calendar::{To, day_number};
 use crate::entry::{EntryKind, Sink, TierCause, TierChange, Why};
 use crate::fact::Fact;
-use crate::record::{Coupon, Order, Placed, Redemption};
+use crate::record::{Coupon, Order, Placed, RecordKey, Redemption};
 use crate::ruleset::{MAIN, Metric, Ruleset, Tier, Tiers};
 use crate::tier::{Counted, Override, TierState};
-use crate::{Instant, Kind, Text, worth};
+use crate::{Instant, Kind, Record, Text, worth};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// What a change of tier is told with.
@@ -186,10 +186,11 @@ impl<S: Sink> Fold<'_, S> {
         state.given.retain(|(given, _)| *given != *tier.id);
         state.given.push((Text::new(&tier.id), today));
         let seed = state.seed;
+        let occurred_at = self.happened(source).unwrap_or(at);
         let new = NewLot {
             ledger: MAIN,
             source,
-            occurred_at: at,
+            occurred_at,
             ruleset: rules.tag(),
             rule: None,
             points: tier.entry_points,
@@ -208,6 +209,17 @@ impl<S: Sink> Fold<'_, S> {
             super::redeem::issue(&issued, false)
         });
         self.tier_grant(&id, &reward.id, coupon, rules, at);
+    }
+
+    /// When a source happened that lies back: an order, by its first version.
+    fn happened(&self, source: Source<'_>) -> Option<Instant> {
+        if source.kind != Kind::OrderPlaced as u8 {
+            return None;
+        }
+        match self.records.peek(RecordKey::order(source.id))? {
+            Record::Order(order) => order.placed.as_ref().map(|placed| placed.at),
+            _ => None,
+        }
     }
 
     fn tier_grant(&mut self, id: &str, reward: &str, coupon: Option<Coupon>, rules: &Ruleset, at: Instant) {
