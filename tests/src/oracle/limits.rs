@@ -89,7 +89,12 @@ impl State {
 
     /// Reversed whole, or its coupon revoked.
     fn was_taken_back(&self, given: &Given) -> bool {
-        let revoked = self.coupon(&given.by).is_some_and(|c| self.coupons[c].revoked);
+        let coupon = self.coupon(&given.by).map(|c| &self.coupons[c]);
+        // Points that come back because the coupon ended free no place.
+        if coupon.is_some_and(|coupon| coupon.expired) {
+            return false;
+        }
+        let revoked = coupon.is_some_and(|coupon| coupon.revoked);
         let reversed = match &given.by {
             CouponName::Redemption(id) => self.redemptions.get(id).is_some_and(|redemption| redemption.left == 0),
             CouponName::Grant(_) | CouponName::Code(_) => false,
