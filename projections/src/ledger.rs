@@ -100,10 +100,9 @@ impl Inline for Ledger {
         let shared = Arc::clone(&self.shared);
         let mut tiers = shared.tiers.write();
         let fact = candidate.fact;
-        let identity = candidate.identity;
         let winner = tiers.winner(candidate.hash, fact.program, fact.member)?;
         let owner = Owner::of(candidate, winner);
-        if let Some(first) = self.seen_before(&tiers, candidate, (owner.hash, owner.member(fact)), &identity)? {
+        if let Some(first) = self.seen_before(&tiers, candidate, (owner.hash, owner.member(fact)))? {
             let winner = |member: &str| tiers.winner(member_hash(fact.program, member), fact.program, member).ok().flatten();
             let one = |a: &str, b: &str| {
                 a == b || (tiers.merges && *winner(a).as_deref().unwrap_or(a) == *winner(b).as_deref().unwrap_or(b))
@@ -116,7 +115,7 @@ impl Inline for Ledger {
         if fact.kind == Kind::RulesetActivated {
             let verdict = self.offer_activation(&mut tiers, candidate, position, pending.recorded_at());
             if matches!(verdict, Verdict::New { .. }) {
-                tiers.put_identity(identity, position);
+                tiers.put_identity(candidate.identity, position);
             }
             return Ok(verdict);
         }
@@ -136,7 +135,7 @@ impl Inline for Ledger {
         if let Err(refusal) = accrue_ledger::check(fact, rules) {
             return Ok(Verdict::Refused { code: refusal.code, detail: refusal.detail });
         }
-        let booking = Booking { candidate, rules: &program.timeline, position, pending: Some(pending), identity, owner };
+        let booking = Booking { candidate, rules: &program.timeline, position, pending: Some(pending), owner };
         Ok(self.book(&mut tiers, &booking)?)
     }
 
@@ -186,8 +185,7 @@ impl Ledger {
             if let Some(program) = programs.get(fact.program) {
                 let decision = frame.decision.map(read_decision).transpose().map_err(bad)?;
                 let owner = Owner::of(&candidate, tiers.winner(hash, fact.program, fact.member)?);
-                let booking =
-                    Booking { candidate: &candidate, rules: &program.timeline, position, pending: None, identity, owner };
+                let booking = Booking { candidate: &candidate, rules: &program.timeline, position, pending: None, owner };
                 self.book_decided(&mut tiers, &booking, decision.as_ref())?;
             }
         }

@@ -1,5 +1,6 @@
 //! What the writer's half of a shard's ledger shares with its readers.
 
+use crate::codec::BadRow;
 use crate::error::ProjectionError;
 use crate::filter::{Filter, Hashed};
 use crate::programs::Programs;
@@ -120,12 +121,30 @@ impl Tiers {
         if let Some(slot) = self.in_memory(hash, program, member) {
             return Ok((slot.state.facts > 0).then(|| (slot.state.clone(), slot.next)));
         }
+        Ok(self.on_disk(program, member, read_member)?.map(|state| (state, Position::NONE)))
+    }
+
+    /// What a live slot of a member begins with, in one look: its state, the position from which it may not be durable yet, and the
+    /// first position of its own.
+    pub fn kept(&self, hash: u64, program: &str, member: &str) -> Result<(Member, Position, Position), ProjectionError> {
+        if let Some(slot) = self.in_memory(hash, program, member) {
+            let (state, next) =
+                if slot.state.facts > 0 { (slot.state.clone(), slot.next) } else { (Member::default(), Position::NONE) };
+            return Ok((state, next, slot.first()));
+        }
+        let found = self.on_disk(program, member, |row| Ok((read_member(row)?, Position::NONE, read_first(row)?)))?;
+        Ok(found.unwrap_or_default())
+    }
+
+    fn on_disk<T>(
+        &self,
+        program: &str,
+        member: &str,
+        read: impl Fn(&[u8]) -> Result<T, BadRow>,
+    ) -> Result<Option<T>, ProjectionError> {
         let mut key = Vec::new();
         keys::member(&mut key, program, member);
-        match self.view.get(&key)? {
-            Some(row) => Ok(Some((read_member(&row)?, Position::NONE))),
-            None => Ok(None),
-        }
+        Ok(self.view.get(&key)?.map(|row| read(&row)).transpose()?)
     }
 
     /// The first position of a member's own; `NONE`: there is none.
@@ -133,9 +152,7 @@ impl Tiers {
         if let Some(slot) = self.in_memory(hash, program, member) {
             return Ok(slot.first());
         }
-        let mut key = Vec::new();
-        keys::member(&mut key, program, member);
-        Ok(self.view.get(&key)?.map(|row| read_first(&row)).transpose()?.unwrap_or(Position::NONE))
+        Ok(self.on_disk(program, member, read_first)?.unwrap_or(Position::NONE))
     }
 
     /// The member that this one is an alias of.

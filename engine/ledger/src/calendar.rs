@@ -257,6 +257,11 @@ pub fn day_number(at: Instant, zone: &Zone) -> i32 {
     }
 }
 
+/// `2011-03-27`, of a number of days since 1970-01-01.
+pub fn date_of(day: i32) -> String {
+    Instant(i64::from(day) * DAY).to_string().chars().take(10).collect()
+}
+
 /// Monday = 0 … Sunday = 6, of the local day that `at` lies in.
 pub fn weekday(at: Instant, zone: &Zone) -> u8 {
     if let Some(wall) = zone.to_wall(at) {

@@ -1,7 +1,8 @@
 //! Sums of a program, day by day.
 
 use crate::rows::DayRow;
-use accrue_ledger::{EntryKind, Instant};
+use accrue_ledger::EntryKind;
+use accrue_ledger::calendar::date_of;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -20,13 +21,11 @@ pub struct TotalsRow {
 
 impl TotalsRow {
     pub(crate) fn of(ledger: &str, day: i32, row: &DayRow) -> TotalsRow {
-        let at = Instant(i64::from(day) * 86_400_000_000);
         let of = |kind: &'static EntryKind| Some((kind, *row.points.get(kind.sum_index()?)?));
         let points = EntryKind::ALL.iter().filter_map(of).filter(|(_, points)| *points != 0);
-        let day = at.to_string().chars().take(10).collect();
         TotalsRow {
             ledger: ledger.to_string(),
-            day,
+            day: date_of(day),
             points: points.map(|(kind, points)| (kind.name(), points)).collect(),
             entries: row.entries,
         }

@@ -4,7 +4,7 @@ use super::Ledger;
 use crate::error::ProjectionError;
 use crate::rows::{PAGE_ENTRIES_MAX, RecordRow, append_entry, later, remembered};
 use crate::shared::Tiers;
-use crate::tier::{Arena, Identity, PagePart, Slot, weight};
+use crate::tier::{Arena, PagePart, Slot, weight};
 use crate::totals::Totals;
 use accrue_ledger::{
     Deciding, Decision, EntryKind, EntryRef, Fact, Fold, Instant, Kind, RecordKey, Sink, Text, Timeline, Why, decide,
@@ -59,7 +59,6 @@ pub(super) struct Booking<'a> {
     pub position: Position,
     /// Frames that are not in the log yet.
     pub pending: Option<&'a Group>,
-    pub identity: Identity,
     pub owner: Owner,
 }
 
@@ -151,7 +150,7 @@ impl Ledger {
         let of = &mut tiers.live.slots[slot as usize];
         (of.next, of.dirty) = (position.next(), true);
         tiers.live.facts += 1;
-        tiers.put_identity(booking.identity, position);
+        tiers.put_identity(booking.candidate.identity, position);
         tiers.next = position.next();
         tiers.latest = Instant(later(tiers.latest.0, at));
         self.note_person(tiers, slot, booking)?;

@@ -38,8 +38,8 @@ impl Ledger {
         tiers: &Tiers,
         candidate: &Candidate<'_>,
         (hash, member): (u64, &str),
-        identity: &Identity,
     ) -> Result<Option<Position>, ProjectionError> {
+        let identity = &candidate.identity;
         let maybe = tiers.known.may_hold(Hashed::identity(identity));
         let first = match maybe.then(|| identity_in_memory(tiers, identity)).flatten() {
             Some(first) => Some(first),

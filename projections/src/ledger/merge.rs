@@ -1,12 +1,11 @@
 //! Members that become one, or two again (§11): everybody whom merges tie to them is folded again from the facts of all.
 
 use super::Ledger;
-use super::book::{Booking, Page, keep_parts};
-use super::refold::{History, Undo};
+use super::book::{Booking, Page};
+use super::refold::{Again, History, Undo};
 use crate::error::ProjectionError;
 use crate::rows::{RecordRow, remembered};
 use crate::shared::Tiers;
-use crate::tier::weight;
 use accrue_ledger::{Body, Booked, Decision, Fact, Family, RecordKey, Text};
 use accrue_store::{Position, member_hash};
 use smallvec::SmallVec;
@@ -84,23 +83,11 @@ impl Ledger {
                 rows.entry(key).or_default().firsts.push((version, position.0));
             }
         }
-        let live = &mut tiers.live;
-        let of = &mut live.slots[slot as usize];
-        of.pages.clear();
-        // Before anything else goes into the arena: records may open its next chunk.
-        keep_parts(of, &live.arena, &parts, end);
-        for (key, row) in rows {
-            tiers.put_record(slot, key, &row);
-        }
-        let live = &mut tiers.live;
-        live.coupons.extend(codes.into_iter().map(|(code, key)| (slot, code, key)));
-        let of = &mut live.slots[slot as usize];
-        let weighed = weight(&of.state);
-        of.state = state;
-        (of.first_entry, of.rewritten) = (0, true);
-        (of.positions, of.next, of.dirty) = (own, booking.position.next(), true);
-        live.bytes = (live.bytes + weight(&of.state) + of.positions.len() * 8).saturating_sub(weighed);
-        Ok(of.state.parked)
+        let waiting = state.parked;
+        Again { state, rows, codes, positions: own }.replace(tiers, slot, &parts, end);
+        let of = &mut tiers.live.slots[slot as usize];
+        (of.next, of.dirty) = (booking.position.next(), true);
+        Ok(waiting)
     }
 }
 

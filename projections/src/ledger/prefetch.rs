@@ -129,8 +129,8 @@ impl Ledger {
         if let Some(slot) = tiers.live.find(hash, program, member) {
             return Ok(slot);
         }
-        let (state, next) = tiers.state(hash, program, member)?.unwrap_or_default();
-        let slot = new_slot((hash, program, member), state, next, tiers.first(hash, program, member)?);
+        let (state, next, first) = tiers.kept(hash, program, member)?;
+        let slot = new_slot((hash, program, member), state, next, first);
         Ok(tiers.live.insert(slot))
     }
 }

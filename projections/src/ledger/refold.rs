@@ -7,10 +7,11 @@ use crate::rows::{RecordRow, remembered};
 use crate::shared::Tiers;
 use crate::tier::weight;
 use crate::totals::Totals;
-use accrue_ledger::{Booked, Decision, EntryRef, Instant, RecordKey, Sink, Timeline, replay};
+use accrue_ledger::{Booked, Decision, EntryRef, Instant, Member, RecordKey, Sink, Timeline, replay};
 use accrue_proto::{Malformed, read_decision, read_fact};
 use accrue_store::{Frame, Group, Position, ShardLog};
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 
 /// The bytes of a member's facts and decisions, in order of position.
 #[derive(Default)]
@@ -112,12 +113,7 @@ impl Ledger {
         let (state, mut records) = replay(rules, &mut booked, &mut page);
         let end = bytes.len();
         let parked = state.parked > waiting;
-        let of = &mut tiers.live.slots[slot as usize];
-        of.pages.clear();
-        // Before anything else goes into the arena: records may open its next chunk.
-        keep_parts(of, &tiers.live.arena, &parts, end);
-
-        let mut rows: std::collections::BTreeMap<RecordKey, RecordRow> =
+        let mut rows: BTreeMap<RecordKey, RecordRow> =
             known.into_iter().map(|(key, row)| (key, RecordRow { record: None, ..row })).collect();
         for (key, record) in records.drain_changed() {
             rows.entry(key).or_default().record = record;
@@ -125,18 +121,38 @@ impl Ledger {
         if let Some((key, version)) = remembered(fact) {
             rows.entry(key).or_default().firsts.push((version, booking.position.0));
         }
-        for (key, row) in rows {
+        let positions = positions.into_iter().map(|position| position.0).collect();
+        Again { state, rows, codes, positions }.replace(tiers, slot, &parts, end);
+        Ok(parked)
+    }
+}
+
+/// Everything derived of a member, made anew.
+pub(super) struct Again {
+    pub state: Member,
+    pub rows: BTreeMap<RecordKey, RecordRow>,
+    pub codes: Vec<(Box<str>, RecordKey)>,
+    /// Of the member's own facts.
+    pub positions: Vec<u64>,
+}
+
+impl Again {
+    /// Takes the place of what there was. `parts`, `end`: the entries, the last that was written into the arena.
+    pub fn replace(self, tiers: &mut Tiers, slot: u32, parts: &[(u32, usize)], end: usize) {
+        let of = &mut tiers.live.slots[slot as usize];
+        of.pages.clear();
+        // Before anything else goes into the arena: records may open its next chunk.
+        keep_parts(of, &tiers.live.arena, parts, end);
+        for (key, row) in self.rows {
             tiers.put_record(slot, key, &row);
         }
         let live = &mut tiers.live;
-        live.coupons.extend(codes.into_iter().map(|(code, key)| (slot, code, key)));
+        live.coupons.extend(self.codes.into_iter().map(|(code, key)| (slot, code, key)));
         let of = &mut live.slots[slot as usize];
         let before = weight(&of.state);
-        of.state = state;
+        (of.state, of.positions) = (self.state, self.positions);
         (of.first_entry, of.rewritten) = (0, true);
-        of.positions = positions.into_iter().map(|position| position.0).collect();
         live.bytes = (live.bytes + weight(&of.state) + of.positions.len() * 8).saturating_sub(before);
-        Ok(parked)
     }
 }
 

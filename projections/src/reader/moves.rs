@@ -3,13 +3,12 @@
 use super::{AsKnown, AsOf, LedgerReader};
 use crate::answer::TierMove;
 use crate::error::ProjectionError;
-use accrue_ledger::calendar::day_number;
+use accrue_ledger::calendar::{date_of, day_number};
 use accrue_ledger::{Instant, TierCause, TierChange, Timeline, Why};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Members looked at between two looks at the list of members.
 const PAGE_MEMBERS: usize = 1_000;
-const MICROS_A_DAY: i64 = 86_400_000_000;
 
 /// The moves of a program's members between tiers, up to an instant.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,7 +21,7 @@ pub struct TierMoves {
     pub now: BTreeMap<String, u64>,
     /// By local month (`2011-03`): moves up and down.
     pub months: BTreeMap<String, (u64, u64)>,
-    /// Falls that would not have been without refunds, cancellations or lower versions.
+    /// Falls that would not have been without refunds, cancellations or lower versions, by instant and member.
     pub lowered: Vec<Fall>,
 }
 
@@ -46,6 +45,10 @@ impl TierMoves {
             *sum = (sum.0 + up, sum.1 + down);
         }
         self.lowered.extend(other.lowered);
+        self.sort();
+    }
+
+    fn sort(&mut self) {
         self.lowered.sort_by(|a, b| (&a.change.at, &a.member).cmp(&(&b.change.at, &b.member)));
     }
 }
@@ -69,7 +72,7 @@ impl LedgerReader {
                 }
             }
         }
-        moves.lowered.sort_by(|a, b| (&a.change.at, &a.member).cmp(&(&b.change.at, &b.member)));
+        moves.sort();
         Ok(moves)
     }
 }
@@ -85,7 +88,7 @@ impl TierMoves {
             now = Some(change.to.to_string());
             let Some(in_force) = rules.by_tag(entry.ruleset) else { continue };
             let rank = |tier: &str| in_force.tiers.as_ref().and_then(|tiers| tiers.index(tier));
-            let month = local_month(day_number(entry.at, &in_force.zone));
+            let month = date_of(day_number(entry.at, &in_force.zone)).chars().take(7).collect();
             let sum = self.months.entry(month).or_default();
             match rank(&change.to).cmp(&rank(&change.from)) {
                 std::cmp::Ordering::Greater => sum.0 += 1,
@@ -99,11 +102,6 @@ impl TierMoves {
         ever.into_iter().for_each(|tier| *self.ever.entry(tier).or_default() += 1);
         now.into_iter().for_each(|tier| *self.now.entry(tier).or_default() += 1);
     }
-}
-
-/// `2011-03`, of a number of days since 1970-01-01.
-fn local_month(day: i32) -> String {
-    Instant(i64::from(day) * MICROS_A_DAY).to_string().chars().take(7).collect()
 }
 
 /// Whether it was not maintained only because of what refunds had taken of the window.

@@ -21,13 +21,10 @@ pub(super) fn moves(readers: &Readers, program: &str, at: Instant) -> Result<Val
         return Err(Problem::not_found(format!("program {program} has no tiers at {at}")));
     }
     // Tiers of today in their order, then those that are no more.
-    let gone = moves.ever.keys().filter(|tier| !names.iter().any(|(id, _)| id == *tier)).map(|tier| (tier.clone(), tier.clone()));
-    let all: Vec<(String, String)> = gone.collect::<Vec<_>>().into_iter().fold(names, |mut all, tier| {
-        all.push(tier);
-        all
-    });
+    let gone: Vec<&String> = moves.ever.keys().filter(|tier| !names.iter().any(|(id, _)| id == *tier)).collect();
+    names.extend(gone.into_iter().map(|tier| (tier.clone(), tier.clone())));
     let count = |counts: &std::collections::BTreeMap<String, u64>, tier: &str| counts.get(tier).copied().unwrap_or(0);
-    let tiers: Vec<Value> = all
+    let tiers: Vec<Value> = names
         .iter()
         .map(|(id, name)| json!({ "tier": id, "name": name, "ever": count(&moves.ever, id), "now": count(&moves.now, id) }))
         .collect();

@@ -56,17 +56,7 @@ impl<S: Sink> Fold<'_, S> {
         let ledger = fact.ledger.unwrap_or(MAIN);
         for lot in &fact.lots {
             self.member.account_mut(ledger).sums.imported += lot.points;
-            let new = NewLot {
-                ledger,
-                source,
-                occurred_at: lot.earned_at.unwrap_or(at),
-                ruleset: rules.tag(),
-                rule: None,
-                points: lot.points,
-                starts_at: lot.starts_at.unwrap_or(at),
-                expires_at: lot.expires_at.unwrap_or(Instant::MAX),
-                cancel_at: Instant::MAX,
-            };
+            let new = NewLot::brought(lot, ledger, source, rules, at);
             self.open_lot(new, Told { kind: EntryKind::Imported, source, why: Why::Import }, rules, at);
         }
     }

@@ -4,7 +4,7 @@ use super::{Draft, Fold, Source};
 use crate::account::{Allocation, Lot};
 use crate::entry::{EntryKind, LotPart, Sink, Why};
 use crate::ruleset::Ruleset;
-use crate::{Instant, Kind, Text};
+use crate::{ImportedLot, Instant, Kind, Text};
 use smallvec::SmallVec;
 
 /// A lot to be opened.
@@ -18,6 +18,23 @@ pub(super) struct NewLot<'s> {
     pub starts_at: Instant,
     pub expires_at: Instant,
     pub cancel_at: Instant,
+}
+
+impl<'s> NewLot<'s> {
+    /// A lot that was one before, in another system or of another member.
+    pub(super) fn brought(lot: &ImportedLot, ledger: &'s str, source: Source<'s>, rules: &Ruleset, at: Instant) -> NewLot<'s> {
+        NewLot {
+            ledger,
+            source,
+            occurred_at: lot.earned_at.unwrap_or(at),
+            ruleset: rules.tag(),
+            rule: None,
+            points: lot.points,
+            starts_at: lot.starts_at.unwrap_or(at),
+            expires_at: lot.expires_at.unwrap_or(Instant::MAX),
+            cancel_at: Instant::MAX,
+        }
+    }
 }
 
 /// How the opening of a lot is told.

@@ -32,17 +32,7 @@ impl<S: Sink> Fold<'_, S> {
         });
         let alive: Vec<Allocation> = alive.collect();
         for lot in received.lots.iter().filter(|lot| end(lot) <= at) {
-            let new = NewLot {
-                ledger,
-                source,
-                occurred_at: lot.earned_at.unwrap_or(at),
-                ruleset: rules.tag(),
-                rule: None,
-                points: lot.points,
-                starts_at: lot.starts_at.unwrap_or(at),
-                expires_at: end(lot),
-                cancel_at: Instant::MAX,
-            };
+            let new = NewLot { expires_at: end(lot), ..NewLot::brought(lot, ledger, source, rules, at) };
             let why = Why::Transfer { other: Text::new(received.from_member) };
             self.open_lot(new, Told { kind: EntryKind::TransferredIn, source, why }, rules, at);
             let sums = &mut self.member.account_mut(ledger).sums;

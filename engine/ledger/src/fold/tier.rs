@@ -5,7 +5,7 @@
 
 use super::lots::{NewLot, Told};
 use super::{Draft, Fold, Source};
-use crate::calendar::{To, day_number};
+use crate::calendar::{To, date_of, day_number};
 use crate::entry::{EntryKind, Sink, TierCause, TierChange, Why};
 use crate::fact::Fact;
 use crate::record::{Coupon, Order, Placed, RecordKey, Redemption};
@@ -201,8 +201,7 @@ impl<S: Sink> Fold<'_, S> {
         let why = Why::TierEntered { tier: Text::new(&tier.id) };
         self.open_lot(new, Told { kind: EntryKind::Earned, source, why }, rules, at);
         let Some(reward) = tier.entry_reward.as_ref().and_then(|id| rules.reward(id)) else { return };
-        let date = Instant(i64::from(today) * 86_400_000_000).to_string();
-        let id = format!("tier:{}:{}", tier.id, &date[..date.len().min(10)]);
+        let id = format!("tier:{}:{}", tier.id, date_of(today));
         let identity = [&*format!("{seed:016x}"), "tier", &id];
         let coupon = reward.coupon.as_ref().map(|coupon| {
             let issued = crate::decide::issue(coupon, reward.benefit.clone(), self.rules.secret(), &identity, rules, at);
