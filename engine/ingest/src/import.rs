@@ -22,6 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cells;
 mod check;
 mod error;
 mod group;
@@ -41,6 +42,7 @@ pub use opening::{Opening, OpeningKind, OpeningMapping};
 pub use report::{EXAMPLE_LINES_MAX, Report, Skipped};
 
 use accrue_proto::pb;
+use cells::Cells;
 use group::{CameBack, Group, Groups};
 use row::RowReader;
 use std::io::Read;
@@ -148,7 +150,8 @@ impl Import {
     /// Adds the row that is held.
     fn add(&mut self) -> Result<(), ImportError> {
         let (row, line) = (self.table.row, self.table.line);
-        let reader = RowReader { table: &self.table, mapping: &self.mapping };
+        let cells = Cells { table: &self.table, headers: &self.mapping.headers };
+        let reader = RowReader { cells, mapping: &self.mapping };
         let refund = reader.is_refund();
         if let Some(index) = reader.skipped_by(refund) {
             self.report.skipped[index].add(line);

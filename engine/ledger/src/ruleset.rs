@@ -2,15 +2,14 @@
 
 mod asked;
 mod counted;
-mod doubts;
 mod lines;
 mod load;
 mod load_rewards;
 mod load_tiers;
-mod never;
 mod text;
 mod tiers;
 mod timeline;
+mod warnings;
 
 pub use counted::{Achievement, Goal, Limit};
 pub use lines::LineFilter;

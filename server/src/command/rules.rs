@@ -76,33 +76,23 @@ fn check(ctx: &Ctx, files: &[PathBuf]) -> Result<()> {
                 "time_zone": rules.time_zone.as_str(),
                 "earn_rules": rules.earn.len(),
                 "rewards": rules.rewards.len(),
-                "doubts": rules.doubts(),
                 "hash": rules.hash_hex(),
-                "never": rules.never(),
+                "warnings": rules.warnings(),
             }),
             Err(error) => json!({ "file": name, "line": error.line, "column": error.column, "wrong": error.message }),
         });
     }
     ctx.printer.rows(&json!({ "rulesets": rows }), &rows, &CHECKED)?;
+    let file = |row: &Value| row["file"].as_str().unwrap_or_default().to_owned();
     for row in &rows {
-        for doubt in row["doubts"].as_array().into_iter().flatten() {
-            eprintln!("{}: warning: {}", row["file"].as_str().unwrap_or_default(), doubt.as_str().unwrap_or_default());
+        for warning in row["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            eprintln!("{}: warning: {warning}", file(row));
         }
     }
     let wrong: Vec<&Value> = rows.iter().filter(|row| !row["wrong"].is_null()).collect();
     for row in &wrong {
-        eprintln!(
-            "{} line {}, column {}: {}",
-            row["file"].as_str().unwrap_or_default(),
-            row["line"],
-            row["column"],
-            row["wrong"].as_str().unwrap_or_default()
-        );
-    }
-    for row in &rows {
-        for never in row["never"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            eprintln!("{} warning: {never}", row["file"].as_str().unwrap_or_default());
-        }
+        let message = row["wrong"].as_str().unwrap_or_default();
+        eprintln!("{} line {}, column {}: {message}", file(row), row["line"], row["column"]);
     }
     if wrong.is_empty() { Ok(()) } else { Err(Failure::broken(format!("{} of {} rulesets are wrong", wrong.len(), rows.len()))) }
 }

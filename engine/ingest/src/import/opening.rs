@@ -8,14 +8,14 @@ mod mapping;
 pub use mapping::{OpeningKind, OpeningMapping};
 
 use super::Imported;
+use super::cells::{Cells, Head};
 use super::error::ImportError;
-use super::mapping::{Column, Skip, Test};
-use super::number;
+use super::mapping::Column;
 use super::report::{Report, Skipped};
 use super::table::{self, BytesRead, Table};
 use super::time::Clockface;
 use accrue_ledger::Instant;
-use accrue_proto::{pb, read_fact, to_timestamp, write_fact};
+use accrue_proto::{pb, to_timestamp};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
@@ -78,101 +78,42 @@ impl Opening {
         self.bytes_read.get()
     }
 
-    fn text(&self, column: &Column) -> String {
-        match column {
-            Column::Constant(text) => text.clone(),
-            Column::Cell { header, prefix, .. } => match self.table.cell(*header) {
-                "" => String::new(),
-                cell => format!("{prefix}{cell}"),
-            },
-        }
-    }
-
-    fn some_text(&self, column: Option<&Column>) -> String {
-        column.map_or_else(String::new, |column| self.text(column))
-    }
-
-    /// An error about a column.
-    fn of<T>(&self, column: &Column, read: Result<T, String>) -> Result<T, String> {
-        read.map_err(|error| match column {
-            Column::Constant(_) => error,
-            Column::Cell { header, .. } => format!("column \"{}\": {error}", self.mapping.headers[*header].0),
-        })
-    }
-
-    fn instant(&mut self, column: Option<Column>) -> Result<Option<Instant>, String> {
-        let Some(column) = column else { return Ok(None) };
-        let text = self.text(&column);
-        if text.is_empty() {
-            return Ok(None);
-        }
-        let read = self.clock.read(&text);
-        self.of(&column, read).map(Some)
+    fn cells(&self) -> Cells<'_> {
+        Cells { table: &self.table, headers: &self.mapping.headers }
     }
 
     /// Which entry of `[[skip]]` leaves the row out.
     fn skipped_by(&self) -> Option<usize> {
-        let holds = |skip: &Skip| {
-            let cell = self.table.cell(skip.condition.header);
-            match &skip.condition.test {
-                Test::Empty(empty) => cell.is_empty() == *empty,
-                Test::Equals(texts) => texts.iter().any(|text| text == cell),
-                Test::StartsWith(texts) => texts.iter().any(|text| cell.starts_with(text.as_str())),
-                Test::AtMost(bound) => self.mapping.style.numbers.read(cell).is_ok_and(|number| number <= *bound),
-            }
-        };
-        self.mapping.skip.iter().position(holds)
+        self.mapping.skip.iter().position(|skip| self.cells().holds(&skip.condition))
     }
 
     fn fact(&mut self) -> Result<pb::Fact, String> {
-        let member = self.text(&self.mapping.member);
-        if member.is_empty() {
-            let error = Err("is empty: leave such rows out with [[skip]] column = …, empty = true, reason = …".to_owned());
-            return self.of(&self.mapping.member, error);
-        }
-        let date = self.instant(self.mapping.date.clone())?;
-        let at = self.mapping.at.or(date).ok_or("the date is empty")?;
-        let text = self.text(&self.mapping.points);
-        let points = if text.is_empty() { Ok(0) } else { self.mapping.style.numbers.pieces(&text) };
-        let points = self.of(&self.mapping.points, points)?;
-        let credit = self.tier_credit()?;
-        let earned_at = self.instant(self.mapping.earned_at.clone())?.or(date);
-        let (starts_at, expires_at) =
-            (self.instant(self.mapping.starts_at.clone())?, self.instant(self.mapping.expires_at.clone())?);
-        let id = self.id(&member);
-        let ledger = self.some_text(self.mapping.ledger.as_ref());
+        let (mapping, clock) = (&self.mapping, &mut self.clock);
+        let cells = Cells { table: &self.table, headers: &mapping.headers };
+        let member = cells.member(&mapping.member)?;
+        let mut instant = |column: &Option<Column>| cells.instant(column.as_ref(), clock);
+        let date = instant(&mapping.date)?;
+        let at = mapping.at.or(date).ok_or("the date is empty")?;
+        let earned_at = instant(&mapping.earned_at)?.or(date);
+        let (starts_at, expires_at) = (instant(&mapping.starts_at)?, instant(&mapping.expires_at)?);
+        let text = cells.text(&mapping.points);
+        let points = if text.is_empty() { Ok(0) } else { mapping.style.numbers.pieces(&text) };
+        let points = points.map_err(|error| cells.in_column(&mapping.points, error))?;
+        let credit = match mapping.exponent {
+            Some(exponent) => cells.amount(mapping.tier_credit.as_ref(), exponent)?.unwrap_or(0),
+            None => 0,
+        };
+        let (ledger, named) = (cells.some_text(mapping.ledger.as_ref()), cells.some_text(mapping.id.as_ref()));
+        let id = self.id(&member, &named);
         let stamp = |at: Option<Instant>| at.map(to_timestamp);
         let lot =
             pb::ImportedLot { points, earned_at: stamp(earned_at), starts_at: stamp(starts_at), expires_at: stamp(expires_at) };
         let body = body(self.mapping.kind, &id, ledger, lot, credit)?;
-        let fact = pb::Fact {
-            id,
-            source: self.mapping.source.clone(),
-            program: self.mapping.program.clone(),
-            member,
-            occurred_at: Some(to_timestamp(at)),
-            actor: String::new(),
-            body: Some(body),
-        };
-        let mut bytes = Vec::new();
-        write_fact(&fact, &mut bytes);
-        read_fact(&bytes).map_err(|malformed| malformed.to_string())?;
-        Ok(fact)
-    }
-
-    fn tier_credit(&self) -> Result<i64, String> {
-        let (Some(column), Some(exponent)) = (&self.mapping.tier_credit, self.mapping.exponent) else { return Ok(0) };
-        let text = self.text(column);
-        if text.is_empty() {
-            return Ok(0);
-        }
-        let read = self.mapping.style.numbers.read(&text).and_then(|amount| number::minor(amount, exponent));
-        self.of(column, read.and_then(|amount| if amount < 0 { Err(format!("\"{text}\" is below 0")) } else { Ok(amount) }))
+        Head { id, source: &self.mapping.source, program: &self.mapping.program, member, at }.fact(body)
     }
 
     /// The same on every run over the same file.
-    fn id(&mut self, member: &str) -> String {
-        let named = self.some_text(self.mapping.id.as_ref());
+    fn id(&mut self, member: &str, named: &str) -> String {
         if !named.is_empty() {
             return format!("opening:{named}");
         }

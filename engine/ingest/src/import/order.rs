@@ -1,30 +1,22 @@
 //! From gathered rows to a fact: `order_placed` or `refund_recorded`, with the same ids on every run.
 
+use super::cells::Head;
 use super::group::Group;
 use super::mapping::{LineId, Mapping};
 use super::row::RowLine;
-use accrue_proto::{pb, read_fact, to_timestamp, write_fact};
+use accrue_proto::pb;
 use std::collections::BTreeMap;
 
-/// Makes the fact and reads it back, so that what the door would refuse is told here, with its lines.
 pub(super) fn fact(group: Group, mapping: &Mapping) -> Result<pb::Fact, String> {
-    let at = to_timestamp(group.at);
-    let (family, id) = (if group.whole.refund { "refund" } else { "order" }, &group.whole.id);
-    let (fact_id, member) = (format!("{family}:{id}"), group.common.member.clone());
-    let body = if group.whole.refund { refund(group)? } else { order(group, mapping) };
-    let fact = pb::Fact {
-        id: fact_id,
-        source: mapping.source.clone(),
-        program: mapping.program.clone(),
-        member,
-        occurred_at: Some(at),
-        actor: String::new(),
-        body: Some(body),
+    let family = if group.whole.refund { "refund" } else { "order" };
+    let head = Head {
+        id: format!("{family}:{}", group.whole.id),
+        source: &mapping.source,
+        program: &mapping.program,
+        member: group.common.member.clone(),
+        at: group.at,
     };
-    let mut bytes = Vec::new();
-    write_fact(&fact, &mut bytes);
-    read_fact(&bytes).map_err(|malformed| malformed.to_string())?;
-    Ok(fact)
+    head.fact(if group.whole.refund { refund(group)? } else { order(group, mapping) })
 }
 
 fn order(group: Group, mapping: &Mapping) -> pb::fact::Body {

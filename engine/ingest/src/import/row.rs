@@ -1,8 +1,8 @@
 //! One row, read: what it is part of, when, whose, and the line it is.
 
-use super::mapping::{Column, Condition, Currency, LineId, Mapping, Price, Test};
+use super::cells::Cells;
+use super::mapping::{Column, Currency, LineId, Mapping, Price, Skip};
 use super::number::{self, LineMoney};
-use super::table::Table;
 use super::time::Clockface;
 use accrue_ledger::Instant;
 use accrue_proto::money;
@@ -51,125 +51,63 @@ pub(super) struct Row {
     pub(super) line: RowLine,
 }
 
-/// Reads columns of the table's row.
+/// Reads the table's row as a row of orders and refunds.
 pub(super) struct RowReader<'a> {
-    pub(super) table: &'a Table,
+    pub(super) cells: Cells<'a>,
     pub(super) mapping: &'a Mapping,
 }
 
 impl RowReader<'_> {
-    /// Text of a column.
-    fn text(&self, column: &Column) -> String {
-        match column {
-            Column::Constant(text) => text.clone(),
-            Column::Cell { header, prefix, .. } => match self.table.cell(*header) {
-                "" => String::new(),
-                cell => format!("{prefix}{cell}"),
-            },
-        }
-    }
-
-    fn some_text(&self, column: Option<&Column>) -> String {
-        column.map_or_else(String::new, |column| self.text(column))
-    }
-
-    /// Entries of a column that may hold several.
-    fn list(&self, column: Option<&Column>) -> Vec<String> {
-        let Some(column) = column else { return Vec::new() };
-        let (cell, prefix, split) = match column {
-            Column::Constant(text) => (text.as_str(), "", None),
-            Column::Cell { header, prefix, split } => (self.table.cell(*header), prefix.as_str(), split.as_deref()),
-        };
-        let entries = split.map_or_else(|| vec![cell], |split| cell.split(split).collect());
-        entries.into_iter().map(str::trim).filter(|entry| !entry.is_empty()).map(|entry| format!("{prefix}{entry}")).collect()
-    }
-
-    /// Where a value is from, for messages.
-    fn place(&self, column: &Column) -> String {
-        match column {
-            Column::Constant(_) => "a constant".to_owned(),
-            Column::Cell { header, .. } => format!("column \"{}\"", self.mapping.headers[*header].0),
-        }
-    }
-
-    pub(super) fn holds(&self, condition: &Condition) -> bool {
-        let cell = self.table.cell(condition.header);
-        match &condition.test {
-            Test::Empty(empty) => cell.is_empty() == *empty,
-            Test::Equals(texts) => texts.iter().any(|text| text == cell),
-            Test::StartsWith(texts) => texts.iter().any(|text| cell.starts_with(text.as_str())),
-            Test::AtMost(bound) => self.mapping.file.numbers.read(cell).is_ok_and(|number| number <= *bound),
-        }
-    }
-
     /// Which entry of `[[skip]]` leaves this row out.
     pub(super) fn skipped_by(&self, refund: bool) -> Option<usize> {
-        let fits = |skip: &super::mapping::Skip| skip.of_refund.is_none_or(|of| of == refund) && self.holds(&skip.condition);
+        let fits = |skip: &Skip| skip.of_refund.is_none_or(|of| of == refund) && self.cells.holds(&skip.condition);
         self.mapping.skip.iter().position(fits)
     }
 
     pub(super) fn is_refund(&self) -> bool {
-        self.mapping.refund.as_ref().is_some_and(|refund| self.holds(&refund.when))
+        self.mapping.refund.as_ref().is_some_and(|refund| self.cells.holds(&refund.when))
     }
 
     /// The order or refund it is part of.
     pub(super) fn whole(&self, refund: bool) -> Result<Whole, String> {
-        let id = self.text(&self.mapping.order.id);
+        let id = self.cells.text(&self.mapping.order.id);
         if id.is_empty() {
-            return Err(format!("{} is empty: of which order is this row?", self.place(&self.mapping.order.id)));
+            return Err(format!("{} is empty: of which order is this row?", self.cells.place(&self.mapping.order.id)));
         }
         Ok(Whole { refund, id })
     }
 
     /// The rest of it.
     pub(super) fn row(&self, refund: bool, clock: &mut Clockface) -> Result<Row, String> {
-        let at = clock.read(&self.text(&self.mapping.time)).map_err(|error| self.in_column(&self.mapping.time, error))?;
+        let cells = &self.cells;
+        let at = clock.read(&cells.text(&self.mapping.time)).map_err(|error| cells.in_column(&self.mapping.time, error))?;
         let (currency, exponent) = self.currency()?;
         let order = &self.mapping.order;
-        let member = self.text(&order.member);
-        if member.is_empty() {
-            return Err(format!(
-                "{} is empty: leave such rows out with [[skip]] column = …, empty = true, reason = …",
-                self.place(&order.member)
-            ));
-        }
-        let amount = |column: Option<&Column>| match column.map(|column| (column, self.text(column))) {
-            None => Ok(None),
-            Some((_, text)) if text.is_empty() => Ok(None),
-            Some((column, text)) => self.minor(&text, exponent).map(Some).map_err(|error| self.in_column(column, error)),
-        };
+        let member = cells.member(&order.member)?;
+        let amount = |column: &Option<Column>| cells.amount(column.as_ref(), exponent);
         let common = Common {
             member,
             currency,
-            order: self.some_text(self.mapping.refund.as_ref().filter(|_| refund).and_then(|refund| refund.order.as_ref())),
-            channel: self.some_text(order.channel.as_ref()),
-            coupons: self.list(order.coupons.as_ref()),
-            discount: amount(order.discount.as_ref())?,
-            shipping: amount(order.shipping.as_ref())?,
-            tax: amount(order.tax.as_ref())?,
-            paid_with_gift_card: amount(order.paid_with_gift_card.as_ref())?,
-            paid_with_points: amount(order.paid_with_points.as_ref())?,
+            order: self.cells.some_text(self.mapping.refund.as_ref().filter(|_| refund).and_then(|refund| refund.order.as_ref())),
+            channel: self.cells.some_text(order.channel.as_ref()),
+            coupons: self.cells.list(order.coupons.as_ref()),
+            discount: amount(&order.discount)?,
+            shipping: amount(&order.shipping)?,
+            tax: amount(&order.tax)?,
+            paid_with_gift_card: amount(&order.paid_with_gift_card)?,
+            paid_with_points: amount(&order.paid_with_points)?,
         };
         Ok(Row { at, common, line: self.line(refund, exponent)? })
-    }
-
-    fn in_column(&self, column: &Column, error: String) -> String {
-        format!("{}: {error}", self.place(column))
-    }
-
-    /// An amount not below zero.
-    fn minor(&self, text: &str, exponent: u8) -> Result<i64, String> {
-        let amount = number::minor(self.mapping.file.numbers.read(text)?, exponent)?;
-        if amount < 0 { Err(format!("\"{text}\" is below 0")) } else { Ok(amount) }
     }
 
     fn currency(&self) -> Result<(String, u8), String> {
         match &self.mapping.currency {
             Currency::Fixed { code, exponent } => Ok((code.clone(), *exponent)),
             Currency::From(column) => {
-                let code = self.text(column);
+                let code = self.cells.text(column);
                 let exponent = money::exponent(&code);
-                let exponent = exponent.ok_or_else(|| self.in_column(column, format!("\"{code}\" is no ISO 4217 currency")))?;
+                let exponent =
+                    exponent.ok_or_else(|| self.cells.in_column(column, format!("\"{code}\" is no ISO 4217 currency")))?;
                 Ok((code, exponent))
             }
         }
@@ -179,35 +117,37 @@ impl RowReader<'_> {
         let lines = &self.mapping.lines;
         let negative = refund && self.mapping.refund.as_ref().is_some_and(|refund| refund.negative);
         let numbers = &self.mapping.file.numbers;
-        let pieces = numbers.pieces(&self.text(&lines.quantity)).map_err(|error| self.in_column(&lines.quantity, error))?;
+        let pieces =
+            numbers.pieces(&self.cells.text(&lines.quantity)).map_err(|error| self.cells.in_column(&lines.quantity, error))?;
         let quantity = if negative { -pieces } else { pieces };
         if quantity < 0 || (refund && quantity == 0) {
             let what = if refund { "a refund" } else { "an order" };
             let hint =
                 if refund { "set refund.sign" } else { "leave such rows out with [[skip]] … at_most = \"0\", of = \"order\"" };
-            return Err(self.in_column(&lines.quantity, format!("{what} has {pieces} pieces; {hint}")));
+            return Err(self.cells.in_column(&lines.quantity, format!("{what} has {pieces} pieces; {hint}")));
         }
         let (Price::Unit { column, .. } | Price::Total { column, .. }) = &lines.price;
-        let money = self.price(&lines.price, quantity, negative, exponent).map_err(|error| self.in_column(column, error))?;
+        let money =
+            self.price(&lines.price, quantity, negative, exponent).map_err(|error| self.cells.in_column(column, error))?;
         let money = match &lines.discount {
             None => money,
-            Some(column) => self.discounted(money, column, exponent).map_err(|error| self.in_column(column, error))?,
+            Some(column) => self.discounted(money, column, exponent)?,
         };
         Ok(RowLine {
             id: match &lines.id {
-                LineId::Column(column) => Some(self.text(column)),
+                LineId::Column(column) => Some(self.cells.text(column)),
                 LineId::Number | LineId::SkuNumber => None,
             },
-            sku: self.some_text(lines.sku.as_ref()),
+            sku: self.cells.some_text(lines.sku.as_ref()),
             quantity,
             money,
-            collections: self.list(lines.collections.as_ref()),
-            tags: self.list(lines.tags.as_ref()),
+            collections: self.cells.list(lines.collections.as_ref()),
+            tags: self.cells.list(lines.tags.as_ref()),
         })
     }
 
     fn price(&self, price: &Price, quantity: i64, negative: bool, exponent: u8) -> Result<LineMoney, String> {
-        let read = |column: &Column| self.mapping.file.numbers.read(&self.text(column));
+        let read = |column: &Column| self.mapping.file.numbers.read(&self.cells.text(column));
         match price {
             Price::Unit { column, rounded_once } => {
                 let price = read(column)?;
@@ -230,10 +170,10 @@ impl RowReader<'_> {
     }
 
     fn discounted(&self, money: LineMoney, column: &Column, exponent: u8) -> Result<LineMoney, String> {
-        let text = self.text(column);
-        let off = if text.is_empty() { 0 } else { self.minor(&text, exponent)? };
+        let off = self.cells.amount(Some(column), exponent)?.unwrap_or(0);
         if off > money.total {
-            return Err(format!("\"{text}\" is more than the line's value"));
+            let told = format!("\"{}\" is more than the line's value", self.cells.text(column));
+            return Err(self.cells.in_column(column, told));
         }
         Ok(LineMoney { discount: money.discount + off, total: money.total - off, ..money })
     }

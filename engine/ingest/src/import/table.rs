@@ -56,7 +56,7 @@ type Whole = Chain<Cursor<Vec<u8>>, Box<dyn Read + Send>>;
 /// Rows, one after the other.
 pub(super) struct Table {
     file: String,
-    style: FileStyle,
+    pub(super) style: FileStyle,
     rows: csv::Reader<Whole>,
     /// Where in the file each column of the mapping is.
     positions: Vec<usize>,

@@ -1,42 +1,33 @@
-//! What can be read, but hardly be meant: tiers nobody reaches, benefits nobody gets. `accrue rules check` says it.
+//! Tiers nobody reaches or leaves, benefits nobody gets.
 
-use super::{Metric, On, Ruleset, Tiers};
+use crate::ruleset::{Metric, On, Ruleset, Tiers};
 
 impl Ruleset {
-    /// What is in doubt, a line each.
-    pub fn doubts(&self) -> Vec<String> {
-        let mut doubts = Vec::new();
-        if let Some(tiers) = &self.tiers {
-            self.of_tiers(tiers, &mut doubts);
-        }
-        doubts
-    }
-
-    fn of_tiers(&self, tiers: &Tiers, doubts: &mut Vec<String>) {
+    pub(super) fn of_tiers(&self, tiers: &Tiers, found: &mut Vec<String>) {
         let counting = self.earn.iter().any(|rule| rule.counts_toward_tier);
         let reached =
             |index: usize| index == 0 || tiers.list[index].entry.is_none() || tiers.metric != Metric::Points || counting;
         for (index, tier) in tiers.list.iter().enumerate() {
             let id = &tier.id;
             if !reached(index) {
-                doubts.push(format!("tier \"{id}\" can't be reached: metric is points, and no rule has counts_toward_tier"));
+                found.push(format!("tier \"{id}\" can't be reached: metric is points, and no rule has counts_toward_tier"));
             }
             if index == 0 && (tier.entry_points > 0 || tier.entry_reward.is_some()) {
-                doubts.push(format!("tier \"{id}\" is where everybody begins: its on_entry is never given"));
+                found.push(format!("tier \"{id}\" is where everybody begins: its on_entry is never given"));
             }
             if index > 0 && tier.entry.is_some() && tier.maintain == 0 && tiers.hold.is_some() {
-                doubts.push(format!("tier \"{id}\" is never lost: maintain is 0; downgrade = \"none\" says so for all tiers"));
+                found.push(format!("tier \"{id}\" is never lost: maintain is 0; downgrade = \"none\" says so for all tiers"));
             }
         }
         for rule in self.earn.iter().filter(|rule| rule.when.tiers != 0) {
             if !(0..tiers.list.len()).any(|index| rule.when.tiers & (1 << index) != 0 && reached(index)) {
-                doubts.push(format!("rule \"{}\" can never match: none of its tiers can be reached", rule.id));
+                found.push(format!("rule \"{}\" can never match: none of its tiers can be reached", rule.id));
             }
         }
         let multiplied = |on: On| self.earn.iter().any(|rule| rule.on == on && rule.tier_multiplier);
         let differs = tiers.list.iter().any(|tier| tier.multiplier != crate::Ratio::ONE);
         if differs && !multiplied(On::Order) && !multiplied(On::Activity) {
-            doubts.push("tiers have an earn_multiplier, and every rule has tier_multiplier = false".to_string());
+            found.push("tiers have an earn_multiplier, and every rule has tier_multiplier = false".to_string());
         }
     }
 }
@@ -48,11 +39,11 @@ mod tests {
     const HEAD: &str = "program = \"acme\"\ncurrency = \"GBP\"\ntime_zone = \"Europe/London\"\n";
 
     #[track_caller]
-    fn check(more: &str, doubts: &[&str]) {
+    fn check(more: &str, said: &[&str]) {
         let rules = Ruleset::parse(&format!("{HEAD}{more}")).expect("a ruleset");
-        let found = rules.doubts();
-        assert_eq!(found.len(), doubts.len(), "{found:?}");
-        found.iter().zip(doubts).for_each(|(found, wanted)| assert!(found.contains(wanted), "{found}"));
+        let found = rules.warnings();
+        assert_eq!(found.len(), said.len(), "{found:?}");
+        found.iter().zip(said).for_each(|(found, wanted)| assert!(found.contains(wanted), "{found}"));
     }
 
     #[test]

@@ -1,12 +1,18 @@
-//! Rules that read well and can never matter: what `accrue rules check` warns of beside errors.
+//! What reads well and can hardly be meant: rules that never match, rewards nobody can pay, tiers nobody reaches.
+//! `accrue rules check` warns of it beside errors.
+
+mod tiers;
 
 use super::{EarnRule, On, Price, Ruleset, Start};
 use crate::calendar;
 
 impl Ruleset {
-    /// What can never match, be reached or be had, each with what to do. Empty: nothing was found.
-    pub fn never(&self) -> Vec<String> {
+    /// A line each. Empty: nothing was found.
+    pub fn warnings(&self) -> Vec<String> {
         let mut found = Vec::new();
+        if let Some(tiers) = &self.tiers {
+            self.of_tiers(tiers, &mut found);
+        }
         for (index, rule) in self.earn.iter().enumerate() {
             self.of_rule(index, rule, &mut found);
         }
@@ -100,7 +106,7 @@ mod tests {
     #[track_caller]
     fn check(more: &str, said: &str) {
         let head = "program = \"acme\"\ncurrency = \"GBP\"\ntime_zone = \"Europe/London\"\n";
-        let found = Ruleset::parse(&format!("{head}{more}")).expect("valid").never();
+        let found = Ruleset::parse(&format!("{head}{more}")).expect("valid").warnings();
         match said {
             "" => assert_eq!(found, Vec::<String>::new()),
             said => assert!(found.len() == 1 && found[0].contains(said), "{found:?}"),
