@@ -1,9 +1,11 @@
 //! Pages for people: a member, an explanation, a month in bars. Text in, text out.
 
 mod bars;
+mod counted;
 mod explain;
 mod member;
 mod pairs;
+mod profile;
 mod quote;
 mod runway;
 mod tier;

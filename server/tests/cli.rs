@@ -165,6 +165,15 @@ fn a_demo_and_every_question_about_it() {
     let entry = desk.run(&format!("explain --dir store {member} --entry 0")).out;
     assert!(entry.starts_with("entry 0: "), "{entry}");
 
+    desk.write("basket.json", r#"{ "lines": [{ "sku": "pot", "quantity": 1, "unit_price": "5000.00" }] }"#);
+    let quote = desk.json(&format!("quote --dir store --member {member} --file basket.json"));
+    assert_eq!(
+        (&quote["tier_before"]["effective"] == "golden-tip", &quote["tier_after"]["effective"]),
+        (false, &"golden-tip".into())
+    );
+    let told = desk.run(&format!("quote --dir store --member {member} --file basket.json")).out;
+    assert!(told.contains("→ Golden tip"), "{told}");
+
     let verified = desk.json("verify --dir store");
     assert_eq!(verified["holds"], true, "{verified}");
     let digest = desk.run("digest --dir store").out;

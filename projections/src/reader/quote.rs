@@ -2,7 +2,7 @@
 //! Nothing is written: an order is folded onto a copy of the member.
 
 use super::{AsOf, LedgerReader};
-use crate::answer::{BalanceAnswer, CouponAnswer, balance};
+use crate::answer::{BalanceAnswer, CouponAnswer, TierAnswer, balance, tier_answer};
 use crate::error::ProjectionError;
 use crate::explain::{RuleFinding, explain_order, sentence};
 use accrue_ledger::currency::format_amount;
@@ -39,6 +39,10 @@ pub struct Quote {
     pub before: BTreeMap<String, Points>,
     /// Points then, by ledger.
     pub after: BTreeMap<String, Points>,
+    /// The tier now; absent: the program has none.
+    pub tier_before: Option<TierAnswer>,
+    /// The tier then.
+    pub tier_after: Option<TierAnswer>,
     /// Rewards that cost points: whether one could be used on it.
     pub rewards: Vec<RewardQuote>,
     /// Coupons that the member has and could use on it.
@@ -127,6 +131,8 @@ impl LedgerReader {
             effects: entries.iter().map(|entry| sentence(entry, &rules)).collect(),
             before: points(&state),
             after: points(&then),
+            tier_before: tier_answer(&state, &ruleset, at),
+            tier_after: tier_answer(&then, &ruleset, at),
             rewards: ruleset.rewards.iter().filter_map(|reward| asked.reward(reward)).collect(),
             coupons: state.open.iter().filter(usable).filter_map(|open| CouponAnswer::of(open, &owner, at)).collect(),
             member: owner,

@@ -1,7 +1,7 @@
 //! A member on one page, for who answers the telephone: what can be spent, what is coming, what ends next, what happened.
 
 use super::pairs::{Tone, pairs};
-use super::{Runway, When, tier};
+use super::{Runway, When, counted, profile, tier};
 use crate::print::{Column, Printer, Style, TableCell, points, right, text};
 use accrue_ledger::Instant;
 use comfy_table::Color;
@@ -39,6 +39,7 @@ struct Answer {
     facts: u32,
     last_activity: String,
     exclusions: Vec<Exclusion>,
+    profile: Option<profile::Profile>,
 }
 
 #[derive(Deserialize)]
@@ -145,7 +146,7 @@ const ENTRY_COLUMNS: [Column; 5] = [
 /// # Errors
 /// The answer has another form than this version knows.
 pub fn member(answer: &Value, entries: &[Value], when: &When, printer: &Printer) -> Result<String, serde_json::Error> {
-    let answer = Answer::deserialize(answer)?;
+    let (whole, answer) = (answer, Answer::deserialize(answer)?);
     let style = printer.style;
     let mut page = format!(
         "{}  {}\n\n",
@@ -158,13 +159,21 @@ pub fn member(answer: &Value, entries: &[Value], when: &When, printer: &Printer)
             answer.next_position
         )),
     );
+    if let Some(of) = &answer.profile {
+        page.push_str(&profile::lines(of, when, style));
+    }
     for (ledger, balance) in &answer.balance {
         page.push_str(&strip(ledger, balance, when, style));
     }
     if let Some(of) = &answer.tier {
         page.push_str(&tier::lines(of, &answer.currency, when, style));
+        page.push('\n');
     }
     page.push_str(&facts(&answer, when, style));
+    for (title, table, hidden) in counted::sections(whole, when, printer) {
+        page.push_str(&section(title, &table, style));
+        page.push_str(&more(hidden, 0, "of these", style));
+    }
     let now = Instant::parse(&answer.as_of).unwrap_or(Instant::MAX);
     for (ledger, balance) in answer.balance.iter().filter(|(_, balance)| !balance.lots.is_empty()) {
         page.push_str(&lots(ledger, balance, now, when, printer));

@@ -44,6 +44,7 @@ pub fn quote(answer: &Value, printer: &Printer) -> String {
         earns.map(|(ledger, earned)| format!("{} {ledger}", style.green(&points(earned.as_i64().unwrap_or_default())))).collect();
     let earns = if earns.is_empty() { "nothing".to_owned() } else { earns.join(", ") };
     page += &format!("earns {earns} on {} eligible\n", of("eligible"));
+    page += &tier(&answer["tier_before"], &answer["tier_after"], printer);
     page += &format!("\n{}\n{}\n", style.bold("Rules"), printer.table(list(answer, "rules"), &RULES));
     let ledgers = answer["after"].as_object().into_iter().flatten();
     let balances: Vec<Value> = ledgers
@@ -63,4 +64,20 @@ pub fn quote(answer: &Value, printer: &Printer) -> String {
         }
     }
     page
+}
+
+/// The tier then, and how far it is to the next; nothing where the program has none.
+fn tier(before: &Value, after: &Value, printer: &Printer) -> String {
+    let of = |tier: &Value, name: &str| tier[name].as_str().unwrap_or_default().to_owned();
+    if after.is_null() {
+        return String::new();
+    }
+    let (was, is) = (of(before, "name"), of(after, "name"));
+    let style = printer.style;
+    let mut line =
+        if was == is { format!("tier stays {is}") } else { format!("tier {was} → {}", style.bold(&style.green(&is))) };
+    if after["next"].is_string() {
+        line += &format!(", {} to {} then", of(after, "missing"), of(after, "next"));
+    }
+    line + "\n"
 }
