@@ -10,7 +10,7 @@ pub use counted::{AchievementAnswer, BudgetAnswer, ExceptionAnswer};
 pub(crate) use member::{balance, member_answer};
 pub use purchases::PurchasesAnswer;
 pub use tier::{ExpiringRow, OverrideAnswer, TierAnswer, TierMove};
-pub(crate) use tier::{money_or_count, tier_answer};
+pub(crate) use tier::{decimal, money_or_count, tier_answer};
 pub use totals::TotalsRow;
 
 use crate::explain::sentence;

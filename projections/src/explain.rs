@@ -1,9 +1,10 @@
 //! Why a number is what it is: sentences of entries, and the finding of every rule on an order (§13).
 
-use crate::answer::{EntryAnswer, money_or_count, rule_name};
+use crate::answer::{EntryAnswer, decimal, money_or_count, rule_name};
 use accrue_ledger::currency::{exponent, format_amount};
 use accrue_ledger::{
-    End, Entry, EntryKind, Instant, Kind, Life, Order, Ruleset, Start, TierCause, TierChange, Timeline, Why, worth,
+    EarnRule, End, Entry, EntryKind, Instant, Kind, Life, Order, Ratio, Ruleset, Start, TierCause, TierChange, Timeline, Why,
+    worth,
 };
 use serde::Serialize;
 
@@ -92,14 +93,15 @@ fn finding(
     currency: &str,
     ruleset: &Ruleset,
 ) -> RuleFinding {
+    let times = times(Some(rule), worth.tier, ruleset);
     let mut because = match (worth.why_not, rule.per) {
         (Some(why_not), _) => why_not.sentence().to_string(),
-        (None, None) => format!("{} points for the order, eligible {}", rule.points, money(worth.eligible, currency)),
+        (None, None) => format!("{} points{times} for the order, eligible {}", rule.points, money(worth.eligible, currency)),
         (None, Some(per)) => {
             let how = format!("{:?}", ruleset.eligible.round).to_lowercase();
             let factor = if currency == ruleset.currency { String::new() } else { format!(" in {}", ruleset.currency) };
             let rate = format!("{} per {}", rule.points, money(per, &ruleset.currency));
-            format!("{} eligible{factor} × {rate}, rounded once ({how})", money(worth.eligible, currency))
+            format!("{} eligible{factor} × {rate}{times}, rounded once ({how})", money(worth.eligible, currency))
         }
     };
     let (mut points, limited) = (worth.points, award.and_then(|award| Some((award.points, award.limited.as_ref()?))));
@@ -112,24 +114,36 @@ fn finding(
     RuleFinding { rule: rule.id.to_string(), points, because }
 }
 
+/// ` × 1.5 (tier gold)`; nothing where points are not multiplied.
+fn times(rule: Option<&EarnRule>, tier: u8, ruleset: &Ruleset) -> String {
+    let multiplier = rule.map_or(Ratio::ONE, |rule| ruleset.multiplier(rule, tier));
+    match &ruleset.tiers {
+        Some(tiers) if multiplier != Ratio::ONE => format!(" × {} (tier {})", decimal(multiplier), tiers.get(tier).id),
+        _ => String::new(),
+    }
+}
+
 /// A person's sentence for an entry.
 pub fn sentence(entry: &Entry, rules: &Timeline) -> String {
     let source = format!("{} {}", Kind::from_number(u32::from(entry.source_kind)).map_or("fact", Kind::name), entry.source);
     let rule = rule_name(rules, entry.ruleset, entry.rule);
     let ruleset = rules.by_tag(entry.ruleset);
+    let earn = ruleset.zip(entry.rule).and_then(|(ruleset, index)| ruleset.earn.get(usize::from(index)));
+    let times = |tier: u8| ruleset.map_or_else(String::new, |ruleset| times(earn, tier, ruleset));
     match &entry.why {
-        Why::Entitlement { eligible, before, after, starts_at, expires_at } => {
+        Why::Entitlement { eligible, before, after, tier, starts_at, expires_at } => {
             let amount = ruleset.map_or_else(|| eligible.to_string(), |ruleset| money(*eligible, &ruleset.currency));
             let change = if *before == 0 { format!("{after}") } else { format!("{after} instead of {before}") };
-            let base = format!("{source}: rule {rule} gives {change} on {amount} eligible");
+            let base = format!("{source}: rule {rule} gives {change} on {amount} eligible{}", times(*tier));
             if entry.kind == EntryKind::Earned {
                 format!("{base}; {}", life(ruleset, entry, *starts_at, *expires_at))
             } else {
                 base
             }
         }
-        Why::Fixed { starts_at, expires_at } => {
-            format!("{source}: rule {rule} gives {}; {}", entry.points, life(ruleset, entry, *starts_at, *expires_at))
+        Why::Fixed { tier, starts_at, expires_at } => {
+            let times = times(*tier);
+            format!("{source}: rule {rule} gives {}{times}; {}", entry.points, life(ruleset, entry, *starts_at, *expires_at))
         }
         Why::Boundary if entry.kind == EntryKind::Activated => format!("points of {source} start"),
         Why::Boundary => format!("points of {source} end"),
@@ -151,13 +165,14 @@ pub fn sentence(entry: &Entry, rules: &Timeline) -> String {
         Why::Extended { before, until } => format!("{source}: points live to {until} instead of {before}, by this activity"),
         Why::Coupon { code, order } if order.is_empty() => format!("{source}: coupon {code}"),
         Why::Coupon { code, order } => format!("{source}: coupon {code}, order {order}"),
-        Why::Trimmed { eligible, before, desired, awarded, limited_by, starts_at, expires_at } => {
+        Why::Trimmed { eligible, before, desired, awarded, tier, limited_by, starts_at, expires_at } => {
             let amount = match ruleset.filter(|_| *eligible != 0) {
                 Some(ruleset) => format!(" on {} eligible", money(*eligible, &ruleset.currency)),
                 None => String::new(),
             };
             let change = if *before == 0 { format!("{awarded}") } else { format!("{awarded} instead of {before}") };
-            let base = format!("{source}: rule {rule} gives {change} of {desired}{amount}: its limit is {limited_by}");
+            let base =
+                format!("{source}: rule {rule} gives {change} of {desired}{amount}{}: its limit is {limited_by}", times(*tier));
             match entry.points {
                 0 => base,
                 _ if entry.kind == EntryKind::Earned => format!("{base}; {}", life(ruleset, entry, *starts_at, *expires_at)),

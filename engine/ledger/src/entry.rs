@@ -217,6 +217,8 @@ pub enum Why {
         before: i64,
         /// Points of the rule now.
         after: i64,
+        /// The tier whose multiplier they have: a place in the list of the ruleset.
+        tier: u8,
         /// When the points start.
         starts_at: Instant,
         /// When they end.
@@ -224,6 +226,8 @@ pub enum Why {
     },
     /// A fixed number for an occurrence.
     Fixed {
+        /// As of [`Why::Entitlement`].
+        tier: u8,
         /// When the points start.
         starts_at: Instant,
         /// When they end.
@@ -294,6 +298,8 @@ pub enum Why {
         desired: i64,
         /// Points of the rule now.
         awarded: i64,
+        /// As of [`Why::Entitlement`].
+        tier: u8,
         /// The limit: `500 each P1M`.
         limited_by: Text,
         /// When the points start.

@@ -16,6 +16,8 @@ pub struct Worth {
     pub points: i64,
     /// Points before the limit of the rule, ≥ `points`.
     pub desired: i64,
+    /// The tier whose multiplier they have: a place in the list of the captured ruleset.
+    pub tier: u8,
     /// What kept it from earning.
     pub why_not: Option<WhyNot>,
 }
@@ -114,9 +116,10 @@ pub fn worths<'a>(order: &'a Order, placed: &'a Placed, rules: &'a Ruleset) -> i
     let factor = rules.factor(&placed.currency);
     rules.earn.iter().enumerate().map(move |(index, rule)| match of_rule(index, rule, order, placed, rules, &amounts, factor) {
         Ok((eligible, points)) => {
-            Worth { eligible, points, desired: points, why_not: (points == 0).then_some(WhyNot::RoundsToZero) }
+            let why_not = (points == 0).then_some(WhyNot::RoundsToZero);
+            Worth { eligible, points, desired: points, tier: placed.tier, why_not }
         }
-        Err(why_not) => Worth { eligible: 0, points: 0, desired: 0, why_not: Some(why_not) },
+        Err(why_not) => Worth { eligible: 0, points: 0, desired: 0, tier: placed.tier, why_not: Some(why_not) },
     })
 }
 
@@ -231,11 +234,9 @@ fn of_rule(
 
 /// `eligible × factor × points ÷ per × multiplier of the tier`, rounded once.
 fn points_for(eligible: i64, rule: &EarnRule, per: i64, factor: Ratio, tier: u8, rules: &Ruleset) -> i64 {
-    let mut rate = Ratio { num: factor.num * i128::from(rule.points), den: factor.den * i128::from(per) };
-    if rule.tier_multiplier && rules.tiers.is_some() {
-        let multiplier = rules.multiplier(tier);
-        rate = Ratio { num: rate.num * multiplier.num, den: rate.den * multiplier.den };
-    }
+    let rate = Ratio { num: factor.num * i128::from(rule.points), den: factor.den * i128::from(per) };
+    let multiplier = rules.multiplier(rule, tier);
+    let rate = Ratio { num: rate.num * multiplier.num, den: rate.den * multiplier.den };
     rate.apply(eligible, rules.eligible.round)
 }
 

@@ -58,6 +58,7 @@ impl<S: Sink> Fold<'_, S> {
             eligible: worth.eligible,
             before,
             after: worth.points,
+            tier: worth.tier,
             starts_at: Instant::MIN,
             expires_at: Instant::MAX,
         };

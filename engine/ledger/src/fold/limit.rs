@@ -88,12 +88,12 @@ pub(super) fn award_of(awards: &mut Vec<Award>, index: usize) -> usize {
 
 /// Why an order gives what it gives.
 pub(super) fn entitlement(rule: &EarnRule, worth: Worth, before: i64, starts_at: Instant, expires_at: Instant) -> Why {
-    let (eligible, after) = (worth.eligible, worth.points);
+    let Worth { eligible, points: after, tier, .. } = worth;
     match rule.limit.filter(|_| worth.desired > worth.points) {
-        None => Why::Entitlement { eligible, before, after, starts_at, expires_at },
+        None => Why::Entitlement { eligible, before, after, tier, starts_at, expires_at },
         Some(limit) => {
             let (desired, awarded) = (worth.desired, after);
-            Why::Trimmed { eligible, before, desired, awarded, limited_by: Text::new(&limit.name()), starts_at, expires_at }
+            Why::Trimmed { eligible, before, desired, awarded, tier, limited_by: Text::new(&limit.name()), starts_at, expires_at }
         }
     }
 }

@@ -64,18 +64,20 @@ impl<S: Sink> Fold<'_, S> {
     }
 
     fn give_fixed(&mut self, index: usize, rule: &EarnRule, source: Source<'_>, rules: &Ruleset, at: Instant) {
-        let desired = rules.for_occurrence(rule, self.tier_now(rules));
+        let tier = self.tier_now(rules);
+        let desired = rules.for_occurrence(rule, tier);
         let points = self.fixed_within_limit(rule, desired, rules, at);
         // Nothing is there to be fulfilled: such points start at once.
         let starts_at = if matches!(rule.start, Start::Fulfilled { .. }) { at } else { rules.starts_at(&rule.start, at) };
         let expires_at = rules.expires_at(&rule.life, at, starts_at);
         let why = match rule.limit.filter(|_| points < desired) {
-            None => Why::Fixed { starts_at, expires_at },
+            None => Why::Fixed { tier, starts_at, expires_at },
             Some(limit) => Why::Trimmed {
                 eligible: 0,
                 before: 0,
                 desired,
                 awarded: points,
+                tier,
                 limited_by: Text::new(&limit.name()),
                 starts_at,
                 expires_at,

@@ -180,15 +180,15 @@ impl When {
 }
 
 impl Ruleset {
-    /// What a tier multiplies points with; 1 where there are none.
-    pub(crate) fn multiplier(&self, tier: u8) -> Ratio {
-        self.tiers.as_ref().map_or(Ratio::ONE, |tiers| tiers.get(tier).multiplier)
+    /// What a tier multiplies points of a rule with; 1 where it has no part in them.
+    pub fn multiplier(&self, rule: &EarnRule, tier: u8) -> Ratio {
+        let tiers = self.tiers.as_ref().filter(|_| rule.tier_multiplier);
+        tiers.map_or(Ratio::ONE, |tiers| tiers.get(tier).multiplier)
     }
 
     /// What a rule without `per` gives once to a member of a tier.
     pub(crate) fn for_occurrence(&self, rule: &EarnRule, tier: u8) -> i64 {
-        let multiplied = rule.tier_multiplier && self.tiers.is_some();
-        if multiplied { self.multiplier(tier).apply(rule.points, self.eligible.round) } else { rule.points }
+        self.multiplier(rule, tier).apply(rule.points, self.eligible.round)
     }
 }
 

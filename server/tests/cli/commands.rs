@@ -1,76 +1,22 @@
-//! The real binary: what it prints, and how it ends.
+//! Every command over a demo and over small stores.
 
+use super::desk::{Desk, done};
 use serde_json::Value;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use tempfile::TempDir;
 
 /// A service that does not answer by then is an error.
 const READY_TRIES: u32 = 600;
 const READY_LOOK: Duration = Duration::from_millis(50);
 
-/// A folder in which commands run.
-struct Desk {
-    dir: TempDir,
-}
-
-struct Done {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Desk {
-    fn new() -> Desk {
-        Desk { dir: tempfile::tempdir().expect("a folder") }
-    }
-
-    /// With a small demo in `store`.
-    fn with_demo() -> Desk {
-        let desk = Desk::new();
-        let done = desk.run("demo --dir store --members 60 --years 1 --seed 3");
-        assert_eq!(done.code, 0, "{}", done.err);
-        desk
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_accrue"));
-        command.current_dir(self.dir.path()).args(line.split(' ').filter(|word| !word.is_empty())).stdin(Stdio::null());
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ACCRUE__")) {
-            command.env_remove(name);
-        }
-        command
-    }
-
-    fn run(&self, line: &str) -> Done {
-        done(self.command(line).output().expect("runs"))
-    }
-
-    fn json(&self, line: &str) -> Value {
-        let done = self.run(&format!("{line} --output json"));
-        assert_eq!(done.code, 0, "{line}: {}", done.err);
-        serde_json::from_str(&done.out).unwrap_or_else(|error| panic!("{line}: {error}\n{}", done.out))
-    }
-
-    /// How it ends and what it says of it.
-    fn fails(&self, line: &str) -> (i32, String) {
-        let done = self.run(line);
-        assert_eq!(done.out, "", "{line}: nothing on standard output");
-        (done.code, done.err.trim().to_owned())
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, text).expect("written");
-        path
-    }
-}
-
-fn done(output: Output) -> Done {
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    Done { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+/// With a small demo in `store`.
+fn with_demo() -> Desk {
+    let desk = Desk::new();
+    let done = desk.run("demo --dir store --members 60 --years 1 --seed 3");
+    assert_eq!(done.code, 0, "{}", done.err);
+    desk
 }
 
 /// A service; killed when dropped.
@@ -134,7 +80,7 @@ fn somebody(desk: &Desk) -> (String, String) {
 
 #[test]
 fn a_demo_and_every_question_about_it() {
-    let desk = Desk::with_demo();
+    let desk = with_demo();
     let rows = desk.json("member list --dir store --limit 1000");
     let count = rows["members"].as_array().expect("rows").len();
     assert!((30..=60).contains(&count), "{count} of 60 had joined");
@@ -184,7 +130,7 @@ fn a_demo_and_every_question_about_it() {
 
 #[test]
 fn a_demo_again_books_nothing_twice() {
-    let desk = Desk::with_demo();
+    let desk = with_demo();
     let digest = desk.run("digest --dir store").out;
     let again = desk.json("demo --dir store --members 60 --years 1 --seed 3");
     let outcomes: Vec<&String> =
@@ -195,7 +141,7 @@ fn a_demo_again_books_nothing_twice() {
 
 #[test]
 fn a_service_gives_the_same_answers_as_the_store() {
-    let desk = Desk::with_demo();
+    let desk = with_demo();
     let (member, at) = somebody(&desk);
     let ask = |output: &str| {
         QUESTIONS.map(|line| {
@@ -362,16 +308,6 @@ fn what_is_wrong_is_said_in_one_line() {
     let (code, told) = desk.fails("publish --dir other no-such-file.jsonl -o table");
     assert!(code == 2 && told.contains("no-such-file.jsonl"), "{code} {told}");
     assert!(!desk.dir.path().join("other").exists(), "files are looked at first");
-}
-
-#[test]
-fn a_store_of_a_later_version_is_refused() {
-    let desk = Desk::new();
-    desk.write("shop.toml", RULES);
-    desk.run("rules activate shop.toml --dir store");
-    std::fs::write(desk.dir.path().join("store/FORMAT"), "accrue-store 99\n").expect("written");
-    let (code, told) = desk.fails("member list --dir store");
-    assert!(code == 1 && told.contains("has format 99") && told.contains("use a newer accrue"), "{code} {told}");
 }
 
 #[test]

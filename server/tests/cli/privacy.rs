@@ -1,10 +1,9 @@
 //! Personal data through the real binary (§11): readable for who may, in no file for anybody, gone after erasure; and nothing of one
 //! program in the answers of another.
 
+use super::desk::Desk;
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use tempfile::TempDir;
 
 const RULES: &str = r#"
 currency = "GBP"
@@ -26,60 +25,52 @@ const MARKER: &str = "Zq7xMarkerOfAnn";
 /// Of somebody who stays.
 const OTHER: &str = "Kv3jMarkerOfBob";
 
-struct Desk {
-    dir: TempDir,
+/// A store in a folder.
+struct Shop {
+    desk: Desk,
 }
 
-impl Desk {
-    /// A store with these programs' rules in force.
-    fn new(programs: &[&str]) -> Desk {
-        let desk = Desk { dir: tempfile::tempdir().expect("a folder") };
+impl Shop {
+    /// With these programs' rules in force.
+    fn new(programs: &[&str]) -> Shop {
+        let shop = Shop { desk: Desk::new() };
         for program in programs {
             let rules = format!("program = \"{program}\"\n{RULES}");
-            std::fs::write(desk.dir.path().join("rules.toml"), rules).expect("written");
-            desk.run("rules activate rules.toml --from 2024-01-01");
+            shop.desk.write("rules.toml", &rules);
+            shop.run("rules activate rules.toml --from 2024-01-01");
         }
-        desk
-    }
-
-    fn output(&self, line: &str) -> std::process::Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_accrue"));
-        command.current_dir(self.dir.path()).args(line.split(' ')).args(["--dir", "store"]).stdin(Stdio::null());
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ACCRUE__")) {
-            command.env_remove(name);
-        }
-        command.output().expect("runs")
+        shop
     }
 
     fn run(&self, line: &str) -> String {
-        let done = self.output(line);
-        assert!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).expect("text")
+        let done = self.desk.run(&format!("{line} --dir store"));
+        assert_eq!(done.code, 0, "{line}: {}", done.err);
+        done.out
     }
 
     fn json(&self, line: &str) -> Value {
-        serde_json::from_str(&self.run(&format!("{line} --output json"))).expect("json")
+        self.desk.json(&format!("{line} --dir store"))
     }
 
     fn publish(&self, facts: &[Value]) -> Value {
         let lines: Vec<String> = facts.iter().map(|fact| fact.as_str().map_or_else(|| fact.to_string(), str::to_owned)).collect();
-        std::fs::write(self.dir.path().join("facts.jsonl"), lines.join("\n")).expect("written");
-        let done = self.output("publish facts.jsonl --output json");
-        std::fs::remove_file(self.dir.path().join("facts.jsonl")).expect("removed");
-        serde_json::from_slice(&done.stdout).expect("json")
+        let file = self.desk.write("facts.jsonl", &lines.join("\n"));
+        let done = self.desk.run("publish facts.jsonl --dir store --output json");
+        std::fs::remove_file(file).expect("removed");
+        serde_json::from_str(&done.out).expect("json")
     }
 
     /// Files of the store that hold a text.
     fn files_with(&self, text: &str) -> Vec<String> {
         let mut found = Vec::new();
-        search(&self.dir.path().join("store"), text.as_bytes(), &mut found);
+        search(&self.desk.dir.path().join("store"), text.as_bytes(), &mut found);
         found
     }
 
     fn finds(&self, by: &str) -> bool {
-        let done = self.output(&format!("member find acme {by} --output json"));
-        assert!(done.status.success() || String::from_utf8_lossy(&done.stderr).contains("no member is found"), "{by}");
-        done.status.success()
+        let done = self.desk.run(&format!("member find acme {by} --dir store --output json"));
+        assert!(done.code == 0 || done.err.contains("no member is found"), "{by}");
+        done.code == 0
     }
 }
 
@@ -119,7 +110,7 @@ fn profile(member: &str, marker: &str) -> Value {
 
 #[test]
 fn what_was_erased_is_in_no_file_and_in_no_answer() {
-    let desk = Desk::new(&["acme"]);
+    let shop = Shop::new(&["acme"]);
     let ann = [
         order("A", "acme", "ann", 1, "50.00"),
         profile("ann", MARKER),
@@ -129,19 +120,19 @@ fn what_was_erased_is_in_no_file_and_in_no_answer() {
         order("B", "acme", "bob", 1, "70.00"),
         profile("bob", OTHER),
     ];
-    let told = desk.publish(&ann);
+    let told = shop.publish(&ann);
     assert_eq!(told["outcomes"]["applied"], 7, "{told}");
     // The same again: duplicates, told without being readable. Other content under the same id is a conflict.
     let mut other = profile("ann", MARKER);
     other["member_profile_changed"]["name"] = json!(format!("Ms {MARKER}"));
-    let told = desk.publish(&[ann[1].clone(), ann[2].clone(), other]);
+    let told = shop.publish(&[ann[1].clone(), ann[2].clone(), other]);
     assert_eq!((&told["outcomes"]["duplicate"], &told["outcomes"]["conflict"]), (&json!(2), &json!(1)), "{told}");
-    assert_eq!(desk.files_with(MARKER), Vec::<String>::new(), "sealed before it is written");
+    assert_eq!(shop.files_with(MARKER), Vec::<String>::new(), "sealed before it is written");
     // What can't be read can't be sealed either, until the member is erased.
-    desk.publish(&[json!(format!(r#"{{"member": "ann", "program": "acme", "name": "{MARKER}"#))]);
-    assert!(!desk.files_with(MARKER).is_empty(), "the search finds what is there");
+    shop.publish(&[json!(format!(r#"{{"member": "ann", "program": "acme", "name": "{MARKER}"#))]);
+    assert!(!shop.files_with(MARKER).is_empty(), "the search finds what is there");
 
-    let shown = desk.json("member show acme ann");
+    let shown = shop.json("member show acme ann");
     assert_eq!(shown["profile"]["name"], MARKER);
     assert_eq!(shown["profile"]["tags"], json!([MARKER, "vip"]));
     assert_eq!(shown["profile"]["notes"][0]["text"], format!("called, says {MARKER}"));
@@ -149,47 +140,47 @@ fn what_was_erased_is_in_no_file_and_in_no_answer() {
     let number = shown["number"].as_str().expect("digits").to_owned();
     let lower = MARKER.to_lowercase();
     let ways = ["--card CARD-1".to_owned(), format!("--id {number}"), format!("--email {lower}@example.org")];
-    assert!(ways.iter().all(|way| desk.finds(way)), "found by all of {ways:?}");
-    let same_phone = desk.json("member find acme --phone 00442079460018");
+    assert!(ways.iter().all(|way| shop.finds(way)), "found by all of {ways:?}");
+    let same_phone = shop.json("member find acme --phone 00442079460018");
     assert_eq!(same_phone["members"].as_array().map(Vec::len), Some(2), "{same_phone}");
-    assert!(desk.run("member qr acme ann").contains("<svg"));
-    let totals = desk.json("totals acme");
+    assert!(shop.run("member qr acme ann").contains("<svg"));
+    let totals = shop.json("totals acme");
 
-    let told = desk.publish(&[fact("gone", "acme", "ann", 9, "member_erased", json!({}))]);
+    let told = shop.publish(&[fact("gone", "acme", "ann", 9, "member_erased", json!({}))]);
     assert_eq!(told["outcomes"]["applied"], 1, "{told}");
-    assert_eq!(desk.files_with(MARKER), Vec::<String>::new(), "nothing is left in any file");
+    assert_eq!(shop.files_with(MARKER), Vec::<String>::new(), "nothing is left in any file");
     // Told again, or late: nothing of it comes back, and nothing of it is kept.
     let mut late = profile("ann", MARKER);
     late["id"] = json!("late");
-    desk.publish(&[ann[1].clone(), late, ann[2].clone()]);
-    assert_eq!(desk.files_with(MARKER), Vec::<String>::new(), "nor when it is told again");
+    shop.publish(&[ann[1].clone(), late, ann[2].clone()]);
+    assert_eq!(shop.files_with(MARKER), Vec::<String>::new(), "nor when it is told again");
     for rebuilt in [false, true] {
         if rebuilt {
-            for shard in std::fs::read_dir(desk.dir.path().join("store/shards")).expect("shards") {
+            for shard in std::fs::read_dir(shop.desk.dir.path().join("store/shards")).expect("shards") {
                 std::fs::remove_dir_all(shard.expect("readable").path().join("views")).expect("removed");
             }
         }
-        let shown = desk.json("member show acme ann");
+        let shown = shop.json("member show acme ann");
         assert_eq!((&shown["standing"], &shown["profile"]), (&json!("erased"), &Value::Null), "rebuilt: {rebuilt}");
         assert_eq!((&shown["balance"]["main"]["active"], &shown["balance"]["main"]["earned"]), (&json!(0), &json!(50)));
-        assert!(ways.iter().all(|way| !desk.finds(way)), "rebuilt: {rebuilt}");
-        assert!(desk.finds("--phone 442079460018"), "the other one is still there");
-        assert_eq!(desk.json("member show acme bob")["profile"]["name"], OTHER);
+        assert!(ways.iter().all(|way| !shop.finds(way)), "rebuilt: {rebuilt}");
+        assert!(shop.finds("--phone 442079460018"), "the other one is still there");
+        assert_eq!(shop.json("member show acme bob")["profile"]["name"], OTHER);
         // Of everything that was ever earned nothing is missing; what she had is forfeited.
-        let (now, before) = (&desk.json("totals acme")["ledgers"]["main"], &totals["ledgers"]["main"]);
+        let (now, before) = (&shop.json("totals acme")["ledgers"]["main"], &totals["ledgers"]["main"]);
         assert_eq!((&now["earned"], &before["earned"]), (&json!(120), &json!(120)));
         assert_eq!((&now["active"], &now["expired"], &before["active"]), (&json!(70), &json!(50), &json!(120)));
     }
-    let told = desk.json("verify");
+    let told = shop.json("verify");
     assert_eq!(told["holds"], json!(true), "{told}");
 }
 
 #[test]
 fn nothing_of_one_program_is_in_an_answer_of_another() {
-    let desk = Desk::new(&["acme", "acme:sandbox"]);
+    let shop = Shop::new(&["acme", "acme:sandbox"]);
     for (program, name, price) in [("acme", "LiveAnn", "50.00"), ("acme:sandbox", "SandboxAnn", "7000.00")] {
         let named = json!({ "name": name, "email": "ann@example.org", "phone": "+1 555 0100" });
-        let told = desk.publish(&[
+        let told = shop.publish(&[
             order("A", program, "m1", 1, price),
             fact("p", program, "m1", 2, "member_profile_changed", named),
             fact("c", program, "m1", 2, "card_issued", json!({ "code": "CARD-1" })),
@@ -197,9 +188,9 @@ fn nothing_of_one_program_is_in_an_answer_of_another() {
         ]);
         assert_eq!((&told["outcomes"]["applied"], &told["outcomes"]["accepted"]), (&json!(3), &json!(1)), "{told}");
     }
-    desk.publish(&[fact("x", "acme:sandbox", "m2", 1, "note_added", json!({ "text": "SandboxOnly" }))]);
+    shop.publish(&[fact("x", "acme:sandbox", "m2", 1, "note_added", json!({ "text": "SandboxOnly" }))]);
     let of = |program: &str| {
-        let member = desk.json(&format!("member show {program} m1"));
+        let member = shop.json(&format!("member show {program} m1"));
         let code = member["coupons"]["open"][0]["code"].as_str().expect("a code").to_owned();
         let number = member["number"].as_str().expect("digits").to_owned();
         let questions = [
@@ -213,7 +204,7 @@ fn nothing_of_one_program_is_in_an_answer_of_another() {
             format!("totals {program}"),
         ];
         let mut all = vec![member];
-        all.extend(questions.iter().map(|question| desk.json(question)));
+        all.extend(questions.iter().map(|question| shop.json(question)));
         (all, code, number)
     };
     let ((live, live_code, live_number), (sandbox, sandbox_code, sandbox_number)) = (of("acme"), of("acme:sandbox"));
@@ -234,11 +225,11 @@ fn nothing_of_one_program_is_in_an_answer_of_another() {
         (Some(40), Some(6990))
     );
     for by in [format!("--id {sandbox_number}"), "--card CARD-2".to_owned()] {
-        assert!(!desk.finds(&by), "{by}");
+        assert!(!shop.finds(&by), "{by}");
     }
     // Erased there, it is still here.
-    desk.publish(&[fact("gone", "acme:sandbox", "m1", 9, "member_erased", json!({}))]);
-    assert_eq!(desk.json("member show acme m1")["profile"]["name"], "LiveAnn");
-    assert_eq!(desk.json("member show acme:sandbox m1")["profile"], Value::Null);
-    assert!(desk.finds("--email ann@example.org"));
+    shop.publish(&[fact("gone", "acme:sandbox", "m1", 9, "member_erased", json!({}))]);
+    assert_eq!(shop.json("member show acme m1")["profile"]["name"], "LiveAnn");
+    assert_eq!(shop.json("member show acme:sandbox m1")["profile"], Value::Null);
+    assert!(shop.finds("--email ann@example.org"));
 }

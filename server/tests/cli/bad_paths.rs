@@ -1,43 +1,12 @@
 //! What goes wrong around a store, with the real binary: a full disk, another process, a later version.
 
+use super::desk::Desk;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use tempfile::TempDir;
+use std::process::Command;
 
 const RULES: &str = "program = \"shop\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n[[earn]]\nid = \"base\"\non = \"order\"\npoints = 1\nper = \"1.00\"\n";
 /// Facts that a small disk has no room for.
 const FACTS: usize = 20_000;
-
-struct Done {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-/// Runs `line` in `dir`; with `file_blocks` no file may grow beyond as many blocks of 1,024 bytes.
-fn accrue(dir: &Path, line: &str, file_blocks: Option<u32>) -> Done {
-    let binary = env!("CARGO_BIN_EXE_accrue");
-    let mut command = match file_blocks {
-        Some(blocks) => {
-            let mut shell = Command::new("bash");
-            shell.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\""), binary]);
-            shell
-        }
-        None => Command::new(binary),
-    };
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ACCRUE__")) {
-        command.env_remove(name);
-    }
-    let done = command.current_dir(dir).args(line.split(' ')).stdin(Stdio::null()).output().expect("runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    Done { code: done.status.code().unwrap_or(-1), out: text(done.stdout), err: text(done.stderr) }
-}
-
-fn json(dir: &Path, line: &str) -> serde_json::Value {
-    let done = accrue(dir, &format!("{line} --output json"), None);
-    assert_eq!(done.code, 0, "{line}: {}", done.err);
-    serde_json::from_str(&done.out).expect("json")
-}
 
 fn facts(count: usize) -> String {
     let fact = |n: usize| {
@@ -49,10 +18,10 @@ fn facts(count: usize) -> String {
     (0..count).map(fact).collect()
 }
 
-fn with_rules() -> TempDir {
-    let dir = tempfile::tempdir().expect("a folder");
-    std::fs::write(dir.path().join("rules.toml"), RULES).expect("written");
-    dir
+fn with_rules() -> Desk {
+    let desk = Desk::new();
+    desk.write("rules.toml", RULES);
+    desk
 }
 
 /// A disk of a few megabytes, where this process may have one; else files that may not grow.
@@ -87,40 +56,41 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_disk_loses_nothing_and_it_goes_on_with_more_room() {
-    let dir = with_rules();
-    let disk = SmallDisk::new(dir.path(), "5m");
-    std::fs::write(dir.path().join("facts.jsonl"), facts(FACTS)).expect("written");
+    let desk = with_rules();
+    let disk = SmallDisk::new(desk.dir.path(), "5m");
+    desk.write("facts.jsonl", &facts(FACTS));
     // Little memory for what is not yet in files: the disk is written to early.
     let small = "--set shards=1 --set ledger.checkpoint_facts=5000";
-    json(dir.path(), &format!("rules activate rules.toml --dir disk/store --from 2024-01-01 {small}"));
+    desk.json(&format!("rules activate rules.toml --dir disk/store --from 2024-01-01 {small}"));
     let publish = format!("publish --dir disk/store facts.jsonl {small}");
-    let full = accrue(dir.path(), &publish, (!disk.mounted).then_some(1_500));
+    let full = if disk.mounted { desk.run(&publish) } else { desk.limited(&publish, 1_500) };
     assert_eq!(full.code, 1, "{}", full.err);
     let reason = if disk.mounted { "the disk is full: free some room" } else { "File too large" };
     assert!(full.err.contains(reason), "{}", full.err);
     assert!(!full.err.contains("panicked"), "{}", full.err);
 
     disk.grow("200m");
-    let kept = json(dir.path(), "verify --dir disk/store");
+    let kept = desk.json("verify --dir disk/store");
     let booked = kept["shards"][0]["frames"].as_u64().unwrap_or_else(|| panic!("{kept}"));
     assert!(booked > 0 && booked < FACTS as u64, "some had room: {kept}");
-    let again = json(dir.path(), &publish);
+    let again = desk.json(&publish);
     let outcomes = &again["outcomes"];
     let count = |name: &str| outcomes[name].as_u64().unwrap_or(0);
     assert_eq!(count("applied") + count("duplicate"), FACTS as u64, "{again}");
     assert!(count("duplicate") > 0, "what was durable is known: {again}");
-    let totals = json(dir.path(), "totals --dir disk/store");
+    let totals = desk.json("totals --dir disk/store");
     assert!(totals.to_string().contains(&format!("\"active\":{FACTS}")), "{totals}");
-    json(dir.path(), "verify --dir disk/store");
+    desk.json("verify --dir disk/store");
 }
 
 #[test]
 fn a_store_that_another_process_has() {
-    let dir = with_rules();
-    json(dir.path(), "rules activate rules.toml --dir store --from 2024-01-01");
-    let held = accrue_store::Store::open(&dir.path().join("store"), accrue_store::StoreOptions::default()).expect("ours now");
+    let desk = with_rules();
+    desk.json("rules activate rules.toml --dir store --from 2024-01-01");
+    let held =
+        accrue_store::Store::open(&desk.dir.path().join("store"), accrue_store::StoreOptions::default()).expect("ours now");
     for line in ["member list --dir store", "verify --dir store", "rules activate rules.toml --dir store --from 2024-01-01"] {
-        let done = accrue(dir.path(), line, None);
+        let done = desk.run(line);
         let pid = std::process::id();
         assert!(
             done.code == 5 && done.err.contains(&format!("is in use by process {pid}")),
@@ -131,22 +101,22 @@ fn a_store_that_another_process_has() {
         assert!(done.out.is_empty() && done.err.lines().count() == 1, "{line}: {}{}", done.out, done.err);
     }
     drop(held);
-    assert_eq!(accrue(dir.path(), "member list --dir store", None).code, 0);
+    assert_eq!(desk.run("member list --dir store").code, 0);
 }
 
 #[test]
 fn a_store_of_a_later_version() {
-    let dir = with_rules();
-    json(dir.path(), "rules activate rules.toml --dir store --from 2024-01-01");
-    let format = dir.path().join("store/FORMAT");
+    let desk = with_rules();
+    desk.json("rules activate rules.toml --dir store --from 2024-01-01");
+    let format = desk.dir.path().join("store/FORMAT");
     let ours = std::fs::read_to_string(&format).expect("a format");
     std::fs::write(&format, "accrue-store 999\n").expect("written");
     for line in ["member list --dir store", "publish --dir store rules.toml", "serve --dir store --listen 127.0.0.1:0"] {
-        let done = accrue(dir.path(), line, None);
+        let done = desk.run(line);
         assert_eq!(done.code, 1, "{line}: {}", done.err);
         assert!(done.err.contains("has format 999, this version knows up to 1; use a newer accrue"), "{line}: {}", done.err);
     }
     assert_eq!(std::fs::read_to_string(&format).expect("still there"), "accrue-store 999\n");
     std::fs::write(&format, ours).expect("written");
-    json(dir.path(), "verify --dir store");
+    desk.json("verify --dir store");
 }

@@ -1,0 +1,7 @@
+//! The real binary: what it prints, how it ends, and what it leaves on the disk.
+
+mod bad_paths;
+mod commands;
+mod desk;
+mod privacy;
+mod told;
