@@ -29,7 +29,7 @@ use prefetch::{Asking, Prefetched};
 use std::sync::Arc;
 
 pub use open::LedgerOptions;
-pub(crate) use refold::History;
+pub(crate) use refold::{History, booked_of};
 
 /// The writer's half of a shard's ledger.
 pub struct Ledger {

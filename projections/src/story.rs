@@ -15,6 +15,7 @@ mod play;
 mod rules;
 mod shrink;
 mod step;
+mod swept;
 
 pub use desk::{Delivered, Desk};
 

@@ -27,9 +27,14 @@ struct Kept {
 
 impl Kept {
     fn booked(&self) -> Result<Booked<'_>, Malformed> {
-        let decision = self.decision.as_deref().map(read_decision).transpose()?;
-        Ok(Booked { fact: read_fact(&self.fact)?, decision })
+        booked_of(&self.fact, self.decision.as_deref())
     }
+}
+
+/// A fact as it was booked, from the bytes of its frame.
+pub(crate) fn booked_of<'a>(fact: &'a [u8], decision: Option<&[u8]>) -> Result<Booked<'a>, Malformed> {
+    let decision = decision.map(read_decision).transpose()?;
+    Ok(Booked { fact: read_fact(fact)?, decision })
 }
 
 impl History {

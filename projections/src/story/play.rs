@@ -6,6 +6,7 @@ use super::file::Story;
 use super::orders::in_other_orders;
 use super::shrink::shrink;
 use super::step::{FactStep, Step, What, bytes_of};
+use super::swept;
 use super::{Difference, StoryError, StoryReport};
 use crate::ledger::LedgerOptions;
 use crate::reader::{AsKnown, AsOf};
@@ -16,6 +17,7 @@ use std::path::Path;
 
 /// Rulesets of stories are in force from here on.
 const BEGINNING: &str = "0001-01-01T00:00:00Z";
+const A_DAY: i64 = 86_400_000_000;
 /// Later than anything a story asks about: what time alone does has happened.
 const END_OF_TIME: Instant = Instant(i64::MAX - 1);
 
@@ -155,6 +157,10 @@ impl<'a> Play<'a> {
         let report = verify(self.desk.store(), &self.desk.reader()?, LedgerOptions::default(), scratch, |_| ())?;
         for broken in report.broken {
             self.differ(0, "verification", "all holds", broken);
+        }
+        let latest = self.story.steps.iter().map(|step| step.at).max().unwrap_or(Instant(0));
+        for member in swept::differing(&self.desk, program, Instant(latest.0 + A_DAY))? {
+            self.differ(0, "sweep over the log", "the same states", member);
         }
         Ok(())
     }

@@ -1,0 +1,117 @@
+//! The whole log of a shard, member by member, under any rules: what is asked of everybody at once.
+//!
+//! The log has facts in the order in which they came. A first scan weighs them by member hash and cuts the members into parts
+//! of about the same size; then, as many parts at a time as memory is given, a scan on all threads scatters the frames into
+//! their parts, and each part is sorted and folded by itself: everything a member needs is near. Nothing is written, nothing is
+//! shared between parts, and parts are handed over in their order: the outcome is the same on any number of threads.
+
+mod relatives;
+mod scatter;
+
+pub use relatives::Relatives;
+
+use crate::error::ProjectionError;
+use accrue_ledger::Instant;
+use accrue_store::{Position, ShardLog};
+use scatter::{Part, Plan};
+use std::ops::Range;
+
+/// What a sweep may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SweepOptions {
+    /// Threads, from 1.
+    pub threads: usize,
+    /// Bytes of frames held at a time; the members of one 4,096th of all hashes are held together in any case.
+    pub memory_bytes: usize,
+}
+
+impl Default for SweepOptions {
+    /// All cores, a quarter of a gibibyte.
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        SweepOptions { threads, memory_bytes: 256 * 1024 * 1024 }
+    }
+}
+
+/// How far a sweep has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Facts folded.
+    pub facts: u64,
+    /// Of so many.
+    pub of: u64,
+}
+
+/// A part of a log to go through.
+pub struct Sweep<'a> {
+    /// The log.
+    pub log: &'a ShardLog,
+    /// Frames at and after this are not looked at.
+    pub until: Position,
+    /// Nor those recorded later than this, by the engine's clock. `None`: all.
+    pub recorded: Option<Instant>,
+    /// What it may use.
+    pub options: SweepOptions,
+}
+
+impl Sweep<'_> {
+    /// Goes through all members. Each part begins with `start`, takes in its members one after the other with `each` (those that
+    /// merges tie together at once), and is given to `done`, in the order of parts.
+    ///
+    /// # Errors
+    /// The log can't be read, or `each` or `done` failed.
+    pub fn run<A: Send>(
+        &self,
+        start: impl Fn() -> A + Sync,
+        each: impl Fn(&mut A, &mut Relatives<'_>) -> Result<(), ProjectionError> + Sync,
+        mut done: impl FnMut(A, Swept) -> Result<(), ProjectionError>,
+    ) -> Result<(), ProjectionError> {
+        let until = self.until.min(self.log.head().next_position);
+        let plan = Plan::of(self.log, until, self.recorded, self.options)?;
+        let mut swept = Swept { facts: 0, of: plan.facts };
+        for round in plan.rounds() {
+            let parts = self.scatter(&plan, &round, until)?;
+            for wave in parts.chunks(self.options.threads.max(1)) {
+                let fold = |part: &Part<'_>| {
+                    let mut of_part = start();
+                    part.each_family(|relatives| each(&mut of_part, relatives)).map(|()| of_part)
+                };
+                for (part, folded) in wave.iter().zip(on_threads(wave, fold)) {
+                    swept.facts += part.facts();
+                    done(folded?, swept)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The frames of a round, by part.
+    fn scatter<'s>(&self, plan: &'s Plan, round: &Range<usize>, until: Position) -> Result<Vec<Part<'s>>, ProjectionError> {
+        let (first, last) = (Position::FIRST.0, until.0);
+        let (threads, all) = (self.options.threads.max(1) as u64, last.saturating_sub(first));
+        let slices: Vec<Range<Position>> = (0..threads)
+            .map(|n| Position(first + all * n / threads)..Position(first + all * (n + 1) / threads))
+            .filter(|slice| slice.start < slice.end)
+            .collect();
+        let scattered = on_threads(&slices, |slice| plan.scatter(self.log, slice, round, self.recorded));
+        let mut parts: Vec<Part<'s>> = round.clone().map(|_| Part::new(plan)).collect();
+        for of_slice in scattered {
+            for (part, heap) in parts.iter_mut().zip(of_slice?) {
+                part.push(heap);
+            }
+        }
+        Ok(parts)
+    }
+}
+
+/// The same for each, on a thread of its own; results in order.
+fn on_threads<T: Sync, R: Send>(of: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    if let [one] = of {
+        return vec![run(one)];
+    }
+    std::thread::scope(|scope| {
+        let running: Vec<_> = of.iter().map(|one| scope.spawn(|| run(one))).collect();
+        let ended = running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        ended.collect()
+    })
+}

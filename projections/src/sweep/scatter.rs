@@ -1,0 +1,228 @@
+//! Frames by member: how members are cut into parts, and the frames of a part.
+
+use super::{Relatives, SweepOptions};
+use crate::error::ProjectionError;
+use crate::ledger::booked_of;
+use accrue_ledger::{Body, Booked, Instant, Kind};
+use accrue_proto::read_fact;
+use accrue_store::{Frame, Position, ShardLog, member_hash};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// Into how many buckets hashes fall by their first bits; a part is some of them, one after the other.
+const BUCKETS: usize = 4_096;
+/// Parts that are folded out of one scan, about.
+const PARTS_A_ROUND: usize = 48;
+/// A part smaller than this is not worth a thread.
+const PART_BYTES_MIN: usize = 256 * 1024;
+/// What a frame takes beside its bytes.
+const ITEM_BYTES: usize = size_of::<Item>();
+
+/// Which members are in which part, and which parts are scattered by one scan.
+pub(super) struct Plan {
+    /// The part of each bucket.
+    parts: Vec<usize>,
+    /// Bytes of each part.
+    bytes: Vec<usize>,
+    /// Of a member whom a merge names: the hash that stands for all whom merges ever tied to it.
+    ties: BTreeMap<u64, u64>,
+    roots: BTreeSet<u64>,
+    /// Parts together take at most this.
+    round_bytes: usize,
+    /// Facts of all.
+    pub facts: u64,
+}
+
+impl Plan {
+    /// Weighs the members of a log.
+    pub fn of(
+        log: &ShardLog,
+        until: Position,
+        recorded: Option<Instant>,
+        options: SweepOptions,
+    ) -> Result<Plan, ProjectionError> {
+        let (mut buckets, mut ties, mut facts) = (vec![0_usize; BUCKETS], Ties::default(), 0);
+        log.for_each(Position::FIRST, until, |frame| -> Result<(), ProjectionError> {
+            if is_asked_for(frame, recorded) {
+                facts += 1;
+                buckets[bucket(frame.member_hash)] += weight(frame);
+                if frame.kind.links_members() {
+                    ties.tie(frame)?;
+                }
+            }
+            Ok(())
+        })?;
+        // Half is for the slack of growing vectors and for what is being folded.
+        let round_bytes = options.memory_bytes / 2;
+        let all: usize = buckets.iter().sum();
+        let part_bytes = (all.min(round_bytes) / PARTS_A_ROUND).max(PART_BYTES_MIN);
+        let (mut parts, mut bytes) = (Vec::with_capacity(BUCKETS), vec![0_usize]);
+        for bucket in buckets {
+            if bytes.last().is_some_and(|last| *last > 0 && last + bucket > part_bytes) {
+                bytes.push(0);
+            }
+            if let Some(last) = bytes.last_mut() {
+                *last += bucket;
+            }
+            parts.push(bytes.len() - 1);
+        }
+        let ties = ties.resolved();
+        Ok(Plan { parts, bytes, roots: ties.values().copied().collect(), ties, round_bytes, facts })
+    }
+
+    /// Parts that one scan scatters, one after the other.
+    pub fn rounds(&self) -> Vec<Range<usize>> {
+        let (mut rounds, mut first, mut sum) = (Vec::new(), 0, 0);
+        for (part, bytes) in self.bytes.iter().enumerate() {
+            if part > first && sum + bytes > self.round_bytes {
+                rounds.push(first..part);
+                (first, sum) = (part, 0);
+            }
+            sum += bytes;
+        }
+        rounds.push(first..self.bytes.len());
+        rounds
+    }
+
+    /// The hash under which a member's facts are gathered.
+    fn root(&self, hash: u64) -> u64 {
+        self.ties.get(&hash).copied().unwrap_or(hash)
+    }
+
+    /// The frames of a slice of the log that are in the parts of a round.
+    pub fn scatter(
+        &self,
+        log: &ShardLog,
+        slice: &Range<Position>,
+        round: &Range<usize>,
+        recorded: Option<Instant>,
+    ) -> Result<Vec<Heap>, ProjectionError> {
+        let mut heaps: Vec<Heap> = round.clone().map(|_| Heap::default()).collect();
+        log.for_each(slice.start, slice.end, |frame| -> Result<(), ProjectionError> {
+            let hash = self.root(frame.member_hash);
+            let part = self.parts[bucket(hash)];
+            if round.contains(&part) && is_asked_for(frame, recorded) {
+                heaps[part - round.start].push(hash, frame);
+            }
+            Ok(())
+        })?;
+        Ok(heaps)
+    }
+}
+
+fn is_asked_for(frame: &Frame<'_>, recorded: Option<Instant>) -> bool {
+    frame.kind != Kind::RulesetActivated && recorded.is_none_or(|recorded| frame.recorded_at <= recorded)
+}
+
+fn bucket(hash: u64) -> usize {
+    (hash >> (64 - BUCKETS.trailing_zeros())) as usize
+}
+
+fn weight(frame: &Frame<'_>) -> usize {
+    frame.fact.len() + frame.decision.map_or(0, <[u8]>::len) + ITEM_BYTES
+}
+
+/// Members whom merges tie together, by hash.
+#[derive(Default)]
+struct Ties(BTreeMap<u64, u64>);
+
+impl Ties {
+    fn tie(&mut self, frame: &Frame<'_>) -> Result<(), ProjectionError> {
+        let fact = read_fact(frame.fact).map_err(|error| ProjectionError::Frame { position: frame.position, error })?;
+        if let Body::MembersMerged { loser } | Body::MembersUnmerged { loser } = fact.body {
+            let (one, other) = (self.root(frame.member_hash), self.root(member_hash(fact.program, loser)));
+            self.0.insert(one.max(other), one.min(other));
+        }
+        Ok(())
+    }
+
+    fn root(&self, mut hash: u64) -> u64 {
+        while let Some(next) = self.0.get(&hash).filter(|next| **next != hash) {
+            hash = *next;
+        }
+        hash
+    }
+
+    /// Each with its root.
+    fn resolved(&self) -> BTreeMap<u64, u64> {
+        self.0.keys().map(|hash| (*hash, self.root(*hash))).collect()
+    }
+}
+
+/// A frame in a heap.
+#[derive(Clone, Copy)]
+struct Item {
+    hash: u64,
+    position: Position,
+    start: usize,
+    fact: u32,
+    /// `None`: there is no decision.
+    decision: Option<u32>,
+}
+
+/// Frames of a part, from one slice of the log.
+#[derive(Default)]
+pub(super) struct Heap {
+    bytes: Vec<u8>,
+    items: Vec<Item>,
+}
+
+impl Heap {
+    fn push(&mut self, hash: u64, frame: &Frame<'_>) {
+        let (start, decision) = (self.bytes.len(), frame.decision.map(|bytes| bytes.len() as u32));
+        self.items.push(Item { hash, position: frame.position, start, fact: frame.fact.len() as u32, decision });
+        self.bytes.extend_from_slice(frame.fact);
+        self.bytes.extend_from_slice(frame.decision.unwrap_or_default());
+    }
+
+    fn booked(&self, item: &Item) -> Result<Booked<'_>, ProjectionError> {
+        let fact_end = item.start + item.fact as usize;
+        let decision = item.decision.map(|len| &self.bytes[fact_end..fact_end + len as usize]);
+        let position = item.position;
+        booked_of(&self.bytes[item.start..fact_end], decision).map_err(|error| ProjectionError::Frame { position, error })
+    }
+}
+
+/// Members of a part of all hashes, with their facts.
+pub(super) struct Part<'p> {
+    plan: &'p Plan,
+    heaps: Vec<Heap>,
+}
+
+impl<'p> Part<'p> {
+    pub fn new(plan: &'p Plan) -> Part<'p> {
+        Part { plan, heaps: Vec::new() }
+    }
+
+    /// Heaps come in the order of their slices.
+    pub fn push(&mut self, heap: Heap) {
+        self.heaps.push(heap);
+    }
+
+    pub fn facts(&self) -> u64 {
+        self.heaps.iter().map(|heap| heap.items.len() as u64).sum()
+    }
+
+    /// Gives the members one after the other, those that merges tie together at once, in the order of hashes.
+    pub fn each_family(
+        &self,
+        mut each: impl FnMut(&mut Relatives<'_>) -> Result<(), ProjectionError>,
+    ) -> Result<(), ProjectionError> {
+        let mut items: Vec<(&Heap, &Item)> =
+            self.heaps.iter().flat_map(|heap| heap.items.iter().map(move |item| (heap, item))).collect();
+        items.sort_unstable_by_key(|(_, item)| (item.hash, item.position));
+        for of_hash in items.chunk_by(|(_, one), (_, other)| one.hash == other.hash) {
+            // Nearly always one program: two whose members' hashes are the same are apart by name.
+            let mut programs: BTreeMap<&str, Vec<Booked<'_>>> = BTreeMap::new();
+            for (heap, item) in of_hash {
+                let booked = heap.booked(item)?;
+                programs.entry(booked.fact.program).or_default().push(booked);
+            }
+            let tied = of_hash.first().is_some_and(|(_, item)| self.plan.roots.contains(&item.hash));
+            for (program, booked) in programs {
+                each(&mut Relatives::new(program, booked, tied))?;
+            }
+        }
+        Ok(())
+    }
+}
