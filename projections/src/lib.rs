@@ -6,6 +6,7 @@
 
 mod answer;
 mod codec;
+mod compare;
 mod digest;
 mod error;
 mod explain;
@@ -28,6 +29,7 @@ pub use answer::{
     AchievementAnswer, BudgetAnswer, CouponAnswer, EntryAnswer, ExceptionAnswer, ExpiringRow, LotAnswer, MemberAnswer, MemberRow,
     OverrideAnswer, PartAnswer, PurchasesAnswer, TierAnswer, TierMove, TotalsRow,
 };
+pub use compare::{Comparison, LedgerShift, MemberShift, RuleShift, Tally};
 pub use digest::Digest;
 pub use error::ProjectionError;
 pub use explain::{Explanation, RuleFinding};

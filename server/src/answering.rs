@@ -1,6 +1,7 @@
 //! Answers questions from the shards that are open here. The API and the command line both come through it, so that they
 //! say the same.
 
+mod compared;
 mod exceptions;
 mod ladder;
 mod letters;
@@ -9,6 +10,7 @@ mod program;
 mod quote;
 mod tiers;
 
+pub use compared::{Compare, compare};
 pub use letters::letter_row;
 pub use quote::{Asked, quote};
 

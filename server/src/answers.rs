@@ -1,6 +1,6 @@
 //! Who answers a command: a running service, or this process over the data directory itself.
 
-use crate::answering::{answer, quote};
+use crate::answering::{Compare, answer, compare, quote};
 use crate::client::{Client, Notice};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -84,6 +84,32 @@ impl Answers {
                 Ok(quote(&local.readers, program, asked, Clock::system().now())?)
             }
             Answers::Remote(client, _) => client.quote(program, &body),
+        }
+    }
+
+    /// What other rules would make of a program's whole history.
+    ///
+    /// # Errors
+    /// A ruleset is none, or the log can't be read.
+    pub fn compare(&self, program: &str, asked: &Compare) -> Result<Value> {
+        match self {
+            Answers::Local(local) => {
+                let bar = progress::facts("folding twice", 0);
+                let mut before = 0;
+                let mut shards = Vec::new();
+                let answer = compare(&local.readers, program, asked, Clock::system().now(), |shard, swept| {
+                    if !shards.contains(&shard) {
+                        shards.push(shard);
+                        bar.inc_length(swept.of);
+                        before = 0;
+                    }
+                    bar.inc(swept.facts - before);
+                    before = swept.facts;
+                });
+                bar.finish_and_clear();
+                Ok(answer?)
+            }
+            Answers::Remote(client, _) => client.compare(program, &serde_json::to_value(asked)?),
         }
     }
 

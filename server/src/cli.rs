@@ -5,7 +5,7 @@ mod operate;
 mod person;
 
 pub use asked::{MemberArgs, Who, instant};
-pub use operate::{Activate, Bench, ConfigCommand, Dlq, Exceptions, Resolve, Rules, Topics};
+pub use operate::{Activate, Bench, ConfigCommand, Diff, Dlq, Exceptions, Resolve, Rules, Topics};
 pub use person::{MemberFind, MemberQr};
 
 use accrue_ledger::Instant;

@@ -93,7 +93,19 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`].
     pub fn quote(&self, program: &str, body: &Value) -> Result<Value> {
-        let url = format!("{}/v1/programs/{}/quote", self.base, crate::question::encoded(program));
+        self.post(program, "quote", body)
+    }
+
+    /// What other rules would make of a program's whole history.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn compare(&self, program: &str, body: &Value) -> Result<Value> {
+        self.post(program, "rules/diff", body)
+    }
+
+    fn post(&self, program: &str, what: &str, body: &Value) -> Result<Value> {
+        let url = format!("{}/v1/programs/{}/{what}", self.base, crate::question::encoded(program));
         let response = self.agent.post(url).content_type("application/json").send(body.to_string());
         self.read(response)
     }

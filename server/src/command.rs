@@ -2,6 +2,7 @@
 
 mod bench;
 mod chart;
+mod compare;
 mod config;
 mod demo;
 mod dlq;

@@ -1,6 +1,7 @@
 //! Pages for people: a member, an explanation, a month in bars. Text in, text out.
 
 mod bars;
+mod compared;
 mod counted;
 mod explain;
 mod member;
@@ -12,6 +13,7 @@ mod tier;
 mod when;
 
 pub use bars::{Bar, bars};
+pub use compared::compared;
 pub use explain::{balance, entry, order};
 pub use member::{ENTRIES_SHOWN, member};
 pub use quote::quote;

@@ -60,9 +60,9 @@ pub use record::{
 };
 pub use replay::{Booked, must_fold_again, replay};
 pub use ruleset::{
-    Achievement, Activation, Clawback, CouponRule, Downgrade, EARN_RULES_MAX, EarnRule, Eligible, End, Goal, Inactivity, Life,
-    Limit, LineFilter, MAIN, Metric, On, OrderOfLots, Price, Refund, Reward, RewardKind, Ruleset, RulesetError, SpendOrder,
-    Start, TIERS_MAX, ThresholdBonus, Tier, Tiers, Timeline, When as EarnWhen, Window, canonical,
+    Achievement, Activation, Clawback, CouponRule, Downgrade, EARN_RULES_MAX, EarnRule, Eligible, End, Goal, Inactivity,
+    Liability, Life, Limit, LineFilter, MAIN, Metric, On, OrderOfLots, Price, Refund, Reward, RewardKind, Ruleset, RulesetError,
+    SpendOrder, Start, TIERS_MAX, ThresholdBonus, Tier, Tiers, Timeline, When as EarnWhen, Window, canonical, time_zone_data,
 };
 pub use standing::{Card, CardStatus, Links, Standing, Status};
 pub use text::Text;

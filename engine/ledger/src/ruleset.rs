@@ -2,6 +2,7 @@
 
 mod asked;
 mod counted;
+mod liability;
 mod lines;
 mod load;
 mod load_rewards;
@@ -12,8 +13,9 @@ mod timeline;
 mod warnings;
 
 pub use counted::{Achievement, Goal, Limit};
+pub use liability::Liability;
 pub use lines::LineFilter;
-pub use load::{RulesetError, canonical};
+pub use load::{RulesetError, canonical, time_zone_data};
 pub use tiers::{Downgrade, Inactivity, Metric, TIERS_MAX, Tier, Tiers, Window};
 pub use timeline::{Activation, Timeline};
 
@@ -75,6 +77,8 @@ pub struct Ruleset {
     pub tiers: Option<Box<Tiers>>,
     /// `[expiry] inactivity`
     pub inactivity: Option<Inactivity>,
+    /// `[liability]`
+    pub liability: Option<Liability>,
 }
 
 /// Which part of an order earns.

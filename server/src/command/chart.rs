@@ -11,6 +11,12 @@ const WIDTH: u32 = 1_120;
 const HEIGHT: u32 = 560;
 /// Pixels of the left panel.
 const LEFT: i32 = 330;
+/// Pixels of a picture of pairs: its width, a pair, its title, names, and the longest bar.
+const PAIR_WIDTH: u32 = 760;
+const PAIR_HEIGHT: u32 = 34;
+const PAIR_MARGIN: u32 = 40;
+const PAIR_NAMES: i32 = 190;
+const PAIR_BARS: i32 = 450;
 const UP: RGBColor = RGBColor(0x2a, 0x7f, 0x62);
 const DOWN: RGBColor = RGBColor(0xc0, 0x4a, 0x3a);
 const BAR: RGBColor = RGBColor(0x4a, 0x6f, 0xa5);
@@ -122,6 +128,51 @@ fn moves(area: &Area<'_>, months: &[Month]) -> Drawn {
             bar
         }))?;
     }
+    Ok(())
+}
+
+/// A number and, where there is one, the number before.
+pub(super) struct Pair {
+    /// What of.
+    pub name: String,
+    /// Before; 0: there is none.
+    pub old: i64,
+    /// Now.
+    pub new: i64,
+}
+
+/// Bars side by side, in the order given: the text of an SVG.
+///
+/// # Errors
+/// It can't be drawn.
+pub(super) fn pairs(title: &str, of: &[Pair]) -> Result<String> {
+    let mut svg = String::new();
+    let height = PAIR_HEIGHT * (of.len() as u32).max(1) + PAIR_MARGIN;
+    draw_pairs(&SVGBackend::with_string(&mut svg, (PAIR_WIDTH, height)).into_drawing_area(), title, of)
+        .map_err(|error| Failure::usage(format!("\"{title}\" could not be drawn: {error}")))?;
+    Ok(svg)
+}
+
+fn draw_pairs(area: &Area<'_>, title: &str, of: &[Pair]) -> Drawn {
+    let most = of.iter().map(|pair| pair.old.abs().max(pair.new.abs())).max().unwrap_or(0).max(1);
+    let font = |size: i32| ("sans-serif", size).into_font().color(&INK);
+    area.titled(title, font(16))?;
+    let length = |number: i64| (i128::from(number.abs()) * i128::from(PAIR_BARS) / i128::from(most)) as i32;
+    for (pair, top) in of.iter().zip((0..).map(|row| row * PAIR_HEIGHT as i32 + PAIR_MARGIN as i32)) {
+        area.draw(&Text::new(pair.name.clone(), (8, top + 8), font(13)))?;
+        let two = pair.old != 0;
+        for (number, colour, from, thick) in
+            [(pair.old, BAR, top, two), (pair.new, UP, if two { top + 14 } else { top + 7 }, true)]
+        {
+            if !thick {
+                continue;
+            }
+            let colour = if number < 0 { DOWN } else { colour };
+            area.draw(&Rectangle::new([(PAIR_NAMES, from), (PAIR_NAMES + length(number), from + 12)], colour.filled()))?;
+            area.draw(&Text::new(crate::print::points(number), (PAIR_NAMES + length(number) + 6, from), font(12)))?;
+        }
+    }
+    area.present()?;
     Ok(())
 }
 

@@ -57,10 +57,11 @@ pub(super) fn run(ctx: &Ctx, rules: Rules) -> Result<()> {
         Rules::Test { paths } => test(ctx, &paths),
         Rules::Activate(activate) => bring_into_force(ctx, &activate),
         Rules::Show(of) => show(ctx, &of),
+        Rules::Diff(diff) => super::compare::run(ctx, &diff),
     }
 }
 
-fn read(path: &Path) -> Result<String> {
+pub(super) fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| Failure::usage(format!("can't read {}: {error}", path.display())))
 }
 

@@ -1,7 +1,7 @@
 //! Writing: facts straight in, and dead letters again.
 
 use super::Service;
-use crate::answering::{Asked, quote as quote_of};
+use crate::answering::{Asked, Compare, compare, quote as quote_of};
 use crate::intake::{Door, Taken, Through, receipt_json};
 use crate::problem::Problem;
 use accrue_ingest::{Embedded, Message};
@@ -61,6 +61,22 @@ pub(super) async fn quote(
         let asked: Asked = serde_json::from_slice(&body)
             .map_err(|error| Problem::new("invalid_json", format!("send {{\"member\": …, \"basket\": {{…}}}}: {error}")))?;
         quote_of(&service.0.readers, &program, asked, service.0.clock.now())
+    });
+    answered.await.map(Json)
+}
+
+/// What other rules would make of everything; nothing is written.
+pub(super) async fn compared(
+    State(service): State<Service>,
+    path: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    let Path(program) = path.map_err(|error| Problem::new("bad_request", error.body_text()))?;
+    let body = body.map_err(too_large(&service))?;
+    let answered = service.work(move |service| {
+        let asked: Compare = serde_json::from_slice(&body)
+            .map_err(|error| Problem::new("invalid_json", format!("send {{\"new\": \"…text of a ruleset…\"}}: {error}")))?;
+        compare(&service.0.readers, &program, &asked, service.0.clock.now(), |_, _| ())
     });
     answered.await.map(Json)
 }

@@ -34,3 +34,38 @@ fn a_tier_that_multiplies_is_part_of_the_reason() {
     assert!(second.1.contains("120.00 GBP eligible × 1 per 1.00 GBP × 1.5 (tier gold), rounded once"), "{}", second.1);
     assert!(second.3.contains("rule base gives 180 on 120.00 GBP eligible × 1.5 (tier gold);"), "{}", second.3);
 }
+
+#[test]
+fn other_rules_are_tried_on_everything_and_nothing_changes() {
+    let desk = Desk::new();
+    desk.run("demo --dir store --members 60 --years 1 --seed 3");
+    let digest = desk.run("digest --dir store").out;
+    let same = desk.json("rules diff live live --dir store --at 2030-01-01");
+    assert_eq!((&same["changed"], same["members"].as_u64().is_some_and(|all| all > 30)), (&json!(0), true), "{same}");
+    // What it says of the rules in force is what everybody is told.
+    let totals = desk.json("totals --dir store --at 2030-01-01");
+    let main = &same["ledgers"]["main"];
+    assert_eq!(
+        (&main["old"]["active"], &main["old"]["debt"]),
+        (&totals["ledgers"]["main"]["active"], &totals["ledgers"]["main"]["debt"])
+    );
+
+    let rules = include_str!("../../../deploy/rulesets/demo.toml");
+    desk.write("twice.toml", &rules.replacen("points = 1\n", "points = 2\n", 1));
+    let told = desk.json("rules diff live twice.toml --dir store --html diff.html --threads 1 --memory-mib 1 --named 3");
+    let again = desk.json("rules diff live twice.toml --dir store --threads 4 --named 3");
+    assert_eq!(told["digest"], again["digest"], "the same on one thread and on four");
+    let base = told["rules"].as_array().into_iter().flatten().find(|rule| rule["rule"] == "base").expect("there");
+    let (old, new) = (base["old"].as_i64().unwrap_or(0), base["new"].as_i64().unwrap_or(0));
+    assert!(old > 0 && new >= old * 2, "{base}");
+    assert_eq!(told["gainers"].as_array().map(Vec::len), Some(3));
+    let page = std::fs::read_to_string(desk.dir.path().join("diff.html")).expect("written");
+    assert!(page.contains("Which rule causes how much") && page.contains("<svg") && page.contains("base"), "{page}");
+    // From an instant on, what was earned before stays.
+    let later = desk.json("rules diff live twice.toml --from 2031-01-01 --dir store");
+    assert_eq!(later["changed"], 0, "{later}");
+    assert_eq!(desk.run("digest --dir store").out, digest, "nothing was changed");
+    desk.write("other.toml", "program = \"other\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n");
+    let (code, told) = desk.fails("rules diff live other.toml --dir store");
+    assert!(code != 0 && told.contains("is for program other"), "{code} {told}");
+}

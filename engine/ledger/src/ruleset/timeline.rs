@@ -64,6 +64,14 @@ impl Timeline {
         next.map_or(Instant::MAX, |known| known.effective_from)
     }
 
+    /// The same before `from`, and another ruleset from then on.
+    pub fn replaced(&self, from: Instant, ruleset: &Arc<Ruleset>) -> Timeline {
+        let before = self.activations.iter().filter(|known| known.effective_from < from);
+        let mut activations: Vec<Activation> = before.cloned().collect();
+        activations.push(Activation { effective_from: from, position: u64::MAX, ruleset: Arc::clone(ruleset) });
+        Timeline { activations, secret: self.secret }
+    }
+
     /// The secret that codes of coupons given on entry to a tier are derived from.
     pub fn with_secret(mut self, secret: [u8; 32]) -> Timeline {
         self.secret = secret;

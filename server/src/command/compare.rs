@@ -1,0 +1,188 @@
+//! `accrue rules diff`: what other rules would make of everything there is, before anybody decides anything.
+
+use super::Ctx;
+use super::chart::{self, Pair};
+use crate::answering::Compare;
+use crate::cli::{Diff, Output};
+use crate::failure::Failure;
+use crate::page;
+use crate::print::{Column, right, text};
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Stands for the rules that are in force, over time.
+const LIVE: &str = "live";
+const LEDGERS: [Column; 11] = [
+    text("ledger", "/ledger"),
+    right("active", "/old/active"),
+    right("then", "/new/active"),
+    right("pending", "/old/pending"),
+    right("then", "/new/pending"),
+    right("owed", "/old/debt"),
+    right("then", "/new/debt"),
+    right("ends in 30 days", "/old/expiring"),
+    right("then", "/new/expiring"),
+    right("change", "/change"),
+    right("members", "/members"),
+];
+const RULES: [Column; 5] = [
+    text("rule", "/rule"),
+    right("gave", "/old"),
+    right("would give", "/new"),
+    right("change", "/delta"),
+    right("members", "/members"),
+];
+const SIZES: [Column; 2] = [text("a member's change", "/delta"), right("members", "/members")];
+const NAMED: [Column; 6] = [
+    text("member", "/member"),
+    right("has", "/old"),
+    right("would have", "/new"),
+    right("change", "/delta"),
+    text("tier", "/tier"),
+    text("by rules", "/why"),
+];
+
+pub(super) fn run(ctx: &Ctx, diff: &Diff) -> Result<()> {
+    let side = |name: &str| if name == LIVE { Ok(None) } else { super::rules::read(Path::new(name)).map(Some) };
+    let (old, new) = (side(&diff.old)?, side(&diff.new)?);
+    let answers = ctx.answers()?;
+    let program = answers.program(diff.program.as_deref())?;
+    let asked = Compare {
+        old,
+        new,
+        from: diff.from.map(|from| from.to_string()),
+        at: diff.at.map(|at| at.to_string()),
+        sample: diff.sample,
+        named: Some(diff.named),
+        threads: diff.threads,
+        memory_bytes: diff.memory_mib.map(|mib| mib.saturating_mul(1024 * 1024)),
+    };
+    let answer = answers.compare(&program, &asked)?;
+    if let Some(path) = &diff.html {
+        let page = page::compared(&answer, (&diff.old, &diff.new), &pictures(&answer)?)?;
+        std::fs::write(path, page).map_err(|error| Failure::usage(format!("can't write {}: {error}", path.display())))?;
+    }
+    match ctx.printer.output() {
+        Output::Json => ctx.printer.json(&answer),
+        Output::Csv => ctx.printer.rows(&answer, &rows(&answer, "rules"), &RULES),
+        Output::Table => ctx.printer.text(&told(ctx, &answer)),
+    }
+}
+
+fn rows(answer: &Value, name: &str) -> Vec<Value> {
+    answer[name].as_array().cloned().unwrap_or_default()
+}
+
+/// Pictures of the page: members by the size of their change, and points by rule.
+fn pictures(answer: &Value) -> Result<[String; 2]> {
+    let number = |row: &Value, name: &str| row[name].as_i64().unwrap_or(0);
+    let name = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    let sizes: Vec<Pair> =
+        rows(answer, "sizes").iter().map(|row| Pair { name: name(row, "delta"), old: 0, new: number(row, "members") }).collect();
+    let rules: Vec<Pair> = rows(answer, "rules")
+        .iter()
+        .map(|row| Pair { name: name(row, "rule"), old: number(row, "old"), new: number(row, "new") })
+        .collect();
+    Ok([chart::pairs("members by the size of their change", &sizes)?, chart::pairs("points by rule: given, and then", &rules)?])
+}
+
+fn told(ctx: &Ctx, answer: &Value) -> String {
+    let (printer, style) = (&ctx.printer, ctx.printer.style);
+    let number = |value: &Value| crate::print::points(value.as_i64().unwrap_or(0));
+    let of = |name: &str| answer[name].as_str().unwrap_or_default();
+    let mut page = format!(
+        "{} of {} members would change as of {}\n",
+        style.bold(&number(&answer["changed"])),
+        number(&answer["members"]),
+        of("at")
+    );
+    if answer["liability"].is_object() {
+        let liability = |name: &str| answer["liability"][name].as_str().unwrap_or_default();
+        page += &format!(
+            "liability {} → {} {} ({})\n",
+            liability("old"),
+            liability("new"),
+            liability("currency"),
+            liability("delta")
+        );
+    }
+    if answer["uncovered"]["redemptions"] != 0 {
+        let (redemptions, missing) = (number(&answer["uncovered"]["redemptions"]), number(&answer["uncovered"]["points"]));
+        page += &style.yellow(&format!(
+            "{redemptions} redemptions that were made would not have been covered: {missing} points are owed\n"
+        ));
+    }
+    let ledgers: Vec<Value> = answer["ledgers"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(ledger, shift)| {
+            let part = |name: &str| shift["delta"][name].as_i64().unwrap_or(0);
+            let mut row = shift.clone();
+            (row["ledger"], row["change"]) = (json!(ledger), json!(part("active") + part("pending") - part("debt")));
+            row
+        })
+        .collect();
+    let mut section = |title: &str, table: String| page += &format!("\n{}\n{table}\n", style.bold(title));
+    section("Points", printer.table(&ledgers, &LEDGERS));
+    let mut rules = rows(answer, "rules");
+    rules.sort_by_key(|row| std::cmp::Reverse(row["delta"].as_i64().unwrap_or(0).unsigned_abs()));
+    section("Which rule caused how much", printer.table(&rules, &RULES));
+    let tiers = rows(answer, "tiers");
+    if !tiers.is_empty() {
+        section("Tiers: now, and then", matrix(ctx, &tiers));
+    }
+    let sizes = rows(answer, "sizes");
+    if !sizes.is_empty() {
+        section("Members by the size of their change", printer.table(&sizes, &SIZES));
+    }
+    for (title, name) in [("Gain most", "gainers"), ("Lose most", "losers")] {
+        let named: Vec<Value> = rows(answer, name).iter().map(named).collect();
+        if !named.is_empty() {
+            section(title, printer.table(&named, &NAMED));
+        }
+    }
+    let shards: Vec<String> =
+        rows(answer, "shards").iter().map(|shard| format!("{} before {}", shard["shard"], shard["next_position"])).collect();
+    page + &style.dim(&format!(
+        "\nshards: {} · time-zone data {} · engine {} · digest {}\n",
+        shards.join(", "),
+        of("time_zone_data"),
+        of("engine"),
+        of("digest")
+    ))
+}
+
+/// A gainer or loser, as a row.
+fn named(shift: &Value) -> Value {
+    let mut row = shift.clone();
+    let (old, new) = (shift["tier_old"].as_str().unwrap_or_default(), shift["tier_new"].as_str().unwrap_or_default());
+    row["tier"] = json!(if old == new { old.to_owned() } else { format!("{old} → {new}") });
+    let rules = shift["rules"].as_object().into_iter().flatten();
+    let rules = rules.map(|(rule, points)| format!("{rule} {} → {}", points[0], points[1]));
+    row["why"] = json!(rules.collect::<Vec<_>>().join(", "));
+    row
+}
+
+/// Tiers now down, tiers then across.
+fn matrix(ctx: &Ctx, tiers: &[Value]) -> String {
+    let name = |row: &Value, side: &str| {
+        Some(row[side].as_str().unwrap_or_default()).filter(|name| !name.is_empty()).unwrap_or("none").to_owned()
+    };
+    let mut names: Vec<String> = tiers.iter().flat_map(|row| [name(row, "from"), name(row, "to")]).collect();
+    names.sort();
+    names.dedup();
+    let cell = |from: &str, to: &str| {
+        let found = tiers.iter().find(|row| name(row, "from") == from && name(row, "to") == to);
+        found.map_or_else(String::new, |row| crate::print::points(row["members"].as_i64().unwrap_or(0)))
+    };
+    let width = names.iter().map(String::len).max().unwrap_or(0).max(9);
+    let mut lines =
+        vec![format!("{:width$}  {}", "", names.iter().map(|to| format!("{to:>width$}")).collect::<Vec<_>>().join("  "))];
+    for from in &names {
+        let cells: Vec<String> = names.iter().map(|to| format!("{:>width$}", cell(from, to))).collect();
+        lines.push(format!("{}  {}", ctx.printer.style.dim(&format!("{from:width$}")), cells.join("  ")));
+    }
+    lines.join("\n")
+}
