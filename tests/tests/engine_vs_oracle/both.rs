@@ -140,9 +140,8 @@ impl<'a> Both<'a> {
 
 fn delivered_differently(fact: &Value, by_engine: &Delivered, by_oracle: &door::Delivered) -> Option<String> {
     use door::Delivered as O;
-    // What an exception is resolved to may have to wait for its order: what waits then is neither this fact nor that.
-    let may_park = fact.get("exception_resolved").is_some()
-        || fact.get("refund_recorded").is_some_and(|refund| refund.get("order_id").is_none());
+    // What an exception is resolved to may have to wait for its order.
+    let may_park = fact.get("exception_resolved").is_some();
     let same = match (by_engine, by_oracle) {
         (Delivered::Booked { decision: None, parked, .. }, O::Booked) => !parked || may_park,
         (Delivered::Booked { decision: None, parked, .. }, O::Parked) => *parked,
