@@ -194,7 +194,7 @@ impl<'a, S: Sink> Fold<'a, S> {
             Body::PointsTransferred { .. } | Body::PointsReceived(_) => {}
             Body::TierOverridden { .. } | Body::TierOverrideEnded => {}
             Body::TierCreditAdjusted { amount } => self.tier_credit(*amount, rules, at),
-            Body::TierCreditRecalculated => self.tier_credit_dropped(),
+            Body::TierCreditRecalculated => self.tier_credit_dropped(rules, at),
         }
         Applied::default()
     }

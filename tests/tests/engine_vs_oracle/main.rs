@@ -10,18 +10,12 @@ mod shrink;
 use accrue_projections::story::Desk;
 use accrue_projections::{LedgerOptions, verify};
 use accrue_tests::history::random::Random;
-use accrue_tests::history::{Features, History, Options, generate};
+use accrue_tests::history::{History, Options, generate};
 use accrue_tests::oracle::Timeline;
 use anyhow::{Result, bail, ensure};
 use both::{BEGINNING, Both, activate};
 use serde_json::Value;
 use std::path::Path;
-
-/// What engine and oracle agree on; `ACCRUE_FEATURES=tiers,inactivity` adds what they don't yet.
-fn landed() -> Features {
-    let more = std::env::var("ACCRUE_FEATURES").unwrap_or_default();
-    Features { tiers: more.contains("tiers"), inactivity: more.contains("inactivity"), ..Features::ALL }
-}
 
 /// Histories in one store: a program each.
 const OF_STORE: u64 = 25;
@@ -199,7 +193,7 @@ fn the_engine_is_the_oracle() {
     each_store(number_from("ACCRUE_HISTORIES", 2_000), |dir, seeds| {
         let mut desk = Desk::open(dir, small())?;
         for seed in seeds.clone() {
-            let history = generate(seed, &Options { features: landed(), ..Options::all() })?;
+            let history = generate(seed, &Options::all())?;
             let rules = history.timeline()?;
             if let Some(differs) = run(&mut desk, &format!("h{seed}"), seed, &history, &rules, &history.facts())? {
                 fail(seed, &history, &rules, &differs)?;
@@ -215,7 +209,7 @@ fn facts_in_any_order_have_one_digest() {
     each_store(number_from("ACCRUE_HISTORIES", 2_000) / 4, |dir, seeds| {
         let [mut desk, mut shuffled] = twins(dir)?;
         for seed in seeds.clone() {
-            let history = generate(seed, &Options { features: landed(), ..Options::order_independent() })?;
+            let history = generate(seed, &Options::order_independent())?;
             let (rules, program) = (history.timeline()?, format!("h{seed}"));
             let mut facts = history.facts();
             if let Some(differs) = run(&mut desk, &program, seed, &history, &rules, &facts)? {
@@ -237,7 +231,7 @@ fn facts_in_any_order_have_one_digest() {
 #[test]
 fn a_ruleset_may_come_late() {
     let with_second = (0..).filter_map(|seed| {
-        let history = generate(seed, &Options { features: landed(), ..Options::order_independent() }).expect("generated");
+        let history = generate(seed, &Options::order_independent()).expect("generated");
         (!history.later_rules.is_empty()).then_some((seed, history))
     });
     for (seed, history) in with_second.take(12) {

@@ -86,9 +86,14 @@ impl<S: Sink> Fold<'_, S> {
         self.tier_count(tiers.metric, day_number(at, &rules.zone), whole, TierCause::Credit, at);
     }
 
-    pub(super) fn tier_credit_dropped(&mut self) {
-        if let Some(state) = &mut self.member.tier {
-            state.days.iter_mut().for_each(|day| day.credit = 0);
+    /// All credit is gone. Where it was below 0 that may lift the member.
+    pub(super) fn tier_credit_dropped(&mut self, rules: &Ruleset, at: Instant) {
+        let (Some(tiers), Some(state)) = (&rules.tiers, &mut self.member.tier) else { return };
+        let start = tiers.window.start(day_number(at, &rules.zone), state.first_day);
+        let before = state.counted(start).metric;
+        state.days.iter_mut().for_each(|day| day.credit = 0);
+        if state.counted(start).metric > before {
+            self.raised = Some(TierCause::Credit);
         }
     }
 
