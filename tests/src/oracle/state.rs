@@ -159,9 +159,6 @@ impl State {
             OBody::OverrideEnded => (72, fact.id.clone(), self.now),
             _ => (71, fact.id.clone(), self.now),
         };
-        if let OBody::Overridden(..) = &fact.body {
-            self.set_by = self.source.clone();
-        }
         let metric = self.metric()?;
         let active: Vec<usize> = (0..self.lots.len()).filter(|&i| self.lots[i].active && self.lots[i].left > 0).collect();
         match known {

@@ -51,7 +51,7 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Gives seeds to threads, each with stores of its own.
+/// Gives seeds to threads, each with stores of its own. All of them, whatever fails.
 fn each_store(count: u64, work: impl Fn(&Path, std::ops::Range<u64>) -> Result<()> + Sync) {
     let first = number_from("ACCRUE_SEED", 0);
     let stores: Vec<std::ops::Range<u64>> =
@@ -61,18 +61,17 @@ fn each_store(count: u64, work: impl Fn(&Path, std::ops::Range<u64>) -> Result<(
             .map(|thread| {
                 let (stores, work) = (&stores, &work);
                 scope.spawn(move || {
-                    for seeds in stores.iter().skip(thread as usize).step_by(THREADS as usize) {
+                    let of_thread = stores.iter().skip(thread as usize).step_by(THREADS as usize);
+                    let each = of_thread.filter_map(|seeds| {
                         let dir = tempfile::tempdir().expect("a directory");
-                        work(dir.path(), seeds.clone()).unwrap_or_else(|error| panic!("{error:#}"));
-                    }
+                        work(dir.path(), seeds.clone()).err().map(|error| format!("{error:#}"))
+                    });
+                    each.collect::<Vec<String>>()
                 })
             })
             .collect();
-        for thread in threads {
-            if let Err(panic) = thread.join() {
-                std::panic::resume_unwind(panic);
-            }
-        }
+        let failures: Vec<String> = threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect();
+        assert!(failures.is_empty(), "{}\n\n{} stores of {} differ", failures.join("\n\n"), failures.len(), stores.len());
     });
 }
 
