@@ -37,6 +37,7 @@ pub mod state;
 pub mod story;
 pub mod terms;
 pub mod tiers;
+pub mod transfer;
 #[cfg(test)]
 mod vectors;
 

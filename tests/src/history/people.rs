@@ -16,7 +16,7 @@ impl Life<'_> {
             0..4 => self.exclusion(at),
             4..7 => self.say("member_included", at, json!({})),
             7 => self.say("member_registered", at, json!({})),
-            8 if self.random.chance(40) => self.say("member_left", at, json!({})),
+            8 if self.random.chance(80) => self.say("member_left", at, json!({})),
             9 if features.guests => {
                 let guest = self.random.chance(50);
                 self.say("member_registered", at, json!({ "guest": guest }));
@@ -107,6 +107,16 @@ impl Life<'_> {
         }
         let at = self.now_or_before();
         self.say("exception_resolved", at, body);
+        Ok(())
+    }
+
+    /// `points_transferred` to another member: also to one of whom nothing is known, and to itself.
+    pub fn ask_sending(&mut self) -> Result<()> {
+        let to = format!("m{}", self.random.pick(&[&1, &2, &2, &1, &3]));
+        let mut body = json!({ "transfer_id": self.id(), "to_member": to, "points": self.random.between(1, 15) });
+        self.maybe_ledger(&mut body);
+        let at = self.asked_at();
+        self.say("points_transferred", at, body);
         Ok(())
     }
 

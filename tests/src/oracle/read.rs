@@ -92,7 +92,11 @@ impl OBody {
                 tier_credit: money(raw, "tier_credit")?.unwrap_or(0),
             }),
             "points_transferred" => {
-                OBody::Transferred(text(raw, "transfer_id"), ledger(), text(raw, "to_ledger"), number(raw, "points").unwrap_or(0))
+                let (id, points) = (text(raw, "transfer_id"), number(raw, "points").unwrap_or(0));
+                match may(raw, "to_member") {
+                    Some(member) => OBody::Sent(id, ledger(), member, points),
+                    None => OBody::Transferred(id, ledger(), text(raw, "to_ledger"), points),
+                }
             }
             "tier_overridden" => OBody::Overridden(text(raw, "tier"), text(raw, "mode") == "exact", instant_of(raw, "until")?),
             "tier_override_ended" => OBody::OverrideEnded,

@@ -273,7 +273,7 @@ impl State {
             OBody::Excluded(..) | OBody::Left | OBody::Included | OBody::Noted => (),
             // Requests do nothing by themselves: their decisions do.
             OBody::Reversed(..) | OBody::Granted(..) | OBody::Reserved(..) | OBody::Revoked(..) | OBody::Adjusted(_) => (),
-            OBody::Transferred(..) | OBody::Overridden(..) | OBody::OverrideEnded => (),
+            OBody::Transferred(..) | OBody::Sent(..) | OBody::Received(_) | OBody::Overridden(..) | OBody::OverrideEnded => (),
         }
         Ok(())
     }

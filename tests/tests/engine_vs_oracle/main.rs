@@ -117,7 +117,7 @@ fn compare_at_instants(both: &Both<'_>, history: &History, random: &mut Random) 
     let instants = history.instants()?;
     let last = instants.last().copied().unwrap_or(0);
     let some: Vec<i64> = (0..6).filter_map(|_| random.any(&instants)).chain([last]).collect();
-    for member in &history.members {
+    for member in both.members() {
         for &at in &some {
             let differences = both.compare(member, at, None)?;
             if !differences.is_empty() {
@@ -137,7 +137,7 @@ fn compare_as_known(both: &Both<'_>, deliveries: usize, history: &History, rando
     let instants = history.instants()?;
     for _ in 0..if deliveries == 0 { 0 } else { 2 } {
         let count = 1 + random.below(deliveries);
-        for member in &history.members {
+        for member in both.members() {
             let at = random.any(&instants).unwrap_or(0);
             let differences = both.compare(member, at, Some(count))?;
             if !differences.is_empty() {
