@@ -10,6 +10,7 @@
 
 pub mod booking;
 pub mod calendar;
+pub mod cards;
 pub mod coupon;
 pub mod decide;
 pub mod door;

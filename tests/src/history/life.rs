@@ -125,6 +125,7 @@ impl Life<'_> {
             4 * transfers * asks,
             3 * usize::from(self.options.features.resolving && !self.unmatched.is_empty()),
             7 * usize::from(self.options.features.sending) * asks,
+            3 * usize::from(self.options.features.cards),
         ];
         match self.random.weighted(&weights) {
             0 => self.order(),
@@ -149,7 +150,8 @@ impl Life<'_> {
             19 => self.ask_override(),
             20 => self.ask_transfer(),
             21 => self.resolve(),
-            _ => self.ask_sending(),
+            22 => self.ask_sending(),
+            _ => self.card(),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::DAY;
 use super::life::Life;
 use super::orders::money;
+use super::random::Random;
 use crate::oracle::calendar;
 use anyhow::Result;
 use serde_json::json;
@@ -107,6 +108,20 @@ impl Life<'_> {
         }
         let at = self.now_or_before();
         self.say("exception_resolved", at, body);
+        Ok(())
+    }
+
+    /// A card is handed out, blocked, found again, or replaced; or one is meant that nobody handed out.
+    pub fn card(&mut self) -> Result<()> {
+        let code = |random: &mut Random| format!("C{}", random.between(1, 4));
+        let (one, other) = (code(self.random), code(self.random));
+        let (kind, body) = match self.random.below(3) {
+            0 => ("card_issued", json!({ "code": one })),
+            1 => ("card_status_changed", json!({ "code": one, "status": self.random.pick(&["active", "inactive", "blocked"]) })),
+            _ => ("card_replaced", json!({ "old": one, "new": other })),
+        };
+        let at = self.now_or_before();
+        self.say(kind, at, body);
         Ok(())
     }
 

@@ -67,6 +67,12 @@ pub enum OBody {
     Unmerged(String),
     /// A merge of members who are one already.
     Cycle,
+    /// `card_issued`
+    CardIssued(String),
+    /// `card_status_changed`: which, to what
+    CardStatus(String, String),
+    /// `card_replaced`: old, new
+    CardReplaced(String, String),
     /// `exception_resolved`: which, the order that it is booked on, the line
     Resolved(String, Option<String>, Option<String>),
     /// `coupon_used`: on the order
@@ -284,6 +290,7 @@ impl OFact {
             OBody::Reversed(..) | OBody::Registered(_) | OBody::Erased | OBody::Credit(_) | OBody::NoCredit => return None,
             OBody::Overridden(..) | OBody::OverrideEnded | OBody::Resolved(..) | OBody::Noted => return None,
             OBody::Merged(_) | OBody::Unmerged(_) | OBody::Cycle | OBody::Received(_) => return None,
+            OBody::CardIssued(_) | OBody::CardStatus(..) | OBody::CardReplaced(..) => return None,
         })
     }
 }

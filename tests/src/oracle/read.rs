@@ -98,6 +98,9 @@ impl OBody {
                     None => OBody::Transferred(id, ledger(), text(raw, "to_ledger"), points),
                 }
             }
+            "card_issued" => OBody::CardIssued(text(raw, "code")),
+            "card_status_changed" => OBody::CardStatus(text(raw, "code"), text(raw, "status")),
+            "card_replaced" => OBody::CardReplaced(text(raw, "old"), text(raw, "new")),
             "tier_overridden" => OBody::Overridden(text(raw, "tier"), text(raw, "mode") == "exact", instant_of(raw, "until")?),
             "tier_override_ended" => OBody::OverrideEnded,
             _ => OBody::Noted,

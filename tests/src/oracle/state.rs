@@ -1,5 +1,6 @@
 //! The member while the history is folded: one fact or decision after the other, with everything that time does between.
 
+use super::cards::OCard;
 use super::coupon::Coupon;
 use super::exception::Exception;
 use super::fact::{CouponName, OBody, OFact, ORefund};
@@ -59,6 +60,8 @@ pub struct State {
     pub parked: Vec<OFact>,
     /// Accepted requests that wait for what they are about: decided at the same instant, folded before it.
     pub waiting: Vec<(OFact, OPromise)>,
+    /// In the order in which they were handed out.
+    pub cards: Vec<OCard>,
     /// What people have to look at, in order.
     pub exceptions: Vec<Exception>,
     /// Where the member stands; `None`: nothing is counted.
@@ -112,6 +115,7 @@ impl State {
             coupons: Vec::new(),
             parked: Vec::new(),
             waiting: Vec::new(),
+            cards: Vec::new(),
             exceptions: Vec::new(),
             standing: None,
             transitions: Vec::new(),
@@ -266,6 +270,9 @@ impl State {
                 Some(coupon) => self.release_coupon(coupon, order)?,
                 None => self.exception("coupon_unknown", "", 0),
             },
+            OBody::CardIssued(code) => self.issue_card(code),
+            OBody::CardStatus(code, status) => self.card_status(code, status, &fact.id),
+            OBody::CardReplaced(old, new) => self.replace_card(old, new, &fact.id),
             OBody::Left if self.status != "erased" => self.status = "left",
             OBody::Erased => self.erase(),
             OBody::Cycle => self.exception("merge_cycle", &fact.id, 0),
