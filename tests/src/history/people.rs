@@ -17,7 +17,7 @@ impl Life<'_> {
             0..4 => self.exclusion(at),
             4..7 => self.say("member_included", at, json!({})),
             7 => self.say("member_registered", at, json!({})),
-            8 if self.random.chance(80) => self.say("member_left", at, json!({})),
+            8 => self.say("member_left", at, json!({})),
             9 if features.guests => {
                 let guest = self.random.chance(50);
                 self.say("member_registered", at, json!({ "guest": guest }));
@@ -128,7 +128,7 @@ impl Life<'_> {
     /// `points_transferred` to another member: also to one of whom nothing is known, and to itself.
     pub fn ask_sending(&mut self) -> Result<()> {
         let to = format!("m{}", self.random.pick(&[&1, &2, &2, &1, &3]));
-        let mut body = json!({ "transfer_id": self.id(), "to_member": to, "points": self.random.between(1, 15) });
+        let mut body = json!({ "transfer_id": self.id(), "to_member": to, "points": self.random.between(1, 6) });
         self.maybe_ledger(&mut body);
         let at = self.asked_at();
         self.say("points_transferred", at, body);
