@@ -60,7 +60,7 @@ impl Options {
 
     /// Facts only, whose state is the same in whatever order they come.
     pub fn order_independent() -> Options {
-        Options { members: 1, requests: false, conflicts: false, ..Options::all() }
+        Options { requests: false, conflicts: false, ..Options::all() }
     }
 }
 

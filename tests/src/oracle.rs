@@ -10,6 +10,7 @@
 
 pub mod booking;
 pub mod calendar;
+pub mod cards;
 pub mod coupon;
 pub mod decide;
 pub mod door;
@@ -37,6 +38,7 @@ pub mod state;
 pub mod story;
 pub mod terms;
 pub mod tiers;
+pub mod transfer;
 #[cfg(test)]
 mod vectors;
 

@@ -3,7 +3,8 @@
 use accrue_tests::history::random::Random;
 use accrue_tests::history::{Expected, History, Options, generate};
 use accrue_tests::oracle::door::{Delivered, Door};
-use accrue_tests::oracle::{OAnswer, OLedger, OLot, OMember, ORules, Timeline, calendar, decide, replay};
+use accrue_tests::oracle::fact::OBody;
+use accrue_tests::oracle::{Known, OAnswer, OLedger, OLot, OMember, ORules, Timeline, calendar, decide, replay};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -54,6 +55,7 @@ fn every_delivery_is_what_the_generator_says_it_is() {
                 Delivered::Conflict => Expected::Conflict,
             };
             assert_eq!(became, delivery.expected, "seed {seed}: {}", delivery.fact);
+            door.carry().unwrap();
             *seen.entry(format!("{became:?}")).or_insert(0) += 1;
         }
     }
@@ -69,6 +71,7 @@ fn invariants_hold_after_every_delivery() {
         let mut door = Door::new(&rules);
         for delivery in &history.deliveries {
             door.deliver(&delivery.fact).unwrap();
+            door.carry().unwrap();
             let member = door.member("m1", at_of(&delivery.fact) + 40 * DAY).unwrap();
             assert_eq!(member.broken, Vec::<String>::new(), "seed {seed}, after {}", delivery.fact);
         }
@@ -193,7 +196,10 @@ fn everything_happens_in_generated_histories() {
                 Delivered::Parked => *seen.entry("parked".to_owned()).or_default() += 1,
                 Delivered::Booked | Delivered::Duplicate(_) | Delivered::Conflict => (),
             }
+            door.carry().unwrap();
         }
+        let came_back = |known: &&Known| matches!(&known.request().body, OBody::Received(received) if received.returned);
+        *seen.entry("came_back".to_owned()).or_default() += door.known.values().flatten().filter(came_back).count();
         let last = history.instants().unwrap().into_iter().max().unwrap_or(0);
         for member in &history.members {
             for entry in door.member(member, last).unwrap().full_entries {
@@ -221,6 +227,10 @@ fn everything_happens_in_generated_histories() {
         "coupon_released",
         "coupon_revoked",
         "coupon_expired",
+        "tier_changed",
+        "transferred_out",
+        "transferred_in",
+        "came_back",
         "accepted",
         "member_excluded",
         "ledger_unknown",

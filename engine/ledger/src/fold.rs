@@ -194,7 +194,7 @@ impl<'a, S: Sink> Fold<'a, S> {
             Body::PointsTransferred { .. } | Body::PointsReceived(_) => {}
             Body::TierOverridden { .. } | Body::TierOverrideEnded => {}
             Body::TierCreditAdjusted { amount } => self.tier_credit(*amount, rules, at),
-            Body::TierCreditRecalculated => self.tier_credit_dropped(),
+            Body::TierCreditRecalculated => self.tier_credit_dropped(rules, at),
         }
         Applied::default()
     }
@@ -219,10 +219,10 @@ impl<'a, S: Sink> Fold<'a, S> {
             }
             Body::TierOverridden { tier, floor, .. } => {
                 let until = promise.expires_at.unwrap_or(Instant::MAX);
-                let over = Override { tier: Text::new(tier), floor: *floor, until, source: Text::new(source.id) };
+                let over = Override { tier: Text::new(tier), floor: *floor, until, source: Text::new(source.id), since: at };
                 self.tier_overridden(over, rules, at);
             }
-            Body::TierOverrideEnded => self.tier_override_ended(source, rules, at),
+            Body::TierOverrideEnded => self.tier_override_ended(source, at, rules, at),
             Body::PointsTransferred { to: TransferTo::Member(to), ledger, points, .. } => {
                 self.transfer_out(ledger.unwrap_or(MAIN), to, *points, source, rules, at);
             }

@@ -58,7 +58,7 @@ pub use record::{
     Asked, Award, Coupon, CouponStatus, Limited, LineRefund, Needs, Order, OrderLine, Placed, Record, RecordKey, Records,
     Redemption as RedemptionRecord,
 };
-pub use replay::{Booked, must_fold_again, replay};
+pub use replay::{Booked, must_fold_again, replay, waits};
 pub use ruleset::{
     Achievement, Activation, Clawback, CouponRule, Downgrade, EARN_RULES_MAX, EarnRule, Eligible, End, Goal, Inactivity,
     Liability, Life, Limit, LineFilter, MAIN, Metric, On, OrderOfLots, Price, Refund, Reward, RewardKind, Ruleset, RulesetError,

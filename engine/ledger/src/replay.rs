@@ -1,10 +1,10 @@
 //! Folding a member from its beginning: the definition of its state (§1). Incremental folding must give the same.
 
 use crate::entry::Sink;
-use crate::fact::Fact;
+use crate::fact::{Body, Fact};
 use crate::fold::{Fold, exclusions_of, standing_from};
 use crate::member::Member;
-use crate::record::Records;
+use crate::record::{Record, RecordKey, Records};
 use crate::ruleset::Timeline;
 use crate::{Decision, Instant};
 
@@ -40,6 +40,18 @@ pub fn replay<S: Sink>(rules: &Timeline, booked: &mut [Booked<'_>], sink: &mut S
         fold.apply(&booked.fact, booked.decision.as_ref());
     }
     (member, records)
+}
+
+/// Whether a fact of a member whose whole history is in `records` waits for its order.
+pub fn waits(fact: &Fact<'_>, records: &Records) -> bool {
+    let order_id = match &fact.body {
+        Body::OrderFulfilled { order_id } | Body::OrderCancelled { order_id } => Some(*order_id),
+        Body::RefundRecorded(refund) => refund.order_id,
+        Body::ExceptionResolved { order_id, .. } => *order_id,
+        _ => None,
+    };
+    let record = order_id.and_then(|order_id| records.peek(RecordKey::order(order_id)));
+    matches!(record, Some(Record::Order(order)) if order.waiting > 0)
 }
 
 /// Whether a new fact (or, with `decided_at`, a request) can't be folded on top of `member`: it belongs before what was folded,

@@ -5,6 +5,7 @@ use crate::ruleset::{Downgrade, Metric, Ruleset, Tiers};
 use crate::{Instant, Text};
 use bincode::{Decode, Encode};
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 
 /// The tier of a member. Places of tiers are those of the ruleset in force at `synced`.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
@@ -61,6 +62,8 @@ pub struct Override {
     pub until: Instant,
     /// The request's id.
     pub source: Text,
+    /// When it was set.
+    pub since: Instant,
 }
 
 /// What counts of a window.
@@ -115,13 +118,18 @@ impl TierState {
         self.held_until.min(self.over.as_ref().map_or(Instant::MAX, |over| over.until))
     }
 
-    /// What counts from the day `start` on.
-    pub fn counted(&self, start: i32) -> Counted {
-        let inside = self.days.iter().filter(|day| day.day >= start);
+    /// What counts of these days.
+    pub fn counted(&self, days: RangeInclusive<i32>) -> Counted {
+        let inside = self.days.iter().filter(|day| days.contains(&day.day));
         let sum = inside.fold((0_i64, 0_i64), |(metric, lowered), day| {
             (metric.saturating_add(day.amount).saturating_add(day.credit), lowered.saturating_add(day.lowered))
         });
         Counted { metric: sum.0.max(0), lowered: sum.1 }
+    }
+
+    /// What counts of the window at `at`.
+    pub(crate) fn counted_at(&self, tiers: &Tiers, rules: &Ruleset, at: Instant) -> Counted {
+        self.counted(tiers.window.days(day_number(at, &rules.zone), self.first_day))
     }
 
     /// Forgets days before `start`, for good.
@@ -179,7 +187,7 @@ impl TierState {
 
     /// How the member stands at `at`, up to which time must have passed.
     pub fn progress(&self, tiers: &Tiers, rules: &Ruleset, at: Instant) -> Progress {
-        let metric = self.counted(tiers.window.start(day_number(at, &rules.zone), self.first_day)).metric;
+        let metric = self.counted_at(tiers, rules, at).metric;
         let missing = |tier: u8| (tier, tiers.get(tier).entry.unwrap_or(0).saturating_sub(metric).max(0));
         let held_until = Some(self.held_until).filter(|&until| until != Instant::MAX);
         let (mut projected, mut to_keep) = (None, None);
@@ -220,6 +228,7 @@ mod tests {
         state.forget_before(5);
         assert_eq!(days(&state), [(5, 15), (9, 7)]);
         state.day_mut(9).credit = -30;
-        assert_eq!((state.counted(5).metric, state.counted(6).metric), (0, 0), "never below 0");
+        assert_eq!((state.counted(5..=9).metric, state.counted(6..=9).metric), (0, 0), "never below 0");
+        assert_eq!(state.counted(5..=8).metric, 15, "the ninth is not yet");
     }
 }

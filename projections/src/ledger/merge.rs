@@ -6,7 +6,7 @@ use super::refold::{Again, History, Undo};
 use crate::error::ProjectionError;
 use crate::rows::{RecordRow, remembered};
 use crate::shared::Tiers;
-use accrue_ledger::{Body, Booked, Decision, Fact, Family, RecordKey, Text};
+use accrue_ledger::{Body, Booked, Decision, Fact, Family, RecordKey, Text, waits};
 use accrue_store::{Position, member_hash};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,21 +36,21 @@ impl Ledger {
         all.sort_unstable();
         let history = History::read(&self.shared.log, &all, None, booking.pending)?;
         let mut facts = Facts { booked: history.booked()?, positions: history.positions().collect() };
-        let (before, mut waited) = (Family::of(&facts.booked), 0);
+        let before = Family::of(&facts.booked);
         for member in members.iter().filter(|member| before.winner(member) == member.as_str()) {
             let mut undo = Undo { program, rules, totals: &mut tiers.totals };
-            waited += before.replay(rules, member, &facts.booked, &mut undo).0.parked;
+            before.replay(rules, member, &facts.booked, &mut undo);
         }
         facts.booked.push(Booked { fact: fact.clone(), decision: decision.cloned() });
         facts.positions.push(booking.position);
-        let (after, mut waiting) = (Family::of(&facts.booked), 0);
+        let (after, mut parked) = (Family::of(&facts.booked), false);
         for member in &members {
-            waiting += self.fold_one_of(tiers, booking, &after, member, &facts)?;
+            parked |= self.fold_one_of(tiers, booking, &after, member, &facts)?;
         }
-        Ok(waiting > waited)
+        Ok(parked)
     }
 
-    /// Replaces everything derived of one of them; says how many facts wait for their order.
+    /// Replaces everything derived of one of them; says whether the new fact waits for its order there.
     fn fold_one_of(
         &mut self,
         tiers: &mut Tiers,
@@ -58,7 +58,7 @@ impl Ledger {
         family: &Family,
         member: &Text,
         facts: &Facts<'_>,
-    ) -> Result<u32, ProjectionError> {
+    ) -> Result<bool, ProjectionError> {
         let (rules, program) = (booking.rules, booking.candidate.fact.program);
         let hash = member_hash(program, member);
         let slot = self.slot_of(tiers, hash, program, member)?;
@@ -69,6 +69,8 @@ impl Ledger {
         let mut page = Page { program, rules, first: 0, bytes, parts: &mut parts, totals: &mut tiers.totals, codes: &mut codes };
         let (state, mut records) = family.replay(rules, member, &facts.booked, &mut page);
         let end = bytes.len();
+        let fact = booking.candidate.fact;
+        let parked = family.winner(fact.member) == member.as_str() && waits(fact, &records);
         for (key, record) in records.drain_changed() {
             rows.entry(key).or_default().record = record;
         }
@@ -83,11 +85,10 @@ impl Ledger {
                 rows.entry(key).or_default().firsts.push((version, position.0));
             }
         }
-        let waiting = state.parked;
         Again { state, rows, codes, positions: own }.replace(tiers, slot, &parts, end);
         let of = &mut tiers.live.slots[slot as usize];
         (of.next, of.dirty) = (booking.position.next(), true);
-        Ok(waiting)
+        Ok(parked)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::rows::{RecordRow, remembered};
 use crate::shared::Tiers;
 use crate::tier::weight;
 use crate::totals::Totals;
-use accrue_ledger::{Booked, Decision, EntryRef, Instant, Member, RecordKey, Sink, Timeline, replay};
+use accrue_ledger::{Booked, Decision, EntryRef, Instant, Member, RecordKey, Sink, Timeline, replay, waits};
 use accrue_proto::{Malformed, read_decision, read_fact};
 use accrue_store::{Frame, Group, Position, ShardLog};
 use smallvec::SmallVec;
@@ -107,7 +107,6 @@ impl Ledger {
         let history = History::read(&self.shared.log, &positions, None, booking.pending)?;
         let mut booked = history.booked()?;
         replay(rules, &mut booked, &mut Undo { program, rules, totals: &mut tiers.totals });
-        let waiting = tiers.live.slots[slot as usize].state.parked;
         booked.push(Booked { fact: fact.clone(), decision: decision.cloned() });
         positions.push(booking.position);
         let known = tiers.records(hash, program, member)?;
@@ -117,7 +116,7 @@ impl Ledger {
         let mut page = Page { program, rules, first: 0, bytes, parts: &mut parts, totals: &mut tiers.totals, codes: &mut codes };
         let (state, mut records) = replay(rules, &mut booked, &mut page);
         let end = bytes.len();
-        let parked = state.parked > waiting;
+        let parked = waits(fact, &records);
         let mut rows: BTreeMap<RecordKey, RecordRow> =
             known.into_iter().map(|(key, row)| (key, RecordRow { record: None, ..row })).collect();
         for (key, record) in records.drain_changed() {

@@ -15,6 +15,10 @@ pub struct Features {
     pub achievements: bool,
     /// Transfers from one ledger of a member to another.
     pub transfers: bool,
+    /// Cards (§11).
+    pub cards: bool,
+    /// Transfers to other members.
+    pub sending: bool,
     /// Guests, who may not spend (§11).
     pub guests: bool,
     /// Members who are erased (§11).
@@ -34,6 +38,8 @@ impl Features {
         per_member: false,
         achievements: false,
         transfers: false,
+        cards: false,
+        sending: false,
         guests: false,
         erased: false,
         merges: false,
@@ -48,6 +54,8 @@ impl Features {
         per_member: true,
         achievements: true,
         transfers: true,
+        cards: true,
+        sending: true,
         guests: true,
         erased: true,
         merges: true,

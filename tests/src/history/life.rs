@@ -124,6 +124,8 @@ impl Life<'_> {
             5 * tiers * asks,
             4 * transfers * asks,
             3 * usize::from(self.options.features.resolving && !self.unmatched.is_empty()),
+            7 * usize::from(self.options.features.sending) * asks,
+            3 * usize::from(self.options.features.cards),
         ];
         match self.random.weighted(&weights) {
             0 => self.order(),
@@ -147,7 +149,9 @@ impl Life<'_> {
             18 => self.tier_credit(),
             19 => self.ask_override(),
             20 => self.ask_transfer(),
-            _ => self.resolve(),
+            21 => self.resolve(),
+            22 => self.ask_sending(),
+            _ => self.card(),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::DAY;
 use super::life::Life;
 use super::orders::money;
+use super::random::Random;
 use crate::oracle::calendar;
 use anyhow::Result;
 use serde_json::json;
@@ -16,7 +17,7 @@ impl Life<'_> {
             0..4 => self.exclusion(at),
             4..7 => self.say("member_included", at, json!({})),
             7 => self.say("member_registered", at, json!({})),
-            8 if self.random.chance(40) => self.say("member_left", at, json!({})),
+            8 => self.say("member_left", at, json!({})),
             9 if features.guests => {
                 let guest = self.random.chance(50);
                 self.say("member_registered", at, json!({ "guest": guest }));
@@ -107,6 +108,30 @@ impl Life<'_> {
         }
         let at = self.now_or_before();
         self.say("exception_resolved", at, body);
+        Ok(())
+    }
+
+    /// A card is handed out, blocked, found again, or replaced; or one is meant that nobody handed out.
+    pub fn card(&mut self) -> Result<()> {
+        let code = |random: &mut Random| format!("C{}", random.between(1, 4));
+        let (one, other) = (code(self.random), code(self.random));
+        let (kind, body) = match self.random.below(3) {
+            0 => ("card_issued", json!({ "code": one })),
+            1 => ("card_status_changed", json!({ "code": one, "status": self.random.pick(&["active", "inactive", "blocked"]) })),
+            _ => ("card_replaced", json!({ "old": one, "new": other })),
+        };
+        let at = self.now_or_before();
+        self.say(kind, at, body);
+        Ok(())
+    }
+
+    /// `points_transferred` to another member: also to one of whom nothing is known, and to itself.
+    pub fn ask_sending(&mut self) -> Result<()> {
+        let to = format!("m{}", self.random.pick(&[&1, &2, &2, &1, &3]));
+        let mut body = json!({ "transfer_id": self.id(), "to_member": to, "points": self.random.between(1, 6) });
+        self.maybe_ledger(&mut body);
+        let at = self.asked_at();
+        self.say("points_transferred", at, body);
         Ok(())
     }
 

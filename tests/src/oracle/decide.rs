@@ -6,6 +6,7 @@ use super::fact::{CouponName, OAdjustment, OBody, OFact, ORedemption, When};
 use super::rules::{ORules, Reward};
 use super::state::State;
 use super::tiers::Standing;
+use super::transfer::OPart;
 use super::{Known, Timeline};
 use anyhow::{Result, bail};
 
@@ -29,6 +30,8 @@ pub struct OPromise {
     pub starts: Option<i64>,
     /// When adjusted points end; `None`: never.
     pub expires: Option<i64>,
+    /// What goes to another member.
+    pub parts: Vec<OPart>,
 }
 
 /// A coupon as promised.
@@ -91,6 +94,7 @@ pub fn decide(rules: &Timeline, known: &[Known], request: &OFact) -> Result<ODec
     let makes_known = match &request.body {
         OBody::Granted(..) => true,
         OBody::Adjusted(adjusted) => adjusted.points > 0,
+        OBody::Received(_) => true,
         _ => false,
     };
     let is_known = known.iter().any(|known| match known {
@@ -98,8 +102,10 @@ pub fn decide(rules: &Timeline, known: &[Known], request: &OFact) -> Result<ODec
         Known::Decision { answer, .. } => matches!(answer, OAnswer::Accepted(_)),
     });
     case.refuse_if(!is_known && !makes_known, "member_unknown");
-    case.refuse_if(state.status == "erased", "member_erased");
-    let spends = matches!(request.body, OBody::Redemption(_) | OBody::Reserved(..) | OBody::Transferred(..));
+    let comes_back = matches!(&request.body, OBody::Received(received) if received.returned);
+    case.refuse_if(state.status == "erased" && !comes_back, "member_erased");
+    let body = &request.body;
+    let spends = matches!(body, OBody::Redemption(_) | OBody::Reserved(..) | OBody::Transferred(..) | OBody::Sent(..));
     case.refuse_if(spends && state.status == "guest", "member_guest");
     let mut ledger = "main";
     let promise = match &request.body {
@@ -114,7 +120,17 @@ pub fn decide(rules: &Timeline, known: &[Known], request: &OFact) -> Result<ODec
         OBody::Granted(grant, reward, deduct) => case.grant(grant, reward, *deduct)?,
         OBody::Transferred(_, from, to, points) => {
             ledger = from;
-            case.transfer(from, to, *points)
+            case.transfer(from, Some(to), *points)
+        }
+        OBody::Sent(_, from, to, points) => {
+            ledger = from;
+            case.refuse_if(*to == request.member, "points_invalid");
+            OPromise { parts: state.to_send(from, *points), ..case.transfer(from, None, *points) }
+        }
+        OBody::Received(received) => {
+            ledger = &received.ledger;
+            case.refuse_if(state.is_gone(at) && !comes_back, "member_excluded");
+            OPromise { points: received.parts.iter().map(|part| part.points).sum(), ..OPromise::default() }
         }
         OBody::Overridden(tier, _, until) => case.overriding(tier, *until)?,
         OBody::OverrideEnded => {
@@ -201,11 +217,11 @@ impl Case<'_> {
         Ok(())
     }
 
-    fn transfer(&mut self, from: &str, to: &str, points: i64) -> OPromise {
+    fn transfer(&mut self, from: &str, to: Option<&str>, points: i64) -> OPromise {
         let has = |ledger: &str| self.rules.ledgers.iter().any(|known| known == ledger);
-        self.refuse_if(!has(from) || !has(to), "ledger_unknown");
+        self.refuse_if(!has(from) || !to.is_none_or(has), "ledger_unknown");
         self.refuse_if(self.state.may_not_redeem(self.at), "member_excluded");
-        self.refuse_if(from == to || points <= 0, "points_invalid");
+        self.refuse_if(to == Some(from) || points <= 0, "points_invalid");
         self.refuse_if(self.state.active(from) < points, "insufficient_points");
         OPromise { points, ..OPromise::default() }
     }
@@ -295,6 +311,7 @@ impl Case<'_> {
             None => self.rules.life.ends_at(zone, self.at, starts)?,
         };
         self.refuse_if(expires.is_some_and(|end| end <= starts), "validity_invalid");
-        Ok(OPromise { points: adjusted.points, coupon: None, starts: (starts > self.at).then_some(starts), expires })
+        let starts = (starts > self.at).then_some(starts);
+        Ok(OPromise { points: adjusted.points, starts, expires, ..OPromise::default() })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::fact::{OBody, OFact};
 use super::family::Families;
+use super::transfer::follows;
 use super::{Known, OAnswer, ODecision, OMember, Timeline, decide, replay};
 use anyhow::Result;
 use serde_json::Value;
@@ -27,12 +28,14 @@ pub struct Door<'a> {
     rules: &'a Timeline,
     /// What is known of each member, in order of arrival.
     pub known: BTreeMap<String, Vec<Known>>,
+    /// What follows for other members, and was not delivered yet.
+    onward: Vec<OFact>,
 }
 
 impl<'a> Door<'a> {
     /// Nobody is known yet.
     pub fn new(rules: &'a Timeline) -> Door<'a> {
-        Door { rules, known: BTreeMap::new() }
+        Door { rules, known: BTreeMap::new(), onward: Vec::new() }
     }
 
     /// The rulesets that judge.
@@ -40,12 +43,28 @@ impl<'a> Door<'a> {
         self.rules
     }
 
-    /// Takes in one fact or request in the JSON of `facts.md`.
+    /// Takes in one fact or request in the JSON of `facts.md`. What follows for other members waits: see [`Door::carry`].
     ///
     /// # Errors
     /// Not such a JSON.
     pub fn deliver(&mut self, fact: &Value) -> Result<Delivered> {
-        let fact = OFact::from_json(fact)?;
+        self.take(OFact::from_json(fact)?)
+    }
+
+    /// Delivers what follows, and what follows from that.
+    ///
+    /// # Errors
+    /// See [`Door::deliver`].
+    pub fn carry(&mut self) -> Result<()> {
+        while !self.onward.is_empty() {
+            for fact in std::mem::take(&mut self.onward) {
+                self.take(fact)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, fact: OFact) -> Result<Delivered> {
         if let Some(before) = self.find(&fact) {
             if !is_same(before.request(), &fact) {
                 return Ok(Delivered::Conflict);
@@ -59,6 +78,7 @@ impl<'a> Door<'a> {
         let known = self.known.entry(fact.member.clone()).or_default();
         if fact.is_request() {
             let decision = decide(self.rules, &union, &fact)?;
+            self.onward.extend(follows(&fact, &decision));
             known.push(Known::Decision { request: fact, at: decision.at, answer: decision.answer.clone() });
             return Ok(Delivered::Decided(decision));
         }

@@ -2,6 +2,7 @@
 
 use super::calendar;
 use super::read::text;
+use super::transfer::OReceived;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
@@ -12,6 +13,8 @@ pub struct OFact {
     pub id: String,
     /// Who publishes.
     pub source: String,
+    /// Of what.
+    pub program: String,
     /// Whose it is.
     pub member: String,
     /// When it happened, microseconds.
@@ -64,6 +67,12 @@ pub enum OBody {
     Unmerged(String),
     /// A merge of members who are one already.
     Cycle,
+    /// `card_issued`
+    CardIssued(String),
+    /// `card_status_changed`: which, to what
+    CardStatus(String, String),
+    /// `card_replaced`: old, new
+    CardReplaced(String, String),
     /// `exception_resolved`: which, the order that it is booked on, the line
     Resolved(String, Option<String>, Option<String>),
     /// `coupon_used`: on the order
@@ -82,6 +91,10 @@ pub enum OBody {
     Adjusted(OAdjustment),
     /// `points_transferred`: id, from ledger, to ledger, points
     Transferred(String, String, String, i64),
+    /// `points_transferred`: id, ledger, to member, points
+    Sent(String, String, String, i64),
+    /// `points_received`
+    Received(OReceived),
     /// `tier_overridden`: tier, exact, until
     Overridden(String, bool, Option<i64>),
     /// `tier_override_ended`
@@ -235,6 +248,7 @@ impl OFact {
         Ok(OFact {
             id: text(fact, "id"),
             source: text(fact, "source"),
+            program: text(fact, "program"),
             member: text(fact, "member"),
             at: calendar::instant(&text(fact, "occurred_at"))?,
             kind: kind.clone(),
@@ -253,6 +267,7 @@ impl OFact {
             "coupon_revoked",
             "points_adjusted",
             "points_transferred",
+            "points_received",
             "tier_overridden",
             "tier_override_ended",
         ];
@@ -267,14 +282,15 @@ impl OFact {
             OBody::Redemption(redemption) => format!("redemption {}", redemption.redemption_id),
             OBody::Granted(grant, ..) => format!("grant {grant}"),
             OBody::Adjusted(adjusted) => format!("adjustment {}", adjusted.adjustment_id),
-            OBody::Transferred(transfer, ..) => format!("transfer {transfer}"),
+            OBody::Transferred(transfer, ..) | OBody::Sent(transfer, ..) => format!("transfer {transfer}"),
             OBody::Import(import) => format!("import {}", import.import_id),
             OBody::Activity(activity, _) => format!("activity {activity}"),
             OBody::Fulfilled(_) | OBody::Cancelled(_) | OBody::Excluded(..) | OBody::Left | OBody::Included => return None,
             OBody::CouponUsed(..) | OBody::CouponReleased(..) | OBody::Reserved(..) | OBody::Revoked(..) => return None,
             OBody::Reversed(..) | OBody::Registered(_) | OBody::Erased | OBody::Credit(_) | OBody::NoCredit => return None,
             OBody::Overridden(..) | OBody::OverrideEnded | OBody::Resolved(..) | OBody::Noted => return None,
-            OBody::Merged(_) | OBody::Unmerged(_) | OBody::Cycle => return None,
+            OBody::Merged(_) | OBody::Unmerged(_) | OBody::Cycle | OBody::Received(_) => return None,
+            OBody::CardIssued(_) | OBody::CardStatus(..) | OBody::CardReplaced(..) => return None,
         })
     }
 }

@@ -53,7 +53,7 @@ pub struct Lot {
     pub deducted: i64,
     /// Taken to another ledger.
     pub moved: i64,
-    /// It came from another ledger, and was earned there.
+    /// It came from another ledger or member, and was earned there.
     pub came_over: bool,
     /// Of `cancelled`: never fulfilled, and not yet counted toward a refund.
     pub lapsed: i64,

@@ -1,5 +1,6 @@
 //! A member as numbers to compare, and what must hold for them (§14).
 
+use super::cards::OCard;
 use super::ladder::Metric;
 use super::number::decimals;
 use super::state::State;
@@ -105,6 +106,8 @@ pub struct OMember {
     pub lots: Vec<OLot>,
     /// See [`State::status`].
     pub status: &'static str,
+    /// In the order in which they were handed out.
+    pub cards: Vec<OCard>,
     /// Where there are tiers.
     pub tier: Option<OTier>,
     /// All, in order.
@@ -124,6 +127,7 @@ impl OMember {
             parked: state.parked.len(),
             exceptions: state.exceptions.iter().filter(|exception| exception.open).count(),
             status: state.status,
+            cards: state.cards.clone(),
             tier: tier(state),
             transitions: state.transitions.clone(),
             feats: state

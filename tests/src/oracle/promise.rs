@@ -3,7 +3,7 @@
 use super::OPromise;
 use super::coupon::Coupon;
 use super::fact::{CouponName, OAdjustment, OBody, OFact, ORedemption};
-use super::lots::{Lot, NO_RULE, Opening, sum};
+use super::lots::{NO_RULE, Opening, sum};
 use super::state::State;
 use super::tiers::Override;
 use anyhow::Result;
@@ -47,6 +47,8 @@ impl State {
             OBody::Granted(grant, reward, _) => self.granted(grant, reward, promise),
             OBody::Adjusted(adjusted) => self.adjust(adjusted, promise),
             OBody::Transferred(id, from, to, points) => self.transfer(id, from, to, *points)?,
+            OBody::Sent(_, ledger, _, points) => drop(self.send(ledger, *points)),
+            OBody::Received(received) => self.receive(received, &request.id),
             OBody::Overridden(tier, exact, _) => {
                 let set = Override { tier: tier.clone(), exact: *exact, until: promise.expires };
                 self.override_tier(Some(set), "override_set")?;
@@ -112,56 +114,6 @@ impl State {
             self.spend(&redemption, promise.points);
         }
         self.issue_promised(CouponName::Grant(grant.to_owned()), Some(reward), promise);
-    }
-
-    /// From one ledger to another: each lot goes on there as it was.
-    fn transfer(&mut self, id: &str, from: &str, to: &str, points: i64) -> Result<()> {
-        let lots = self.in_spend_order(|lot| lot.ledger == from && lot.active);
-        let taken = self.take(&lots, points, |lot| &mut lot.moved);
-        self.entry("transferred_out", from, -sum(&taken));
-        self.use_ledger(to);
-        for (number, &(i, part)) in taken.iter().enumerate() {
-            let lot = Lot {
-                ledger: to.to_owned(),
-                order: None,
-                rule: 0,
-                kind: 70,
-                natural: id.to_owned(),
-                opening: number,
-                opened_at: self.now,
-                amount: part,
-                left: part,
-                came_over: true,
-                ..self.lots[i].as_new()
-            };
-            self.lots.push(lot);
-        }
-        // What late facts took away is owed here, and given there all the same.
-        let gap = points - sum(&taken);
-        self.open_debt(from, gap, None);
-        if gap > 0 {
-            let rules = self.rules();
-            let lot = Lot {
-                ledger: to.to_owned(),
-                source_at: self.now,
-                earned_at: self.now,
-                kind: 70,
-                natural: id.to_owned(),
-                opening: taken.len(),
-                opened_at: self.now,
-                starts: Some(self.now),
-                expires: rules.life.ends_at(&rules.zone, self.now, self.now)?,
-                active: true,
-                amount: gap,
-                left: gap,
-                came_over: true,
-                ..Lot::default()
-            };
-            self.lots.push(lot);
-        }
-        self.entry("transferred_in", to, points);
-        self.repay_debt(to);
-        Ok(())
     }
 
     fn issue_promised(&mut self, source: CouponName, reward: Option<&str>, promise: &OPromise) {

@@ -92,8 +92,15 @@ impl OBody {
                 tier_credit: money(raw, "tier_credit")?.unwrap_or(0),
             }),
             "points_transferred" => {
-                OBody::Transferred(text(raw, "transfer_id"), ledger(), text(raw, "to_ledger"), number(raw, "points").unwrap_or(0))
+                let (id, points) = (text(raw, "transfer_id"), number(raw, "points").unwrap_or(0));
+                match may(raw, "to_member") {
+                    Some(member) => OBody::Sent(id, ledger(), member, points),
+                    None => OBody::Transferred(id, ledger(), text(raw, "to_ledger"), points),
+                }
             }
+            "card_issued" => OBody::CardIssued(text(raw, "code")),
+            "card_status_changed" => OBody::CardStatus(text(raw, "code"), text(raw, "status")),
+            "card_replaced" => OBody::CardReplaced(text(raw, "old"), text(raw, "new")),
             "tier_overridden" => OBody::Overridden(text(raw, "tier"), text(raw, "mode") == "exact", instant_of(raw, "until")?),
             "tier_override_ended" => OBody::OverrideEnded,
             _ => OBody::Noted,

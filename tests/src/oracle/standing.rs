@@ -21,6 +21,11 @@ impl State {
         self.exclusions.iter().any(|exclusion| exclusion.redeem && exclusion.from <= at && at < exclusion.until)
     }
 
+    /// No spending any more, without end.
+    pub fn is_gone(&self, at: i64) -> bool {
+        self.exclusions.iter().any(|exclusion| exclusion.redeem && exclusion.from <= at && exclusion.until == i64::MAX)
+    }
+
     /// Nothing that happens at that instant earns.
     pub fn earns_nothing(&self, at: i64) -> bool {
         self.exclusions.iter().any(|exclusion| exclusion.earn && exclusion.from <= at && at < exclusion.until)

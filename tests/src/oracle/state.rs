@@ -1,5 +1,6 @@
 //! The member while the history is folded: one fact or decision after the other, with everything that time does between.
 
+use super::cards::OCard;
 use super::coupon::Coupon;
 use super::exception::Exception;
 use super::fact::{CouponName, OBody, OFact, ORefund};
@@ -59,6 +60,8 @@ pub struct State {
     pub parked: Vec<OFact>,
     /// Accepted requests that wait for what they are about: decided at the same instant, folded before it.
     pub waiting: Vec<(OFact, OPromise)>,
+    /// In the order in which they were handed out.
+    pub cards: Vec<OCard>,
     /// What people have to look at, in order.
     pub exceptions: Vec<Exception>,
     /// Where the member stands; `None`: nothing is counted.
@@ -112,6 +115,7 @@ impl State {
             coupons: Vec::new(),
             parked: Vec::new(),
             waiting: Vec::new(),
+            cards: Vec::new(),
             exceptions: Vec::new(),
             standing: None,
             transitions: Vec::new(),
@@ -159,9 +163,6 @@ impl State {
             OBody::OverrideEnded => (72, fact.id.clone(), self.now),
             _ => (71, fact.id.clone(), self.now),
         };
-        if let OBody::Overridden(..) = &fact.body {
-            self.set_by = self.source.clone();
-        }
         let metric = self.metric()?;
         let active: Vec<usize> = (0..self.lots.len()).filter(|&i| self.lots[i].active && self.lots[i].left > 0).collect();
         match known {
@@ -269,6 +270,9 @@ impl State {
                 Some(coupon) => self.release_coupon(coupon, order)?,
                 None => self.exception("coupon_unknown", "", 0),
             },
+            OBody::CardIssued(code) => self.issue_card(code),
+            OBody::CardStatus(code, status) => self.card_status(code, status, &fact.id),
+            OBody::CardReplaced(old, new) => self.replace_card(old, new, &fact.id),
             OBody::Left if self.status != "erased" => self.status = "left",
             OBody::Erased => self.erase(),
             OBody::Cycle => self.exception("merge_cycle", &fact.id, 0),
@@ -276,7 +280,7 @@ impl State {
             OBody::Excluded(..) | OBody::Left | OBody::Included | OBody::Noted => (),
             // Requests do nothing by themselves: their decisions do.
             OBody::Reversed(..) | OBody::Granted(..) | OBody::Reserved(..) | OBody::Revoked(..) | OBody::Adjusted(_) => (),
-            OBody::Transferred(..) | OBody::Overridden(..) | OBody::OverrideEnded => (),
+            OBody::Transferred(..) | OBody::Sent(..) | OBody::Received(_) | OBody::Overridden(..) | OBody::OverrideEnded => (),
         }
         Ok(())
     }

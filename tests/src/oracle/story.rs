@@ -49,6 +49,7 @@ fn in_other_orders(rules: &super::Timeline, steps: &[Value]) -> Result<()> {
         let mut door = Door::new(rules);
         for &n in &order {
             door.deliver(&fact_of(facts[n]))?;
+            door.carry()?;
         }
         for expectation in &expectations {
             check_expectation(&door.member(&member_of(expectation), at_of(expectation)?)?, &expectation["expect"])?;
@@ -82,6 +83,7 @@ fn check_step(door: &mut Door<'_>, steps: &[Value], step: &Value) -> Result<()> 
                 let mut then = Door::new(door.rules());
                 for earlier in steps.iter().take(usize::try_from(after)?).filter(|step| step.get("expect").is_none()) {
                     then.deliver(&fact_of(earlier))?;
+                    then.carry()?;
                 }
                 then.member(&member, at)?
             }
@@ -89,6 +91,7 @@ fn check_step(door: &mut Door<'_>, steps: &[Value], step: &Value) -> Result<()> 
         return check_expectation(&found, expect);
     }
     let delivered = door.deliver(&fact_of(step))?;
+    door.carry()?;
     let broken = door.member(&member_of(step), at_of(step)?)?.broken;
     ensure!(broken.is_empty(), "invariants: {broken:?}");
     let answer = match &delivered {

@@ -196,6 +196,9 @@ impl State {
     /// Sets or ends the override.
     pub fn override_tier(&mut self, set: Option<Override>, cause: &str) -> Result<()> {
         let Some(mut standing) = self.standing.clone() else { return Ok(()) };
+        if set.is_some() && set != standing.set {
+            self.set_by = self.source.clone();
+        }
         standing.set = set;
         self.stand(standing, cause)
     }

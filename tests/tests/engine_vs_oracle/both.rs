@@ -1,6 +1,6 @@
 //! The same deliveries to the engine and to the oracle, and what they make of each.
 
-use accrue_ledger::{Decision, Instant, Outcome};
+use accrue_ledger::{Decision, ImportedLot, Instant, Outcome};
 use accrue_projections::story::{Delivered, Desk};
 use accrue_projections::{AsKnown, AsOf};
 use accrue_proto::json::{Defaults, fact_from_value};
@@ -8,6 +8,7 @@ use accrue_proto::write_fact;
 use accrue_store::Position;
 use accrue_tests::oracle::door::{self, Door};
 use accrue_tests::oracle::family::Families;
+use accrue_tests::oracle::transfer::OPart;
 use accrue_tests::oracle::{Known, OAnswer, ODecision, OMember, Timeline, replay};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -89,7 +90,9 @@ impl<'a> Both<'a> {
             if let Delivered::Booked { position, .. } = &by_engine {
                 next = position.0 + 1;
             }
-            let by_oracle = self.door.deliver(&with_codes(fact, &self.codes, true))?;
+            let mut told = with_codes(fact, &self.codes, true);
+            told["program"] = json!(self.program);
+            let by_oracle = self.door.deliver(&told)?;
             let counts = self.door.known.iter().map(|(member, known)| (member.clone(), known.len())).collect();
             self.known_after.push((Position(next - 1), counts));
             if let Some(what) = delivered_differently(fact, &by_engine, &by_oracle) {
@@ -97,6 +100,7 @@ impl<'a> Both<'a> {
             }
             self.learn_code(fact, &by_engine);
         }
+        self.door.carry()?;
         Ok(differs)
     }
 
@@ -132,6 +136,11 @@ impl<'a> Both<'a> {
         Ok(super::compare::differences(by_engine.as_ref(), &entries, &by_oracle))
     }
 
+    /// Everybody of whom something is known.
+    pub fn members(&self) -> impl Iterator<Item = &String> {
+        self.door.known.keys()
+    }
+
     /// Invariants of the engine that do not hold.
     pub fn broken(&self, member: &str, at: i64) -> Result<Vec<String>> {
         Ok(self.desk.reader()?.broken_invariants(&self.program, member, Instant(at))?)
@@ -140,9 +149,8 @@ impl<'a> Both<'a> {
 
 fn delivered_differently(fact: &Value, by_engine: &Delivered, by_oracle: &door::Delivered) -> Option<String> {
     use door::Delivered as O;
-    // What an exception is resolved to may have to wait for its order: what waits then is neither this fact nor that.
-    let may_park = fact.get("exception_resolved").is_some()
-        || fact.get("refund_recorded").is_some_and(|refund| refund.get("order_id").is_none());
+    // What an exception is resolved to may have to wait for its order.
+    let may_park = fact.get("exception_resolved").is_some();
     let same = match (by_engine, by_oracle) {
         (Delivered::Booked { decision: None, parked, .. }, O::Booked) => !parked || may_park,
         (Delivered::Booked { decision: None, parked, .. }, O::Parked) => *parked,
@@ -170,7 +178,12 @@ fn same_answer(by_engine: &Decision, by_oracle: &OAnswer) -> bool {
                 (None, None) => true,
                 _ => false,
             };
+            let part = |lot: &ImportedLot| {
+                let (source_at, starts) = (micros(lot.earned_at).unwrap_or_default(), micros(lot.starts_at));
+                OPart { points: lot.points, source_at, starts, expires: micros(lot.expires_at) }
+            };
             coupons
+                && engine.lots.iter().map(part).collect::<Vec<_>>() == oracle.parts
                 && engine.points == oracle.points
                 && micros(engine.starts_at) == oracle.starts
                 && micros(engine.expires_at) == oracle.expires

@@ -37,6 +37,7 @@ pub fn differences(engine: Option<&MemberAnswer>, told: &[EntryAnswer], oracle: 
     check("orders", &engine.map_or(0, |member| member.orders as usize), &oracle.orders);
     check("eligible spend", &engine.map_or(0, |member| minor(&member.eligible_spend)), &oracle.eligible_spend);
     check("standing", &engine.map_or("", |member| member.standing), &oracle.status);
+    check("cards", &cards_of_engine(engine), &cards_of_oracle(oracle));
     check("lots", &lots_of_engine(engine), &lots_of_oracle(oracle));
     let by_engine: Vec<String> = told.iter().map(|entry| line(&entry.at, entry.kind, &entry.ledger, entry.points)).collect();
     let by_oracle: Vec<String> =
@@ -149,6 +150,18 @@ fn lots_of_engine(engine: Option<&MemberAnswer>) -> Lots {
     }
     lots.sort();
     lots
+}
+
+type Cards = Vec<(String, String, String, Option<String>)>;
+
+fn cards_of_engine(engine: Option<&MemberAnswer>) -> Cards {
+    let cards = engine.into_iter().flat_map(|member| &member.cards);
+    cards.map(|card| (card.code.clone(), card.status.to_owned(), card.issued_at.clone(), card.replaced_by.clone())).collect()
+}
+
+fn cards_of_oracle(oracle: &OMember) -> Cards {
+    let cards = oracle.cards.iter();
+    cards.map(|card| (card.code.clone(), card.status.clone(), shown(card.issued_at), card.replaced_by.clone())).collect()
 }
 
 fn lots_of_oracle(oracle: &OMember) -> Lots {

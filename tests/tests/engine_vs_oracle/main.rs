@@ -10,18 +10,12 @@ mod shrink;
 use accrue_projections::story::Desk;
 use accrue_projections::{LedgerOptions, verify};
 use accrue_tests::history::random::Random;
-use accrue_tests::history::{Features, History, Options, generate};
+use accrue_tests::history::{History, Options, generate};
 use accrue_tests::oracle::Timeline;
 use anyhow::{Result, bail, ensure};
 use both::{BEGINNING, Both, activate};
 use serde_json::Value;
 use std::path::Path;
-
-/// What engine and oracle agree on; `ACCRUE_FEATURES=tiers,inactivity` adds what they don't yet.
-fn landed() -> Features {
-    let more = std::env::var("ACCRUE_FEATURES").unwrap_or_default();
-    Features { tiers: more.contains("tiers"), inactivity: more.contains("inactivity"), ..Features::ALL }
-}
 
 /// Histories in one store: a program each.
 const OF_STORE: u64 = 25;
@@ -39,7 +33,25 @@ fn small() -> LedgerOptions {
     LedgerOptions { checkpoint_facts: 61, ..LedgerOptions::default() }
 }
 
-/// Gives seeds to threads, each with stores of its own.
+/// Two stores with one secret: codes of coupons are derived from it, and part of the state.
+fn twins(dir: &Path) -> Result<[Desk; 2]> {
+    let paths = [dir.join("one"), dir.join("other")];
+    drop(Desk::open(&paths[0], small())?);
+    copy(&paths[0], &paths[1])?;
+    Ok([Desk::open(&paths[0], small())?, Desk::open(&paths[1], small())?])
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() { copy(&entry.path(), &target)? } else { std::fs::copy(entry.path(), target).map(drop)? }
+    }
+    Ok(())
+}
+
+/// Gives seeds to threads, each with stores of its own. All of them, whatever fails.
 fn each_store(count: u64, work: impl Fn(&Path, std::ops::Range<u64>) -> Result<()> + Sync) {
     let first = number_from("ACCRUE_SEED", 0);
     let stores: Vec<std::ops::Range<u64>> =
@@ -49,18 +61,17 @@ fn each_store(count: u64, work: impl Fn(&Path, std::ops::Range<u64>) -> Result<(
             .map(|thread| {
                 let (stores, work) = (&stores, &work);
                 scope.spawn(move || {
-                    for seeds in stores.iter().skip(thread as usize).step_by(THREADS as usize) {
+                    let of_thread = stores.iter().skip(thread as usize).step_by(THREADS as usize);
+                    let each = of_thread.filter_map(|seeds| {
                         let dir = tempfile::tempdir().expect("a directory");
-                        work(dir.path(), seeds.clone()).unwrap_or_else(|error| panic!("{error:#}"));
-                    }
+                        work(dir.path(), seeds.clone()).err().map(|error| format!("{error:#}"))
+                    });
+                    each.collect::<Vec<String>>()
                 })
             })
             .collect();
-        for thread in threads {
-            if let Err(panic) = thread.join() {
-                std::panic::resume_unwind(panic);
-            }
-        }
+        let failures: Vec<String> = threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect();
+        assert!(failures.is_empty(), "{}\n\n{} stores of {} differ", failures.join("\n\n"), failures.len(), stores.len());
     });
 }
 
@@ -106,7 +117,7 @@ fn compare_at_instants(both: &Both<'_>, history: &History, random: &mut Random) 
     let instants = history.instants()?;
     let last = instants.last().copied().unwrap_or(0);
     let some: Vec<i64> = (0..6).filter_map(|_| random.any(&instants)).chain([last]).collect();
-    for member in &history.members {
+    for member in both.members() {
         for &at in &some {
             let differences = both.compare(member, at, None)?;
             if !differences.is_empty() {
@@ -126,7 +137,7 @@ fn compare_as_known(both: &Both<'_>, deliveries: usize, history: &History, rando
     let instants = history.instants()?;
     for _ in 0..if deliveries == 0 { 0 } else { 2 } {
         let count = 1 + random.below(deliveries);
-        for member in &history.members {
+        for member in both.members() {
             let at = random.any(&instants).unwrap_or(0);
             let differences = both.compare(member, at, Some(count))?;
             if !differences.is_empty() {
@@ -181,7 +192,7 @@ fn the_engine_is_the_oracle() {
     each_store(number_from("ACCRUE_HISTORIES", 2_000), |dir, seeds| {
         let mut desk = Desk::open(dir, small())?;
         for seed in seeds.clone() {
-            let history = generate(seed, &Options { features: landed(), ..Options::all() })?;
+            let history = generate(seed, &Options::all())?;
             let rules = history.timeline()?;
             if let Some(differs) = run(&mut desk, &format!("h{seed}"), seed, &history, &rules, &history.facts())? {
                 fail(seed, &history, &rules, &differs)?;
@@ -195,10 +206,9 @@ fn the_engine_is_the_oracle() {
 #[test]
 fn facts_in_any_order_have_one_digest() {
     each_store(number_from("ACCRUE_HISTORIES", 2_000) / 4, |dir, seeds| {
-        let mut desk = Desk::open(&dir.join("in-order"), small())?;
-        let mut shuffled = Desk::open(&dir.join("shuffled"), small())?;
+        let [mut desk, mut shuffled] = twins(dir)?;
         for seed in seeds.clone() {
-            let history = generate(seed, &Options { features: landed(), ..Options::order_independent() })?;
+            let history = generate(seed, &Options::order_independent())?;
             let (rules, program) = (history.timeline()?, format!("h{seed}"));
             let mut facts = history.facts();
             if let Some(differs) = run(&mut desk, &program, seed, &history, &rules, &facts)? {
@@ -220,14 +230,13 @@ fn facts_in_any_order_have_one_digest() {
 #[test]
 fn a_ruleset_may_come_late() {
     let with_second = (0..).filter_map(|seed| {
-        let history = generate(seed, &Options { features: landed(), ..Options::order_independent() }).expect("generated");
+        let history = generate(seed, &Options::order_independent()).expect("generated");
         (!history.later_rules.is_empty()).then_some((seed, history))
     });
     for (seed, history) in with_second.take(12) {
         let dir = tempfile::tempdir().expect("a directory");
-        let digest = |late: bool| -> Result<String> {
+        let digest = |mut desk: Desk, late: bool| -> Result<String> {
             let currency = history.timeline()?[0].1.currency.clone();
-            let mut desk = Desk::open(&dir.path().join(if late { "late" } else { "in-time" }), small())?;
             activate(&mut desk, "test", &history.rules_toml, BEGINNING)?;
             let (from, toml) = &history.later_rules[0];
             if !late {
@@ -244,7 +253,8 @@ fn a_ruleset_may_come_late() {
             ensure!(desk.reader()?.digest("test")?.to_string() == live, "seed {seed}: another digest from the log alone");
             Ok(live)
         };
-        let (in_time, late) = (digest(false).expect("in time"), digest(true).expect("late"));
+        let [one, other] = twins(dir.path()).expect("two stores");
+        let (in_time, late) = (digest(one, false).expect("in time"), digest(other, true).expect("late"));
         assert_eq!(in_time, late, "seed {seed}");
     }
 }

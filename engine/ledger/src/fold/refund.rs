@@ -52,6 +52,7 @@ impl<S: Sink> Fold<'_, S> {
             .orders()
             .filter(|(_, order)| !order.cancelled)
             .filter_map(|(key, order)| order.placed.as_ref().map(|placed| (key, order, placed)))
+            .filter(|(_, _, placed)| !self.is_closed(placed.at))
             .filter(|(_, _, placed)| currency.is_none_or(|currency| placed.currency == *currency))
             .map(|(key, order, placed)| (Reverse((placed.at, order.order_id.clone())), key))
             .collect();

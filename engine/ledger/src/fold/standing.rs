@@ -74,14 +74,14 @@ impl<S: Sink> Fold<'_, S> {
 
     /// What a fact is about, where it would move points that were forfeited with the member's erasure.
     pub(super) fn forfeited(&self, fact: &Fact<'_>) -> Option<String> {
-        let erased_at = self.member.standing.as_ref()?.erased_at?;
+        self.member.standing.as_ref()?.erased_at?;
         let is_erased = self.member.status() == Status::Erased;
         let of_order = |order_id: &str| {
             let order = match self.records.peek(RecordKey::order(order_id)) {
                 Some(Record::Order(order)) => Some(order.as_ref()),
                 _ => None,
             };
-            let before = order.and_then(|order: &Order| order.placed.as_ref()).is_some_and(|placed| placed.at <= erased_at);
+            let before = order.and_then(|order: &Order| order.placed.as_ref()).is_some_and(|placed| self.is_closed(placed.at));
             before.then(|| format!("order {order_id}"))
         };
         match &fact.body {
@@ -97,6 +97,12 @@ impl<S: Sink> Fold<'_, S> {
             Body::PointsImported(imported) => is_erased.then(|| format!("import {}", imported.import_id)),
             _ => None,
         }
+    }
+
+    /// Whether an erasure has closed an order of that instant.
+    pub(super) fn is_closed(&self, placed_at: Instant) -> bool {
+        let erased_at = self.member.standing.as_ref().and_then(|standing| standing.erased_at);
+        erased_at.is_some_and(|erased_at| placed_at <= erased_at)
     }
 
     pub(super) fn card_issued(&mut self, code: &str, at: Instant) {

@@ -19,6 +19,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 pub(super) struct Reason<'s> {
     pub cause: TierCause,
     pub source: Source<'s>,
+    /// When the source happened.
+    pub since: Instant,
     pub counted: Counted,
     pub needed: i64,
 }
@@ -61,8 +63,8 @@ impl<S: Sink> Fold<'_, S> {
         if state.metric != metric {
             return;
         }
-        let start = tiers.window.start(day_number(at, &rules.zone), state.first_day);
-        state.forget_before(start);
+        let today = day_number(at, &rules.zone);
+        state.forget_before(tiers.window.start(today, state.first_day));
         if day < state.forgotten_before {
             return;
         }
@@ -74,7 +76,7 @@ impl<S: Sink> Fold<'_, S> {
             counted.amount = (counted.amount + change).max(0);
             counted.lowered += (-change).max(0);
         }
-        if change > 0 {
+        if change > 0 && day <= today {
             self.raised = Some(cause);
         }
     }
@@ -86,21 +88,26 @@ impl<S: Sink> Fold<'_, S> {
         self.tier_count(tiers.metric, day_number(at, &rules.zone), whole, TierCause::Credit, at);
     }
 
-    pub(super) fn tier_credit_dropped(&mut self) {
-        if let Some(state) = &mut self.member.tier {
-            state.days.iter_mut().for_each(|day| day.credit = 0);
+    /// All credit is gone. Where it was below 0 that may lift the member.
+    pub(super) fn tier_credit_dropped(&mut self, rules: &Ruleset, at: Instant) {
+        let (Some(tiers), Some(state)) = (&rules.tiers, &mut self.member.tier) else { return };
+        let before = state.counted_at(tiers, rules, at).metric;
+        state.days.iter_mut().for_each(|day| day.credit = 0);
+        if state.counted_at(tiers, rules, at).metric > before {
+            self.raised = Some(TierCause::Credit);
         }
     }
 
     /// After a fact that raised the metric: up, if an entry is reached.
     pub(super) fn tier_up(&mut self, cause: TierCause, source: Source<'_>, rules: &Ruleset, at: Instant) {
         let (Some(tiers), Some(state)) = (&rules.tiers, &self.member.tier) else { return };
-        let counted = state.counted(tiers.window.start(day_number(at, &rules.zone), state.first_day));
+        let counted = state.counted_at(tiers, rules, at);
         let reached = tiers.reached(counted.metric);
         if reached <= state.qualified {
             return;
         }
-        let reason = Reason { cause, source, counted, needed: tiers.get(reached).entry.unwrap_or(0) };
+        let since = self.happened(source).unwrap_or(at);
+        let reason = Reason { cause, source, since, counted, needed: tiers.get(reached).entry.unwrap_or(0) };
         self.tier_shift(tiers, rules, reason, at, |state| {
             state.qualified = reached;
             state.held_until = TierState::hold_from(reached, tiers, rules, at, To::DayEnd);
@@ -123,18 +130,15 @@ impl<S: Sink> Fold<'_, S> {
     }
 
     /// The override ends now, by hand or by itself.
-    pub(super) fn tier_override_ended(&mut self, source: Source<'_>, rules: &Ruleset, at: Instant) {
+    pub(super) fn tier_override_ended(&mut self, source: Source<'_>, since: Instant, rules: &Ruleset, at: Instant) {
         let Some(tiers) = &rules.tiers else { return };
-        let reason = self.reason_now(TierCause::OverrideEnded, source, tiers, rules, at);
+        let reason = Reason { since, ..self.reason_now(TierCause::OverrideEnded, source, tiers, rules, at) };
         self.tier_shift(tiers, rules, reason, at, |state| state.over = None);
     }
 
     fn reason_now<'s>(&self, cause: TierCause, source: Source<'s>, tiers: &Tiers, rules: &Ruleset, at: Instant) -> Reason<'s> {
-        let counted =
-            self.member.tier.as_ref().map_or(Counted::default(), |state| {
-                state.counted(tiers.window.start(day_number(at, &rules.zone), state.first_day))
-            });
-        Reason { cause, source, counted, needed: 0 }
+        let counted = self.member.tier.as_ref().map_or(Counted::default(), |state| state.counted_at(tiers, rules, at));
+        Reason { cause, source, since: at, counted, needed: 0 }
     }
 
     /// Changes the state, tells what came of it, and gives what entering a tier gives.
@@ -157,7 +161,7 @@ impl<S: Sink> Fold<'_, S> {
         let names = [id(before.0), id(before.1), id(after.0), id(after.1)];
         self.tier_told(names, reason, rules, at);
         if after.0 > before.0 {
-            self.tier_entered(tiers.get(after.0), reason.source, tiers, rules, at);
+            self.tier_entered(tiers.get(after.0), reason, tiers, rules, at);
         }
     }
 
@@ -165,14 +169,14 @@ impl<S: Sink> Fold<'_, S> {
     pub(super) fn tier_told(&mut self, names: [Text; 4], reason: Reason<'_>, rules: &Ruleset, at: Instant) {
         let [from, qualified_before, to, qualified] = names;
         let held_until = self.member.tier.as_ref().map_or(Instant::MAX, |state| state.held_until);
-        let Reason { cause, source, counted: Counted { metric, lowered }, needed } = reason;
+        let Reason { cause, source, counted: Counted { metric, lowered }, needed, .. } = reason;
         let change = TierChange { cause, from, to, qualified_before, qualified, metric, needed, lowered, held_until };
         let (kind, ruleset, why) = (EntryKind::TierChanged, rules.tag(), Why::Tier(Box::new(change)));
         self.entry(Draft { kind, at, ledger: MAIN, points: 0, source, ruleset, rule: None, lots: &[], why });
     }
 
     /// Entry benefits: once per tier and window, not while excluded.
-    fn tier_entered(&mut self, tier: &Tier, source: Source<'_>, tiers: &Tiers, rules: &Ruleset, at: Instant) {
+    fn tier_entered(&mut self, tier: &Tier, reason: Reason<'_>, tiers: &Tiers, rules: &Ruleset, at: Instant) {
         if (tier.entry_points == 0 && tier.entry_reward.is_none()) || self.member.excluded_from_earning(at) {
             return;
         }
@@ -186,11 +190,11 @@ impl<S: Sink> Fold<'_, S> {
         state.given.retain(|(given, _)| *given != *tier.id);
         state.given.push((Text::new(&tier.id), today));
         let seed = state.seed;
-        let occurred_at = self.happened(source).unwrap_or(at);
+        let source = reason.source;
         let new = NewLot {
             ledger: MAIN,
             source,
-            occurred_at,
+            occurred_at: reason.since,
             ruleset: rules.tag(),
             rule: None,
             points: tier.entry_points,

@@ -24,8 +24,8 @@ impl<S: Sink> Fold<'_, S> {
         let Some(rules) = self.rules.at(at) else { return };
         let (Some(tiers), Some(state)) = (&rules.tiers, &self.member.tier) else { return };
         if let Some(over) = state.over.as_ref().filter(|over| over.until <= at) {
-            let id = over.source.clone();
-            self.tier_override_ended(Source { kind: Kind::TierOverridden as u8, id: &id }, rules, at);
+            let (id, since) = (over.source.clone(), over.since);
+            self.tier_override_ended(Source { kind: Kind::TierOverridden as u8, id: &id }, since, rules, at);
         }
         self.tier_hold_due(tiers, rules, at);
     }
@@ -37,7 +37,7 @@ impl<S: Sink> Fold<'_, S> {
         let (counted, needed) = tested.test(tiers, rules, at);
         let cause = if state.in_grace { TierCause::GraceEnded } else { TierCause::HoldEnded };
         let (kind, id) = (state.attained_kind, state.attained_by.clone());
-        let reason = Reason { cause, source: Source { kind, id: &id }, counted, needed };
+        let reason = Reason { cause, source: Source { kind, id: &id }, since: at, counted, needed };
         self.tier_shift(tiers, rules, reason, at, |state| *state = *tested);
     }
 
@@ -61,7 +61,7 @@ impl<S: Sink> Fold<'_, S> {
             state.metric = tiers.metric;
             state.days.clear();
         }
-        let counted = state.counted(tiers.window.start(day_number(at, &rules.zone), state.first_day));
+        let counted = state.counted_at(tiers, rules, at);
         let (reached, kept) = (tiers.reached(counted.metric), tiers.index(&qualified_before));
         let kept = kept.filter(|tier| tiers.get(*tier).entry.is_some());
         let (qualified, hold) = match kept {
@@ -85,7 +85,7 @@ impl<S: Sink> Fold<'_, S> {
         }
         let (kind, id) = (state.attained_kind, state.attained_by.clone());
         let needed = tiers.get(state.qualified).entry.unwrap_or(0);
-        let reason = Reason { cause: TierCause::Ruleset, source: Source { kind, id: &id }, counted, needed };
+        let reason = Reason { cause: TierCause::Ruleset, source: Source { kind, id: &id }, since: at, counted, needed };
         self.tier_told([from, qualified_before, to, qualified], reason, rules, at);
     }
 }

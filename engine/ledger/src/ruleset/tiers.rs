@@ -8,6 +8,7 @@ use crate::{EarnRule, Instant, Ruleset};
 use bincode::{Decode, Encode};
 use serde::Deserialize;
 use smol_str::SmolStr;
+use std::ops::RangeInclusive;
 
 /// Tiers a ruleset may have: which of them a rule asks for fits one word.
 pub const TIERS_MAX: usize = 64;
@@ -148,12 +149,16 @@ impl Window {
         }
     }
 
-    /// The first day of the window of a test at `at`: at the first instant of a period, of the period that ends there.
-    pub fn tested(self, at: Instant, first: i32, zone: &Zone) -> i32 {
-        match self {
-            Window::Rolling(_) => self.start(day_number(at, zone), first),
-            _ => self.start(day_number(Instant(at.0.saturating_sub(1)), zone), first),
-        }
+    /// The window that ends with `day`: where the zone changed, something may lie on a day that is yet to come.
+    pub fn days(self, day: i32, first: i32) -> RangeInclusive<i32> {
+        self.start(day, first)..=day
+    }
+
+    /// The window of a test at `at`: at the first instant of a period, the period that ends there.
+    pub fn tested(self, at: Instant, first: i32, zone: &Zone) -> RangeInclusive<i32> {
+        let (today, before) = (day_number(at, zone), day_number(Instant(at.0.saturating_sub(1)), zone));
+        let begins = !matches!(self, Window::Rolling(_)) && before < self.start(today, first);
+        self.days(if begins { before } else { today }, first)
     }
 }
 
@@ -225,7 +230,8 @@ mod tests {
     fn a_period_that_ends_is_tested_whole() {
         let zone = Zone::get("UTC").expect("a zone");
         let at = Instant::parse("2025-01-01T00:00:00Z").expect("an instant");
-        assert_eq!(Window::Calendar(12).tested(at, 0, &zone), day("2024-01-01"));
-        assert_eq!(Window::Rolling(Duration::parse("P1D").expect("one")).tested(at, 0, &zone), day("2025-01-01"));
+        assert_eq!(Window::Calendar(12).tested(at, 0, &zone), day("2024-01-01")..=day("2024-12-31"));
+        let (rolling, today) = (Window::Rolling(Duration::parse("P1D").expect("one")), day("2025-01-01"));
+        assert_eq!(rolling.tested(at, 0, &zone), today..=today);
     }
 }
