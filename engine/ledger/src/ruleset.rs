@@ -6,6 +6,7 @@ mod lines;
 mod load;
 mod load_rewards;
 mod load_tiers;
+mod referral;
 mod text;
 mod tiers;
 mod timeline;
@@ -14,6 +15,7 @@ mod warnings;
 pub use counted::{Achievement, Goal, Limit};
 pub use lines::LineFilter;
 pub use load::{RulesetError, canonical};
+pub use referral::Referral;
 pub use tiers::{Downgrade, Inactivity, Metric, TIERS_MAX, Tier, Tiers, Window};
 pub use timeline::{Activation, Timeline};
 
@@ -75,6 +77,8 @@ pub struct Ruleset {
     pub tiers: Option<Box<Tiers>>,
     /// `[expiry] inactivity`
     pub inactivity: Option<Inactivity>,
+    /// `[referral]`; `None`: there are none.
+    pub referral: Option<Referral>,
 }
 
 /// Which part of an order earns.
@@ -168,6 +172,10 @@ pub enum On {
     Birthday,
     /// The member's first registration, not as a guest.
     Registered,
+    /// A friend joined by the member's code.
+    ReferralJoined,
+    /// A friend's first order is enough.
+    ReferralCompleted,
 }
 
 /// `[earn.when]`: all that is there must hold.

@@ -42,6 +42,7 @@ pub(super) struct RulesetText {
     pub tiers: Option<Spanned<TiersText>>,
     #[serde(default)]
     pub tier: Vec<TierText>,
+    pub referral: Option<super::referral::ReferralText>,
 }
 
 #[derive(Deserialize, Default)]
@@ -214,6 +215,8 @@ pub(super) enum OnText {
     Activity,
     Birthday,
     Registered,
+    ReferralJoined,
+    ReferralCompleted,
 }
 
 #[derive(Deserialize, Default)]
