@@ -3,12 +3,15 @@
 mod counted;
 mod member;
 mod purchases;
+mod referral;
 mod tier;
 mod totals;
 
 pub use counted::{AchievementAnswer, BudgetAnswer, ExceptionAnswer};
 pub(crate) use member::{balance, member_answer};
 pub use purchases::PurchasesAnswer;
+pub(crate) use referral::referrals_answer;
+pub use referral::{FriendAnswer, FriendsAnswer, ReferralsAnswer};
 pub use tier::{ExpiringRow, OverrideAnswer, TierAnswer, TierMove};
 pub(crate) use tier::{decimal, money_or_count, tier_answer};
 pub use totals::TotalsRow;
@@ -73,6 +76,8 @@ pub struct MemberAnswer {
     pub achievements: Vec<AchievementAnswer>,
     /// Exceptions that nobody has resolved yet.
     pub open_exceptions: Vec<ExceptionAnswer>,
+    /// Referrals; `None`: nothing ever had to do with them.
+    pub referrals: Option<ReferralsAnswer>,
 }
 
 /// A card.

@@ -190,6 +190,20 @@ pub fn sentence(entry: &Entry, rules: &Timeline) -> String {
             let reason = if reason.is_empty() { String::new() } else { format!(", {reason}") };
             format!("{exception} is {how}{reason}")
         }
+        Why::Referral { order, tier, starts_at, expires_at } => {
+            let friend = if order.is_empty() { "joined".to_string() } else { format!("placed the first order {order}") };
+            match entry.kind {
+                EntryKind::Earned => {
+                    let ends = if *expires_at == Instant::MAX { "never end".to_string() } else { format!("end {expires_at}") };
+                    let times = times(*tier);
+                    format!(
+                        "friend {} {friend}: rule {rule} gives {}{times}; they start {starts_at}, {ends}",
+                        entry.source, entry.points
+                    )
+                }
+                _ => format!("friend {} got all of order {order} back: what rule {rule} gave is taken back", entry.source),
+            }
+        }
         Why::Trouble { code, about } => format!("{source}: {code}: {about}"),
     }
 }

@@ -2,6 +2,7 @@
 
 mod booked;
 mod exceptions;
+mod friends;
 mod moves;
 mod person;
 mod quote;

@@ -2,6 +2,8 @@
 
 /// Bytes of an id, a label or a code.
 pub const ID_BYTES_MAX: usize = 256;
+/// Bytes of the part of a referral code that members choose.
+pub const SLUG_BYTES_MAX: usize = 64;
 /// Bytes of a reason, a note or a message.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a ruleset.

@@ -12,6 +12,7 @@ mod order;
 mod points;
 mod received;
 mod redemption;
+mod referral;
 mod refund;
 mod tier;
 
@@ -158,18 +159,22 @@ fn body<'a>(kind: Kind, parts: &Parts<'a>, fact: &[u8]) -> Result<Body<'a>, Faul
         Kind::CardReplaced => card::replaced(parts)?,
         Kind::PointsTransferred => points::transferred(parts)?,
         Kind::PointsReceived => Body::PointsReceived(received::received(parts)?),
+        Kind::ReferralVisited
+        | Kind::ReferralJoined
+        | Kind::ReferralCodeChanged
+        | Kind::ReferralCodeClaimed
+        | Kind::ReferralAsked
+        | Kind::ReferralCodeSettled
+        | Kind::ReferralAnswered
+        | Kind::ReferralTold => referral::body(kind, parts)?,
         Kind::ExceptionResolved => exception::resolved(parts)?,
         Kind::TierCreditAdjusted => tier::credit(parts, fact)?,
         Kind::TierCreditRecalculated => noted::check(fact).map(|()| Body::TierCreditRecalculated)?,
         Kind::TierOverridden => tier::overridden(parts, fact)?,
         Kind::TierOverrideEnded => noted::check(fact).map(|()| Body::TierOverrideEnded)?,
-        Kind::MemberProfileChanged
-        | Kind::MemberLeft
-        | Kind::MemberErased
-        | Kind::NoteAdded
-        | Kind::TagsChanged
-        | Kind::ReferralVisited
-        | Kind::ReferralJoined => noted::check(fact).map(|()| Body::Noted)?,
+        Kind::MemberProfileChanged | Kind::MemberLeft | Kind::MemberErased | Kind::NoteAdded | Kind::TagsChanged => {
+            noted::check(fact).map(|()| Body::Noted)?
+        }
     })
 }
 

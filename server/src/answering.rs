@@ -54,6 +54,10 @@ pub fn answer(readers: &Readers, question: &Question, now: Instant) -> Result<Va
             Err(Problem::not_found(format!("there is no coupon {code} in program {program}")))
         }
         Question::Tiers(of) => tiers::moves(readers, of, now),
+        Question::Referrals(of) => {
+            let found = find(readers, of, |open| open.reader.referrals(&of.program, &of.member, of.as_of, now))?;
+            found.map_or_else(|| Err(no_member(of)), |found| value(&found))
+        }
         Question::Expiring { program, within, at, limit } => tiers::expiring(readers, program, within, at.unwrap_or(now), *limit),
         Question::Totals { program, by, at } => program::totals(readers, program, by.as_deref(), at.unwrap_or(now)),
         Question::TierMoves { program, at } => ladder::moves(readers, program, at.unwrap_or(now)),

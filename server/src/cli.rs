@@ -211,6 +211,8 @@ pub enum Member {
     Show(MemberShow),
     /// How one member came from one tier to another, and why
     Tiers(MemberShow),
+    /// Whom one member brought, and what became of them
+    Referrals(MemberShow),
     /// Many
     List(MemberList),
     /// By card, number, e-mail or phone

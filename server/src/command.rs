@@ -15,6 +15,7 @@ mod person;
 mod programs;
 mod publish;
 mod quote;
+mod referrals;
 mod rules;
 mod serve;
 mod tiers;
@@ -71,6 +72,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Import(import) => import::run(&ctx, &import),
         Command::Member(Member::Show(show)) => member::show(&ctx, &show),
         Command::Member(Member::Tiers(show)) => tiers::moves(&ctx, &show),
+        Command::Member(Member::Referrals(show)) => referrals::run(&ctx, &show),
         Command::Member(Member::List(list)) => member::list(&ctx, &list),
         Command::Member(Member::Find(find)) => person::find(&ctx, &find),
         Command::Member(Member::Qr(qr)) => person::qr(&ctx, &qr),

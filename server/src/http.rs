@@ -78,6 +78,7 @@ pub fn router(service: Service) -> Router {
         .route("/v1/programs/{program}/exceptions", get(ask::exceptions))
         .route("/v1/programs/{program}/coupons/{code}", get(ask::coupon))
         .route("/v1/programs/{program}/members/{member}/tiers", get(ask::tiers))
+        .route("/v1/programs/{program}/members/{member}/referrals", get(ask::referrals))
         .route("/v1/programs/{program}/expiring", get(ask::expiring))
         .route("/v1/programs/{program}/totals", get(ask::totals))
         .route("/v1/programs/{program}/tiers", get(ask::ladder))

@@ -47,6 +47,8 @@ pub enum Question {
     },
     /// How a member came from one tier to another.
     Tiers(OfMember),
+    /// Whom a member brought.
+    Referrals(OfMember),
     /// Points that end soon.
     Expiring {
         /// The program.
@@ -155,6 +157,7 @@ impl Question {
             }),
             Question::Order { of, order } => of.url(&format!("/orders/{}/explain", encoded(order)), |_| {}),
             Question::Tiers(of) => of.url("/tiers", |_| {}),
+            Question::Referrals(of) => of.url("/referrals", |_| {}),
             Question::Expiring { program, within, at, limit } => of_program(program, "expiring", |query| {
                 query.add("within", within);
                 at.iter().for_each(|at| query.add("at", &at.to_string()));

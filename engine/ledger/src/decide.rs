@@ -7,6 +7,7 @@ use crate::fact::{Body, CouponRef, Fact, ImportedLot, PointsAdjusted, Redemption
 use crate::fold::coupon_key;
 use crate::member::Member;
 use crate::record::{CouponStatus, Record, RecordKey, Records, Redemption as Kept};
+use crate::referral::ReferralFact;
 use crate::ruleset::{CouponRule, MAIN, Price, Reward, Ruleset, Timeline};
 use crate::{Instant, Kind, Status};
 use hmac::{Hmac, KeyInit, Mac};
@@ -128,6 +129,12 @@ impl Case<'_, '_> {
                 refuse_if(unknown, Rejection::MemberUnknown)?;
                 let state = self.member.tier.as_ref();
                 refuse_if(state.is_none_or(|state| state.over.is_none()), Rejection::TierNotOverridden)?;
+                Ok(Promise::default())
+            }
+            Body::Referral(ReferralFact::CodeClaimed { owner, .. }) => {
+                let home = self.member.referrals.as_ref().map(|referrals| &referrals.ties.home);
+                let another = home.is_some_and(|home| !home.owner.is_empty() && home.owner != **owner);
+                refuse_if(another, Rejection::ReferralCodeTaken)?;
                 Ok(Promise::default())
             }
             _ => Ok(Promise::default()),

@@ -89,6 +89,8 @@ rejections! {
     TierUnknown = 40, "tier_unknown";
     /// No tier by hand is in force.
     TierNotOverridden = 41, "tier_not_overridden";
+    /// Somebody else has the referral code.
+    ReferralCodeTaken = 43, "referral_code_taken";
     /// A reward that is granted can't be bought, and the other way round.
     RewardKindMismatch = 5, "reward_kind_mismatch";
     /// The reward is for members of other tiers.

@@ -339,6 +339,17 @@ pub enum Why {
     },
     /// The member was erased: its balance is forfeited.
     Erased,
+    /// A friend, who is the source.
+    Referral {
+        /// Its first order; empty: it joined.
+        order: Text,
+        /// The member's tier then.
+        tier: u8,
+        /// When the points start.
+        starts_at: Instant,
+        /// When they end.
+        expires_at: Instant,
+    },
 }
 
 /// Takes entries as the fold makes them.

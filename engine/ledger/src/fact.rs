@@ -4,6 +4,7 @@
 //! points are whole `i64`, text borrows from the message it came in.
 
 use crate::link::PointsReceived;
+use crate::referral::ReferralFact;
 use crate::{Instant, Names};
 
 /// One fact or request, whole (facts.md, "Envelope").
@@ -103,6 +104,14 @@ kinds! {
     RulesetActivated = 42, "ruleset_activated";
     /// A person resolved an exception.
     ExceptionResolved = 43, "exception_resolved";
+    /// A member wants another referral code.
+    ReferralCodeChanged = 48, "referral_code_changed";
+    /// What became of a member's wish for a code; made by the engine.
+    ReferralCodeSettled = 56, "referral_code_settled";
+    /// Who owns the code that a friend came by; made by the engine.
+    ReferralAnswered = 57, "referral_answered";
+    /// What a friend did; made by the engine.
+    ReferralTold = 58, "referral_told";
     /// A member wants a reward.
     RedemptionRequested = 64, "redemption_requested";
     /// A redemption is to be undone.
@@ -123,6 +132,10 @@ kinds! {
     TierOverrideEnded = 72, "tier_override_ended";
     /// Points came from another member, or came back; made by the engine.
     PointsReceived = 96, "points_received";
+    /// A member wants a referral code; made by the engine.
+    ReferralCodeClaimed = 100, "referral_code_claimed";
+    /// A friend came by a referral code; made by the engine.
+    ReferralAsked = 101, "referral_asked";
 }
 
 impl Kind {
@@ -143,7 +156,15 @@ impl Kind {
 
     /// Made by the engine alone: what follows from one member's fact for another.
     pub fn is_derived(self) -> bool {
-        matches!(self, Kind::PointsReceived)
+        let of_referrals = matches!(
+            self,
+            Kind::ReferralCodeSettled
+                | Kind::ReferralAnswered
+                | Kind::ReferralTold
+                | Kind::ReferralCodeClaimed
+                | Kind::ReferralAsked
+        );
+        of_referrals || matches!(self, Kind::PointsReceived)
     }
 }
 
@@ -280,6 +301,8 @@ pub enum Body<'a> {
     },
     /// `points_received`
     PointsReceived(PointsReceived<'a>),
+    /// What has to do with referrals.
+    Referral(ReferralFact<'a>),
     /// `exception_resolved`
     ExceptionResolved {
         /// `<code>/<id of the source>`.
@@ -552,7 +575,7 @@ impl<'a> Fact<'a> {
             Body::MemberRegistered { .. } | Body::MembersMerged { .. } | Body::MembersUnmerged { .. } => None,
             Body::CardIssued { .. } | Body::CardStatusChanged { .. } | Body::CardReplaced { .. } => None,
             Body::RedemptionReversed { .. } | Body::RulesetActivated { .. } | Body::Noted => None,
-            Body::ExceptionResolved { .. } | Body::PointsReceived(_) => None,
+            Body::ExceptionResolved { .. } | Body::PointsReceived(_) | Body::Referral(_) => None,
             Body::TierCreditAdjusted { .. } | Body::TierCreditRecalculated => None,
             Body::TierOverridden { .. } | Body::TierOverrideEnded => None,
         }

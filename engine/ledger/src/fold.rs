@@ -14,6 +14,7 @@ mod occurrence;
 mod order;
 mod receive;
 mod redeem;
+mod referral;
 mod refund;
 mod resolve;
 mod restore;
@@ -28,6 +29,7 @@ use crate::entry::{EntryKind, EntryRef, LotPart, Sink, TierCause, Why};
 use crate::fact::{Body, Fact, Kind, TransferTo};
 use crate::member::{Member, Place};
 use crate::record::{Needs, RecordKey, Records, Redemption, source_of};
+use crate::referral::ReferralFact;
 use crate::ruleset::{MAIN, Ruleset, Timeline};
 use crate::tier::Override;
 use crate::{Instant, Record, Text};
@@ -101,7 +103,8 @@ impl<'a, S: Sink> Fold<'a, S> {
         self.member.facts += 1;
         let unknown = !self.member.known;
         let happened = decision.is_none_or(|decision| matches!(decision.outcome, Outcome::Accepted(_)));
-        self.member.known |= happened;
+        // A referral code has a place in a shard like a member, and is none.
+        self.member.known |= happened && !matches!(fact.kind, Kind::ReferralCodeClaimed | Kind::ReferralAsked);
         let Some(rules) = self.rules.at(at) else {
             return Applied::default();
         };
@@ -164,7 +167,10 @@ impl<'a, S: Sink> Fold<'a, S> {
             return Applied::default();
         }
         match &fact.body {
-            Body::OrderPlaced(placed) => self.order_placed(placed, source, rules, at),
+            Body::OrderPlaced(placed) => {
+                placed.referral_code.iter().for_each(|code| self.referral_joined(code, rules, at));
+                self.order_placed(placed, source, rules, at);
+            }
             Body::OrderFulfilled { order_id } => return self.order_fulfilled(order_id, source, rules, at),
             Body::OrderCancelled { order_id } => return self.order_cancelled(order_id, source, rules, at),
             Body::RefundRecorded(refund) => return self.refund_recorded(refund, source, rules, at),
@@ -192,6 +198,7 @@ impl<'a, S: Sink> Fold<'a, S> {
             Body::RedemptionReversed { .. } | Body::RewardGranted { .. } | Body::CouponReserved { .. } => {}
             Body::CouponRevoked { .. } | Body::PointsAdjusted(_) | Body::RulesetActivated { .. } => {}
             Body::PointsTransferred { .. } | Body::PointsReceived(_) => {}
+            Body::Referral(said) => self.referral(said, rules, at),
             Body::TierOverridden { .. } | Body::TierOverrideEnded => {}
             Body::TierCreditAdjusted { amount } => self.tier_credit(*amount, rules, at),
             Body::TierCreditRecalculated => self.tier_credit_dropped(rules, at),
@@ -227,6 +234,7 @@ impl<'a, S: Sink> Fold<'a, S> {
                 self.transfer_out(ledger.unwrap_or(MAIN), to, *points, source, rules, at);
             }
             Body::PointsReceived(received) => self.points_received(received, source, rules, at),
+            Body::Referral(said) => self.referral_at_home(said, fact.occurred_at),
             _ => {}
         }
     }
@@ -382,6 +390,8 @@ pub fn needs(member: &Member, records: &Records, fact: &Fact<'_>) -> Needs {
         Body::TierCreditAdjusted { .. } | Body::TierCreditRecalculated => {}
         Body::TierOverridden { .. } | Body::TierOverrideEnded => {}
         Body::PointsTransferred { .. } | Body::PointsReceived(_) => {}
+        Body::Referral(ReferralFact::Told(told)) => want(RecordKey::friend(told.friend)),
+        Body::Referral(_) => {}
     }
     if keys.is_empty() { Needs::Nothing } else { Needs::Records(keys) }
 }

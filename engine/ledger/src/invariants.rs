@@ -24,7 +24,7 @@ pub fn broken_invariants(member: &Member, records: &Records, at: Instant) -> Vec
     member.accounts.iter().for_each(|account| check_account(account, at, &mut broken));
     let kept = records.iter().filter_map(|(_, record)| match record {
         Record::Redemption(redemption) => Some(redemption.as_ref()),
-        Record::Order(_) | Record::Code(_) => None,
+        Record::Order(_) | Record::Code(_) | Record::Friend(_) => None,
     });
     for redemption in member.open.iter().chain(kept) {
         let (ledger, id) = (redemption.ledger.clone(), &redemption.id);

@@ -25,6 +25,7 @@ mod period;
 mod purchases;
 mod ratio;
 mod record;
+mod referral;
 mod replay;
 mod ruleset;
 mod standing;
@@ -57,6 +58,10 @@ pub use ratio::{Ratio, Rounding, spread};
 pub use record::{
     Asked, Award, Coupon, CouponStatus, Limited, LineRefund, Needs, Order, OrderLine, Placed, Record, RecordKey, Records,
     Redemption as RedemptionRecord,
+};
+pub use referral::{
+    Code, CodeState, FirstOrder, Friend, Given, Home, OrderWorth, ReferralFact, ReferralOnward, Referrals, Referred, Stage, Ties,
+    TiesOf, Told, code_home, derive_referrals, is_reserved_member, normal_code,
 };
 pub use replay::{Booked, must_fold_again, replay, waits};
 pub use ruleset::{

@@ -6,6 +6,7 @@
 use crate::Instant;
 use crate::decision::{Decision, Outcome};
 use crate::fact::{Body, Fact, ImportedLot, TransferTo};
+use crate::referral::ReferralOnward;
 use crate::ruleset::MAIN;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -56,6 +57,8 @@ pub enum Onward {
         /// They come back.
         returned: bool,
     },
+    /// About referrals.
+    Referral(ReferralOnward),
 }
 
 /// What follows from a fact, or from a request with its decision; mostly nothing.
@@ -88,8 +91,12 @@ pub fn derive(fact: &Fact<'_>, decision: Option<&Decision>) -> Vec<Derived> {
 
 /// A pure function of the identity of what it follows from.
 fn id_of(kind: &str, fact: &Fact<'_>) -> String {
-    let origin = [fact.program, fact.member, fact.source, fact.id].join("\0");
-    format!("{kind}:{:032x}", xxh3_128(origin.as_bytes()))
+    format!("{kind}:{:032x}", xxh3_128(origin_of(fact).as_bytes()))
+}
+
+/// What nothing else follows from.
+pub(crate) fn origin_of(fact: &Fact<'_>) -> String {
+    [fact.program, fact.member, fact.source, fact.id].join("\0")
 }
 
 #[cfg(test)]

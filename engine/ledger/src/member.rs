@@ -4,6 +4,7 @@ use crate::account::Account;
 use crate::counters::Counters;
 use crate::purchases::Purchases;
 use crate::record::{RecordKey, Redemption};
+use crate::referral::Referrals;
 use crate::ruleset::{Ruleset, Timeline};
 use crate::standing::{Links, Standing, Status};
 use crate::tier::{Progress, TierState};
@@ -53,6 +54,8 @@ pub struct Member {
     pub counters: Option<Box<Counters>>,
     /// The tier; `None`: no fact yet under a ruleset with tiers.
     pub tier: Option<Box<TierState>>,
+    /// Referrals; `None`: nothing ever had to do with them.
+    pub referrals: Option<Box<Referrals>>,
 }
 
 /// A place in a member's history: facts are folded in this order (§1).
@@ -147,6 +150,11 @@ impl Member {
     /// What is counted, opened if it is the first time.
     pub(crate) fn counters_mut(&mut self) -> &mut Counters {
         self.counters.get_or_insert_default()
+    }
+
+    /// What it has to do with referrals, opened if it is the first time.
+    pub(crate) fn referrals_mut(&mut self) -> &mut Referrals {
+        self.referrals.get_or_insert_default()
     }
 
     /// Whether orders of that instant earn nothing.

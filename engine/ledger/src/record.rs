@@ -2,6 +2,7 @@
 
 use crate::account::Allocation;
 use crate::purchases::Bought;
+use crate::referral::Friend;
 use crate::{Fact, Instant, Kind, Text};
 use bincode::{Decode, Encode};
 use std::collections::BTreeMap;
@@ -47,6 +48,8 @@ pub enum Record {
     Redemption(Box<Redemption>),
     /// Which redemption or grant a code belongs to.
     Code(RecordKey),
+    /// A friend who came by the member's code.
+    Friend(Box<Friend>),
 }
 
 /// An order: the highest version, and what was taken off it.

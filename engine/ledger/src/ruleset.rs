@@ -7,6 +7,7 @@ mod lines;
 mod load;
 mod load_rewards;
 mod load_tiers;
+mod referral;
 mod text;
 mod tiers;
 mod timeline;
@@ -16,6 +17,7 @@ pub use counted::{Achievement, Goal, Limit};
 pub use liability::Liability;
 pub use lines::LineFilter;
 pub use load::{RulesetError, canonical, time_zone_data};
+pub use referral::Referral;
 pub use tiers::{Downgrade, Inactivity, Metric, TIERS_MAX, Tier, Tiers, Window};
 pub use timeline::{Activation, Timeline};
 
@@ -79,6 +81,8 @@ pub struct Ruleset {
     pub inactivity: Option<Inactivity>,
     /// `[liability]`
     pub liability: Option<Liability>,
+    /// `[referral]`; `None`: there are none.
+    pub referral: Option<Referral>,
 }
 
 /// Which part of an order earns.
@@ -172,6 +176,10 @@ pub enum On {
     Birthday,
     /// The member's first registration, not as a guest.
     Registered,
+    /// A friend joined by the member's code.
+    ReferralJoined,
+    /// A friend's first order is enough.
+    ReferralCompleted,
 }
 
 /// `[earn.when]`: all that is there must hold.

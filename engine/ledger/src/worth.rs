@@ -110,6 +110,14 @@ pub(crate) fn whole(order: &Order, placed: &Placed, rules: &Ruleset) -> i64 {
     if order.cancelled || amounts.refunded_in_full { 0 } else { amounts.whole }
 }
 
+/// The eligible amount of the whole order before refunds, and whether nothing is left of it.
+pub(crate) fn before_refunds(order: &Order, placed: &Placed, rules: &Ruleset) -> (i64, bool) {
+    let amounts = amounts(order, placed, rules);
+    let refunded = order.refunded_amount > 0 || !order.refunds.is_empty();
+    let gone = order.cancelled || amounts.refunded_in_full || (refunded && amount_left(order, placed) == 0);
+    (amounts.whole_before, gone)
+}
+
 /// What each rule of the ruleset makes of the order, by index.
 pub fn worths<'a>(order: &'a Order, placed: &'a Placed, rules: &'a Ruleset) -> impl Iterator<Item = Worth> + 'a {
     let amounts = amounts(order, placed, rules);

@@ -3,7 +3,7 @@
 use super::counted;
 use super::{
     BalanceAnswer, CardAnswer, CouponAnswer, CouponsAnswer, ExceptionAnswer, ExclusionAnswer, LotAnswer, MemberAnswer,
-    PartAnswer, PurchasesAnswer, tier_answer,
+    PartAnswer, PurchasesAnswer, referrals_answer, tier_answer,
 };
 use crate::reader::Found;
 use accrue_ledger::currency::format_amount;
@@ -79,6 +79,7 @@ pub(crate) fn member_answer(shard: u32, program: &str, found: &Found) -> MemberA
         exclusions: exclusions.collect(),
         budgets: in_force.map_or_else(Vec::new, |rules| counted::budgets(counters, rules, found.at)),
         achievements: in_force.map_or_else(Vec::new, |rules| counted::achievements(counters, rules, found.at)),
+        referrals: referrals_answer(member, state, found.at),
         open_exceptions: troubles.map(|trouble| ExceptionAnswer::of(member, trouble)).collect(),
     }
 }

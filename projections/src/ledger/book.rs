@@ -88,8 +88,10 @@ impl Ledger {
     pub(super) fn book(&mut self, tiers: &mut Tiers, booking: &Booking<'_>) -> Result<Verdict, ProjectionError> {
         let slot = self.open_slot(tiers, booking)?;
         let decision = booking.candidate.fact.kind.is_request().then(|| self.decide(tiers, slot, booking));
+        let before = self.ties(tiers, slot, booking)?;
         let (late, parked) = self.fold(tiers, slot, booking, decision.as_ref())?;
-        let derived = self.onward(booking.candidate.fact, decision.as_ref());
+        let after = self.ties(tiers, slot, booking)?;
+        let derived = self.onward(booking, decision.as_ref(), (&before, &after));
         Ok(Verdict::New { decision, late, parked, derived })
     }
 

@@ -93,7 +93,7 @@ impl Ledger {
 }
 
 /// Everybody whom merges ever tied to the members that a fact names.
-fn family_of(tiers: &Tiers, fact: &Fact<'_>) -> Result<BTreeSet<Text>, ProjectionError> {
+pub(super) fn family_of(tiers: &Tiers, fact: &Fact<'_>) -> Result<BTreeSet<Text>, ProjectionError> {
     let mut named = vec![fact.member];
     if let Body::MembersMerged { loser } | Body::MembersUnmerged { loser } = fact.body {
         named.push(loser);

@@ -1,9 +1,16 @@
 //! What follows for other members: written as facts of the engine's own, and known again when they come back in.
 
 use super::Ledger;
-use accrue_ledger::{Decision, Derived, ENGINE, Fact, Onward, derive};
+use super::book::Booking;
+use super::merge::family_of;
+use crate::error::ProjectionError;
+use crate::shared::Tiers;
+use accrue_ledger::{
+    Body, Decision, Derived, ENGINE, Fact, Onward, ReferralOnward, Text, TiesOf, TransferTo, derive, derive_referrals,
+    is_reserved_member,
+};
 use accrue_proto::{lot_to, pb, to_timestamp, write_fact};
-use accrue_store::push_derived;
+use accrue_store::{member_hash, push_derived};
 
 /// The key of the proof's field and its length, as they stand before it (`fact.proto`, 15).
 const PROOF_HEADER: [u8; 2] = [15 << 3 | 2, PROOF_BYTES as u8];
@@ -14,18 +21,35 @@ pub(super) type ProofKey = [u8; 32];
 
 impl Ledger {
     /// The list that the fact's frame will hold; mostly empty.
-    pub(super) fn onward(&self, fact: &Fact<'_>, decision: Option<&Decision>) -> Vec<u8> {
+    pub(super) fn onward(&self, booking: &Booking<'_>, decision: Option<&Decision>, ties: (&[TiesOf], &[TiesOf])) -> Vec<u8> {
+        let fact = booking.candidate.fact;
+        let of_referrals = derive_referrals(fact, decision, booking.rules, ties, booking.position.0 as i64);
         let mut list = Vec::new();
-        for derived in derive(fact, decision) {
+        for derived in derive(fact, decision).into_iter().chain(of_referrals) {
             push_derived(&mut list, &written(fact.program, derived, &self.proof_key));
         }
         list
     }
 
+    /// The ties of all members whose state a fact may change, as they are now.
+    pub(super) fn ties(&self, tiers: &Tiers, slot: u32, booking: &Booking<'_>) -> Result<Vec<TiesOf>, ProjectionError> {
+        let fact = booking.candidate.fact;
+        let state = &tiers.live.slots[slot as usize].state;
+        if state.links().is_none() && !fact.kind.links_members() {
+            return Ok(vec![TiesOf::new(booking.owner.member(fact), Some(state))]);
+        }
+        let of = |member: &Text| {
+            let known = tiers.state(member_hash(fact.program, member), fact.program, member)?;
+            Ok(TiesOf::new(member, known.as_ref().map(|(state, _)| state)))
+        };
+        family_of(tiers, fact)?.iter().map(of).collect()
+    }
+
     /// Why a fact can't come from outside; `None`: it may, or it is the engine's own.
     pub(super) fn reserved(&self, fact: &Fact<'_>, bytes: &[u8]) -> Option<String> {
         if fact.source != ENGINE && !fact.kind.is_derived() {
-            return None;
+            let about = named(fact).find(|member| is_reserved_member(member))?;
+            return Some(format!("member \"{about}\" is none: names that begin with \"accrue:\" are the engine's own"));
         }
         if fact.source == ENGINE && is_proven(bytes, &self.proof_key) {
             return None;
@@ -41,6 +65,7 @@ fn written(program: &str, derived: Derived, key: &ProofKey) -> Vec<u8> {
             let lots = lots.iter().map(lot_to).collect();
             pb::fact::Body::PointsReceived(pb::PointsReceived { transfer_id, from_member, ledger, lots, returned })
         }
+        Onward::Referral(said) => referral(said),
     };
     let fact = pb::Fact {
         id: derived.id,
@@ -57,6 +82,31 @@ fn written(program: &str, derived: Derived, key: &ProofKey) -> Vec<u8> {
     bytes.extend_from_slice(&PROOF_HEADER);
     bytes.extend_from_slice(proof.as_bytes());
     bytes
+}
+
+/// Every member that a fact names.
+fn named<'a>(fact: &Fact<'a>) -> impl Iterator<Item = &'a str> {
+    let other = match &fact.body {
+        Body::PointsTransferred { to: TransferTo::Member(to), .. } => Some(*to),
+        Body::MembersMerged { loser } | Body::MembersUnmerged { loser } => Some(*loser),
+        _ => None,
+    };
+    [fact.member].into_iter().chain(other)
+}
+
+fn referral(said: ReferralOnward) -> pb::fact::Body {
+    use pb::fact::Body as Wire;
+    match said {
+        ReferralOnward::CodeClaimed { code, owner } => Wire::ReferralCodeClaimed(pb::ReferralCodeClaimed { code, owner }),
+        ReferralOnward::Asked { code, friend } => Wire::ReferralAsked(pb::ReferralAsked { code, friend }),
+        ReferralOnward::CodeSettled { code, taken } => Wire::ReferralCodeSettled(pb::ReferralCodeSettled { code, taken }),
+        ReferralOnward::Answered { code, owner } => Wire::ReferralAnswered(pb::ReferralAnswered { code, owner }),
+        ReferralOnward::Told { friend, code, stage, revision, order_id, amount, withdrawn } => {
+            let (friend, code, order_id) = (friend.to_string(), code.to_string(), order_id.to_string());
+            let stage = stage as i32;
+            Wire::ReferralTold(pb::ReferralTold { friend, code, stage, revision, order_id, amount, withdrawn })
+        }
+    }
 }
 
 /// Whether the engine wrote it: nothing was changed, nothing added.

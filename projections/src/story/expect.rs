@@ -1,5 +1,6 @@
 //! What a scenario expects of a member, compared with what the reader answers. Only what is named is compared.
 
+mod referrals;
 mod tier;
 
 use super::Difference;
@@ -10,8 +11,20 @@ use toml::{Table, Value};
 
 const BALANCE: [&str; 6] = ["active", "pending", "debt", "spent", "expired", "earned"];
 const COUPONS: [&str; 5] = ["issued", "reserved", "used", "revoked", "expired"];
-const KEYS: [&str; 11] =
-    ["balance", "tier", "coupons", "expiring", "entries", "parked", "exceptions", "standing", "cards", "budgets", "achievements"];
+const KEYS: [&str; 12] = [
+    "balance",
+    "tier",
+    "coupons",
+    "expiring",
+    "entries",
+    "parked",
+    "exceptions",
+    "standing",
+    "cards",
+    "budgets",
+    "achievements",
+    "referrals",
+];
 
 /// What is expected.
 #[derive(Default)]
@@ -34,6 +47,8 @@ pub(super) struct Expectation {
     achievements: Vec<(String, String)>,
     /// Name and value.
     tier: Vec<(String, String)>,
+    /// Name and value.
+    referrals: Vec<(String, String)>,
 }
 
 /// Where in the expectation, and what is wrong there.
@@ -66,6 +81,7 @@ impl Expectation {
                 "budgets" => expect.budgets = wholes(&["budgets"], value)?,
                 "achievements" => expect.achievements = words(&["achievements"], value)?,
                 "tier" => expect.tier = tier::read(value)?,
+                "referrals" => expect.referrals = referrals::read(value)?,
                 other => return unknown(&[other], &KEYS),
             }
         }
@@ -127,6 +143,10 @@ impl Expectation {
         }
         for (name, expected) in &self.tier {
             check(format!("tier.{name}"), expected.clone(), tier::found(name, member.and_then(|member| member.tier.as_ref())));
+        }
+        for (name, expected) in &self.referrals {
+            let found = referrals::found(name, member.and_then(|member| member.referrals.as_ref()));
+            check(format!("referrals.{name}"), expected.clone(), found);
         }
         differences
     }

@@ -34,6 +34,7 @@ pub(super) fn in_other_orders(story: &Story, desk: &mut Desk) -> Result<Vec<Diff
             {
                 *loser = other_member(loser, number);
             }
+            other_codes(&mut fact, number);
             bytes_of(&fact)
         });
         desk.deliver_group(&told.collect::<Vec<_>>())?;
@@ -65,6 +66,20 @@ pub(super) fn in_other_orders(story: &Story, desk: &mut Desk) -> Result<Vec<Diff
         }
     }
     Ok(Vec::new())
+}
+
+/// Codes are the program's: each order has its own.
+fn other_codes(fact: &mut pb::Fact, number: usize) {
+    let code = match &mut fact.body {
+        Some(Body::ReferralCodeChanged(pb::ReferralCodeChanged { slug: code }))
+        | Some(Body::ReferralVisited(pb::ReferralVisited { code }))
+        | Some(Body::ReferralJoined(pb::ReferralJoined { code }))
+        | Some(Body::OrderPlaced(pb::OrderPlaced { referral_code: code, .. })) => code,
+        _ => return,
+    };
+    if !code.is_empty() {
+        *code = other_member(code, number);
+    }
 }
 
 fn other_member(member: &str, number: usize) -> String {

@@ -19,7 +19,7 @@ pub(super) static FACT: LazyLock<Message> = LazyLock::new(|| {
 });
 
 /// Which `int64`s are money: (message, field). All others are whole numbers.
-const MONEY: [(&str, &str); 12] = [
+const MONEY: [(&str, &str); 13] = [
     ("OrderPlaced", "discount"),
     ("OrderPlaced", "shipping"),
     ("OrderPlaced", "tax"),
@@ -32,6 +32,7 @@ const MONEY: [(&str, &str); 12] = [
     ("PointsImported", "tier_credit"),
     ("PointsAdjusted", "tier_credit"),
     ("TierCreditAdjusted", "amount"),
+    ("ReferralTold", "amount"),
 ];
 
 /// A message type.
@@ -200,6 +201,7 @@ mod tests {
             "RedemptionRecorded.points",
             "RedemptionRequested.points",
             "RedemptionReversed.points",
+            "ReferralTold.revision",
             "RefundLine.quantity",
         ];
         assert_eq!(found, known);

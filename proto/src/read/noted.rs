@@ -33,9 +33,6 @@ fn noted(body: &pb::fact::Body) -> Result<(), Fault> {
             let labels = add.iter().enumerate().chain(remove.iter().enumerate());
             labels.into_iter().try_for_each(|(index, tag)| check::label(tag, index, "tags_changed").map(drop))
         }
-        B::ReferralVisited(pb::ReferralVisited { code }) | B::ReferralJoined(pb::ReferralJoined { code }) => {
-            required(code, "code").map(drop)
-        }
         B::TierCreditAdjusted(adjusted) => {
             check::nonzero(adjusted.amount, "tier_credit_adjusted.amount")?;
             check::text(&adjusted.reason, TEXT_BYTES_MAX, "tier_credit_adjusted.reason").map(drop)
@@ -46,6 +43,8 @@ fn noted(body: &pb::fact::Body) -> Result<(), Fault> {
         // These have readers of their own.
         B::MemberRegistered(_) | B::MembersMerged(_) | B::MembersUnmerged(_) => Ok(()),
         B::CardIssued(_) | B::CardStatusChanged(_) | B::CardReplaced(_) => Ok(()),
+        B::ReferralVisited(_) | B::ReferralJoined(_) | B::ReferralCodeChanged(_) | B::ReferralCodeClaimed(_) => Ok(()),
+        B::ReferralAsked(_) | B::ReferralCodeSettled(_) | B::ReferralAnswered(_) | B::ReferralTold(_) => Ok(()),
         B::OrderPlaced(_) | B::OrderFulfilled(_) | B::OrderCancelled(_) | B::RefundRecorded(_) | B::ActivityRecorded(_) => Ok(()),
         B::PointsImported(_) | B::PointsAdjusted(_) | B::MemberExcluded(_) | B::MemberIncluded(_) | B::RulesetActivated(_) => {
             Ok(())

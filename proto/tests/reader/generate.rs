@@ -254,6 +254,8 @@ fn request(kind: Kind, dice: &mut Dice) -> Body {
             lots: vec![pb::ImportedLot { points: dice.amount(1), expires_at: dice.maybe(Dice::at), ..Default::default() }],
             returned: dice.flip(),
         }),
+        Kind::ReferralCodeClaimed => Body::ReferralCodeClaimed(pb::ReferralCodeClaimed { code: dice.id(), owner: dice.id() }),
+        Kind::ReferralAsked => Body::ReferralAsked(pb::ReferralAsked { code: dice.id(), friend: dice.id() }),
         Kind::TierOverridden => Body::TierOverridden(pb::TierOverridden {
             tier: dice.id(),
             mode: 1 + dice.below(2) as i32,
@@ -293,6 +295,18 @@ fn noted(kind: Kind, dice: &mut Dice) -> Body {
         Kind::CardReplaced => Body::CardReplaced(pb::CardReplaced { old: dice.id(), new: dice.id() }),
         Kind::ReferralVisited => Body::ReferralVisited(pb::ReferralVisited { code: dice.id() }),
         Kind::ReferralJoined => Body::ReferralJoined(pb::ReferralJoined { code: dice.id() }),
+        Kind::ReferralCodeChanged => Body::ReferralCodeChanged(pb::ReferralCodeChanged { slug: "Ann-7".into() }),
+        Kind::ReferralCodeSettled => Body::ReferralCodeSettled(pb::ReferralCodeSettled { code: dice.id(), taken: dice.flip() }),
+        Kind::ReferralAnswered => Body::ReferralAnswered(pb::ReferralAnswered { code: dice.id(), owner: dice.id() }),
+        Kind::ReferralTold => Body::ReferralTold(pb::ReferralTold {
+            friend: dice.id(),
+            code: dice.id(),
+            stage: 1 + dice.below(3) as i32,
+            revision: dice.amount(1),
+            order_id: dice.maybe_id(),
+            amount: dice.amount(0),
+            withdrawn: dice.flip(),
+        }),
         Kind::ExceptionResolved => {
             let (order_id, line_id) = if dice.flip() { (dice.id(), dice.maybe_id()) } else { (String::new(), String::new()) };
             Body::ExceptionResolved(pb::ExceptionResolved { exception: dice.id(), order_id, line_id, reason: dice.text() })

@@ -1,7 +1,7 @@
 //! Owned types to the ledger's, the long way: no wire, no checks.
 
 use accrue_ledger as ledger;
-use accrue_ledger::{Body, Cause, CouponRef, Instant, Kind, When};
+use accrue_ledger::{Body, Cause, CouponRef, Instant, Kind, ReferralFact, When};
 use accrue_proto::pb::{self, fact::Body as Owned};
 use prost_types::Timestamp;
 
@@ -120,6 +120,22 @@ fn body(owned: &Owned) -> Body<'_> {
             lots: received.lots.iter().map(lot).collect(),
             returned: received.returned,
         }),
+        Owned::ReferralVisited(said) => Body::Referral(ReferralFact::Visited { code: &said.code }),
+        Owned::ReferralJoined(said) => Body::Referral(ReferralFact::Joined { code: &said.code }),
+        Owned::ReferralCodeChanged(said) => Body::Referral(ReferralFact::CodeChanged { slug: &said.slug }),
+        Owned::ReferralCodeClaimed(said) => Body::Referral(ReferralFact::CodeClaimed { code: &said.code, owner: &said.owner }),
+        Owned::ReferralAsked(said) => Body::Referral(ReferralFact::Asked { code: &said.code, friend: &said.friend }),
+        Owned::ReferralCodeSettled(said) => Body::Referral(ReferralFact::CodeSettled { code: &said.code, taken: said.taken }),
+        Owned::ReferralAnswered(said) => Body::Referral(ReferralFact::Answered { code: &said.code, owner: &said.owner }),
+        Owned::ReferralTold(said) => Body::Referral(ReferralFact::Told(ledger::Told {
+            friend: &said.friend,
+            code: &said.code,
+            stage: ledger::Stage::from_number(i64::from(said.stage)).expect("refused"),
+            revision: said.revision,
+            order_id: &said.order_id,
+            amount: said.amount,
+            withdrawn: said.withdrawn,
+        })),
         Owned::PointsTransferred(transfer) => Body::PointsTransferred {
             transfer_id: &transfer.transfer_id,
             to: match transfer.to.as_ref().expect("one of two") {

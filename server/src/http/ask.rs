@@ -125,6 +125,13 @@ pub(super) async fn tiers(State(service): State<Service>, path: Words<(String, S
     service.ask(Question::Tiers(of)).await
 }
 
+pub(super) async fn referrals(State(service): State<Service>, path: Words<(String, String)>, query: Asked<Past>) -> Answer {
+    let ((program, member), past) = (words(path)?, asked(query)?);
+    past.no_page()?;
+    let of = past.of(program, member)?;
+    service.ask(Question::Referrals(of)).await
+}
+
 pub(super) async fn order(State(service): State<Service>, path: Words<(String, String, String)>, query: Asked<Past>) -> Answer {
     let ((program, member, order), past) = (words(path)?, asked(query)?);
     past.no_page()?;

@@ -1,7 +1,7 @@
 //! A member on one page, for who answers the telephone: what can be spent, what is coming, what ends next, what happened.
 
 use super::pairs::{Tone, pairs};
-use super::{Runway, When, counted, profile, tier};
+use super::{Runway, When, counted, profile, referral, tier};
 use crate::print::{Column, Printer, Style, TableCell, points, right, text};
 use accrue_ledger::Instant;
 use comfy_table::Color;
@@ -40,6 +40,7 @@ struct Answer {
     last_activity: String,
     exclusions: Vec<Exclusion>,
     profile: Option<profile::Profile>,
+    referrals: Option<referral::Referrals>,
 }
 
 #[derive(Deserialize)]
@@ -170,6 +171,10 @@ pub fn member(answer: &Value, entries: &[Value], when: &When, printer: &Printer)
         page.push('\n');
     }
     page.push_str(&facts(&answer, when, style));
+    if let Some(of) = &answer.referrals {
+        page.push('\n');
+        page.push_str(&referral::lines(of, style));
+    }
     for (title, table, hidden) in counted::sections(whole, when, printer) {
         page.push_str(&section(title, &table, style));
         page.push_str(&more(hidden, 0, "of these", style));

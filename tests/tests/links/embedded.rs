@@ -7,6 +7,7 @@ use accrue_projections::{AsOf, Ledger, LedgerOptions, LedgerReader};
 use accrue_proto::{pb, read_decision, read_fact, to_timestamp, write_fact};
 use accrue_store::{Position, Store, StoreOptions};
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -23,14 +24,14 @@ const NOW: Instant = Instant(1_710_000_000_000_000);
 
 type Readers = Arc<Mutex<BTreeMap<u32, LedgerReader>>>;
 
-struct Log {
+pub(super) struct Log {
     embedded: Option<Embedded>,
     readers: Readers,
     store: Store,
 }
 
 impl Log {
-    fn open(dir: &Path) -> Result<Log> {
+    pub(super) fn open(dir: &Path) -> Result<Log> {
         let store = Store::open(dir, StoreOptions { embedded_shards: Some(SHARDS), ..StoreOptions::default() })?;
         let readers = Readers::default();
         let kept = Arc::clone(&readers);
@@ -43,7 +44,7 @@ impl Log {
         Ok(Log { embedded: Some(embedded), readers, store })
     }
 
-    fn begun(dir: &Path) -> Result<Log> {
+    pub(super) fn begun(dir: &Path) -> Result<Log> {
         let log = Log::open(dir)?;
         let effective_from = Instant::parse(IN_FORCE_FROM).map(to_timestamp);
         let activation =
@@ -63,11 +64,11 @@ impl Log {
         Ok(log)
     }
 
-    fn embedded(&self) -> &Embedded {
+    pub(super) fn embedded(&self) -> &Embedded {
         self.embedded.as_ref().expect("open")
     }
 
-    fn publish_all(&self, facts: impl Iterator<Item = Vec<u8>>) -> Result<()> {
+    pub(super) fn publish_all(&self, facts: impl Iterator<Item = Vec<u8>>) -> Result<()> {
         let mut publisher = self.embedded().publisher();
         facts.into_iter().try_for_each(|fact| publisher.push(&Message { value: Some(&fact), ..Message::default() }))?;
         publisher.finish()?;
@@ -76,15 +77,38 @@ impl Log {
 
     /// Active points and debt of a member.
     fn balance(&self, who: &str) -> Result<(i64, i64)> {
-        for reader in self.readers.lock().expect("not poisoned").values() {
-            if let Some(answer) = reader.member(PROGRAM, who, AsOf::default(), NOW)? {
-                return Ok(answer.balance.get("main").map_or((0, 0), |main| (main.active, main.debt)));
-            }
-        }
-        Ok((0, 0))
+        let number = |answer: &Value, name: &str| answer["balance"]["main"][name].as_i64().unwrap_or(0);
+        let answer = self.answer(who)?;
+        Ok((number(&answer, "active"), number(&answer, "debt")))
     }
 
-    fn digests(&self) -> Result<Vec<String>> {
+    /// A member, as the API tells it; null: it is not known.
+    pub(super) fn answer(&self, who: &str) -> Result<Value> {
+        for reader in self.readers.lock().expect("not poisoned").values() {
+            if let Some(answer) = reader.member(PROGRAM, who, AsOf::default(), NOW)? {
+                return Ok(serde_json::to_value(answer)?);
+            }
+        }
+        Ok(Value::Null)
+    }
+
+    /// Frames in all shards.
+    pub(super) fn booked(&self) -> Result<u64> {
+        let next = self.store.shard_ids().into_iter().map(|shard| Ok(self.store.shard(shard)?.head().next_position.0));
+        next.collect::<Result<Vec<u64>>>().map(|next| next.into_iter().sum())
+    }
+
+    /// Deletes all views, and the marks of how far everything was sent.
+    pub(super) fn forget_all(dir: &Path) -> Result<()> {
+        for shard in 0..SHARDS {
+            let shard = dir.join("shards").join(format!("{shard:04}"));
+            std::fs::remove_dir_all(shard.join("views"))?;
+            std::fs::remove_file(shard.join("forwarded"))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn digests(&self) -> Result<Vec<String>> {
         let readers = self.readers.lock().expect("not poisoned");
         readers.values().map(|reader| Ok(reader.digest(PROGRAM)?.to_string())).collect()
     }
@@ -126,7 +150,7 @@ impl Log {
         })
     }
 
-    fn stop(mut self) -> Result<()> {
+    pub(super) fn stop(mut self) -> Result<()> {
         self.readers.lock().expect("not poisoned").clear();
         Ok(self.embedded.take().context("open")?.stop()?)
     }
@@ -163,9 +187,7 @@ fn one_of_a_thousand_gets_the_points() -> Result<()> {
 fn books_until_it_is_killed() -> Result<()> {
     let dir = std::env::var_os(CHILD_DIR).context("the directory")?;
     let log = Log::open(Path::new(&dir))?;
-    let begin = log.store.shard_ids().into_iter().map(|shard| log.store.shard(shard).map(|log| log.head().next_position.0));
-    let booked: u64 = begin.collect::<Result<Vec<_>, _>>()?.into_iter().sum();
-    for number in booked % 1_000..TRANSFERS {
+    for number in log.booked()? % 1_000..TRANSFERS {
         log.embedded().publish_fact(&transfer(number).1)?;
     }
     log.stop()

@@ -3,6 +3,7 @@
 //! `cargo build --workspace --bins` first: the Kafka tests run what was built beside them.
 
 mod embedded;
+mod referrals;
 mod topic;
 
 use accrue_proto::json::{Defaults, fact_from_json};
@@ -11,7 +12,9 @@ use serde_json::json;
 
 const PROGRAM: &str = "links";
 const RULESET: &str = "program = \"links\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n\
-    [[earn]]\nid = \"base\"\non = \"order\"\npoints = 1\nper = \"1.00\"\n";
+    [[earn]]\nid = \"base\"\non = \"order\"\npoints = 1\nper = \"1.00\"\n\
+    [referral]\npending_until = \"P14D\"\n\
+    [[earn]]\nid = \"friend\"\non = \"referral_completed\"\npoints = 100\n";
 const IN_FORCE_FROM: &str = "2024-01-01T00:00:00Z";
 const MEMBERS: u64 = 24;
 /// What each member begins with.

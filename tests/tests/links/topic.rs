@@ -9,17 +9,17 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::time::Duration;
 
-const TOPIC: &str = "facts";
+pub(super) const TOPIC: &str = "facts";
 const TRANSFERS: u64 = 2_000;
 const KILLS: u64 = 4;
-const SETS: [&str; 4] = [
+pub(super) const SETS: [&str; 4] = [
     "kafka.topic_partitions=6",
     "ledger.checkpoint_facts=300",
     "kafka.properties.session.timeout.ms=6000",
     "kafka.group_instance_id=one",
 ];
 
-fn produce(publisher: &KafkaPublisher, facts: impl Iterator<Item = (String, Vec<u8>)>) -> Result<()> {
+pub(super) fn produce(publisher: &KafkaPublisher, facts: impl Iterator<Item = (String, Vec<u8>)>) -> Result<()> {
     for (who, bytes) in facts {
         let key = format!("{PROGRAM}/{who}");
         publisher.publish(&Message { value: Some(&bytes), key: Some(key.as_bytes()), ..Message::default() }, 0)?;
@@ -46,7 +46,7 @@ fn sums(service: &Service) -> Result<[i64; 4]> {
 }
 
 /// Nothing is behind, and nothing came for a while.
-fn at_rest(service: &Service) -> Result<()> {
+pub(super) fn at_rest(service: &Service) -> Result<()> {
     let mut before = None;
     let mut calm = 0;
     service.until("nothing is on its way", |service| {

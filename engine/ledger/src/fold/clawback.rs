@@ -4,38 +4,36 @@
 
 use super::lots::parts;
 use super::{Draft, Fold, Source};
+use crate::Instant;
 use crate::account::{Account, Allocation, Lot};
 use crate::entry::{EntryKind, Sink, Why};
 use crate::ruleset::{Clawback, OrderOfLots, Ruleset, SpendOrder};
-use crate::worth::Worth;
-use crate::{Instant, Kind};
 
 /// What a rule no longer gives.
-#[derive(Clone, Copy)]
 pub(super) struct Loss<'r> {
-    /// What the order captured.
+    /// What gave the points.
     pub rules: &'r Ruleset,
     /// What is in force at the fact's instant: its policies take the points.
     pub now: &'r Ruleset,
     /// The rule in `rules`.
     pub index: usize,
-    /// What it gives now.
-    pub worth: Worth,
-    /// Points it gave before.
-    pub before: i64,
-    /// Of the loss: points that were given up already.
+    /// Points > 0 that it gave and gives no more.
+    pub points: i64,
+    /// Of these: points that were given up already.
     pub gone: i64,
+    /// Why.
+    pub why: Why,
 }
 
 impl<S: Sink> Fold<'_, S> {
-    /// `order`: whose points they are. Returns what was taken while pending.
-    pub(super) fn claw_back(&mut self, order: &str, loss: Loss<'_>, source: Source<'_>, at: Instant) -> Vec<Allocation> {
-        let Loss { rules, now, index, worth, before, gone } = loss;
+    /// `of`: whose points they are, an order's or a friend's. Returns what was taken while pending.
+    pub(super) fn claw_back(&mut self, of: Source<'_>, loss: Loss<'_>, source: Source<'_>, at: Instant) -> Vec<Allocation> {
+        let Loss { rules, now, index, points: due, gone, why } = loss;
         let ledger = rules.earn[index].ledger.as_str();
-        let (rule, ruleset, due) = (Some(index as u16), rules.tag(), before - worth.points);
+        let (rule, ruleset) = (Some(index as u16), rules.tag());
         let account = self.member.account_mut(ledger);
         account.sums.clawback_due += due;
-        let pending = take_pending(account, order, rule, due - gone, now.spend_order);
+        let pending = take_pending(account, of, rule, due - gone, now.spend_order);
         let cancelled = sum(&pending);
         account.sums.pending -= cancelled;
         account.sums.cancelled += cancelled;
@@ -43,7 +41,7 @@ impl<S: Sink> Fold<'_, S> {
         let mut active = Vec::new();
         if now.refund.clawback != Clawback::PendingOnly {
             if now.refund.order_of_lots == OrderOfLots::OriginatingFirst {
-                active = take_own_active(account, order, rule, rest, now.spend_order);
+                active = take_own_active(account, of, rule, rest, now.spend_order);
                 rest -= sum(&active);
             }
             if rest > 0 {
@@ -54,14 +52,6 @@ impl<S: Sink> Fold<'_, S> {
         }
         let clawed = sum(&active);
         self.member.account_mut(ledger).sums.clawed_back += clawed;
-        let why = Why::Entitlement {
-            eligible: worth.eligible,
-            before,
-            after: worth.points,
-            tier: worth.tier,
-            starts_at: Instant::MIN,
-            expires_at: Instant::MAX,
-        };
         for (kind, taken) in [(EntryKind::Cancelled, &pending), (EntryKind::ClawedBack, &active)] {
             let points = -sum(taken);
             if points != 0 {
@@ -83,18 +73,18 @@ fn sum(taken: &[Allocation]) -> i64 {
     taken.iter().map(|part| part.points).sum()
 }
 
-/// Whether a lot is the order's: one that it opened, or one beside it that a reversal had to open. Those of an
+/// Whether a lot is the order's (or the friend's): one that it opened, or one beside it that a reversal had to open. Those of an
 /// achievement that the order completed are not: they have no rule.
-fn is_of(lot: &Lot, order: &str) -> bool {
-    lot.source_kind == Kind::OrderPlaced as u8 && lot.source == *order && lot.rule.is_some()
+fn is_of(lot: &Lot, of: Source<'_>) -> bool {
+    lot.source_kind == of.kind && lot.source == *of.id && lot.rule.is_some()
 }
 
-/// From the order's own pending lots: those of the rule first, each in spend order.
-fn take_pending(account: &mut Account, order: &str, rule: Option<u16>, due: i64, used: SpendOrder) -> Vec<Allocation> {
+/// From the own pending lots: those of the rule first, each in spend order.
+fn take_pending(account: &mut Account, of: Source<'_>, rule: Option<u16>, due: i64, used: SpendOrder) -> Vec<Allocation> {
     if account.pending.is_empty() {
         return Vec::new();
     }
-    let mut indexes: Vec<usize> = (0..account.pending.len()).filter(|&index| is_of(&account.pending[index], order)).collect();
+    let mut indexes: Vec<usize> = (0..account.pending.len()).filter(|&index| is_of(&account.pending[index], of)).collect();
     indexes.sort_by(|&a, &b| {
         let (a, b) = (&account.pending[a], &account.pending[b]);
         (a.rule != rule).cmp(&(b.rule != rule)).then_with(|| a.used_cmp(b, used))
@@ -106,12 +96,12 @@ fn take_pending(account: &mut Account, order: &str, rule: Option<u16>, due: i64,
     taken
 }
 
-/// From the order's own active lots: those of the rule first, each in spend order.
-fn take_own_active(account: &mut Account, order: &str, rule: Option<u16>, due: i64, used: SpendOrder) -> Vec<Allocation> {
+/// From the own active lots: those of the rule first, each in spend order.
+fn take_own_active(account: &mut Account, of: Source<'_>, rule: Option<u16>, due: i64, used: SpendOrder) -> Vec<Allocation> {
     if due == 0 {
         return Vec::new();
     }
-    let mut indexes: Vec<usize> = (0..account.active.len()).filter(|&index| is_of(&account.active[index], order)).collect();
+    let mut indexes: Vec<usize> = (0..account.active.len()).filter(|&index| is_of(&account.active[index], of)).collect();
     indexes.sort_by(|&a, &b| {
         let (a, b) = (&account.active[a], &account.active[b]);
         (a.rule != rule).cmp(&(b.rule != rule)).then_with(|| a.used_cmp(b, used))

@@ -172,8 +172,12 @@ impl<S: Sink> Fold<'_, S> {
                 let gone = if given_up(&rules.earn[index], order, &placed, rules, at) { placed.awards[award].waiting } else { 0 };
                 let gone = gone.min(before - worth.points);
                 placed.awards[award].waiting -= gone;
-                let loss = Loss { rules, now, index, worth, before, gone };
-                let cancelled = self.claw_back(&order.order_id, loss, source, at);
+                let Worth { eligible, points: after, tier, .. } = worth;
+                let (starts_at, expires_at) = (Instant::MIN, Instant::MAX);
+                let why = Why::Entitlement { eligible, before, after, tier, starts_at, expires_at };
+                let loss = Loss { rules, now, index, points: before - after, gone, why };
+                let of = Source { kind: Kind::OrderPlaced as u8, id: &order.order_id };
+                let cancelled = self.claw_back(of, loss, source, at);
                 for part in cancelled.iter().filter(|part| part.lot.waits()) {
                     let of_lot = placed.awards.iter_mut().find(|award| award.lots.contains(&part.lot.number));
                     of_lot.into_iter().for_each(|award| award.waiting -= part.points);
@@ -192,6 +196,9 @@ impl<S: Sink> Fold<'_, S> {
         let purchases = Purchases::of(order, &placed, rules);
         self.member.purchases.replace(&placed.bought.counted, &purchases);
         placed.bought.counted = purchases;
+        if placed.first_order {
+            self.referral_ordered(order, &placed, rules, at);
+        }
         order.placed = Some(placed);
     }
 

@@ -16,7 +16,9 @@ pub(super) fn expression(text: &Spanned<String>, rule: &str, on: On) -> Loaded<E
     let about = match on {
         On::Order => About::Order,
         On::Activity | On::Birthday => About::Activity,
-        On::Registered => return wrong(text.span(), format!("rule \"{rule}\": there is nothing to ask of a registration")),
+        On::Registered | On::ReferralJoined | On::ReferralCompleted => {
+            return wrong(text.span(), format!("rule \"{rule}\": there is nothing to ask of a registration"));
+        }
     };
     Expression::compile(text.get_ref(), about)
         .or_else(|message| wrong(text.span(), format!("rule \"{rule}\": expression: {message}")))

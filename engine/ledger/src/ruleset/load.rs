@@ -146,6 +146,9 @@ fn load(text: RulesetText, source: &str, table: &toml::Table) -> Loaded<Ruleset>
             return wrong(rule.id.span(), format!("more than {EARN_RULES_MAX} earn rules"));
         }
         let mut read = earn_rule(rule, &defaults, exponent_of_program, &ledgers)?;
+        if matches!(read.on, On::ReferralJoined | On::ReferralCompleted) && text.referral.is_none() {
+            return wrong(rule.id.span(), format!("rule \"{}\" is on referrals, but there is no [referral]", read.id));
+        }
         read.when.tiers = tier_mask(&rule.when.tiers, tiers.as_deref(), &format!("rule \"{}\"", read.id))?;
         earn.push(read);
     }
@@ -184,6 +187,7 @@ fn load(text: RulesetText, source: &str, table: &toml::Table) -> Loaded<Ruleset>
         tiers,
         inactivity: load_tiers::inactivity(text.expiry.inactivity.as_ref())?,
         liability: text.liability.as_ref().map(LiabilityText::read),
+        referral: super::referral::referral(text.referral.as_ref(), exponent_of_program)?,
     })
 }
 
@@ -279,6 +283,8 @@ fn earn_rule(text: &EarnText, defaults: &Defaults, exponent: u32, ledgers: &[(Sm
         OnText::Activity => On::Activity,
         OnText::Birthday => On::Birthday,
         OnText::Registered => On::Registered,
+        OnText::ReferralJoined => On::ReferralJoined,
+        OnText::ReferralCompleted => On::ReferralCompleted,
     };
     if let Some(per) = text.per.as_ref().filter(|_| on != On::Order) {
         return wrong(

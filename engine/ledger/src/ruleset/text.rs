@@ -44,6 +44,7 @@ pub(super) struct RulesetText {
     #[serde(default)]
     pub tier: Vec<TierText>,
     pub liability: Option<LiabilityText>,
+    pub referral: Option<super::referral::ReferralText>,
 }
 
 #[derive(Deserialize, Default)]
@@ -216,6 +217,8 @@ pub(super) enum OnText {
     Activity,
     Birthday,
     Registered,
+    ReferralJoined,
+    ReferralCompleted,
 }
 
 #[derive(Deserialize, Default)]
