@@ -40,9 +40,11 @@ pub fn differences(engine: Option<&MemberAnswer>, told: &[EntryAnswer], moves: &
     check("cards", &cards_of_engine(engine), &cards_of_oracle(oracle));
     check("tier moves", &moves_of_engine(moves), &moves_of_oracle(oracle));
     check("lots", &lots_of_engine(engine), &lots_of_oracle(oracle));
-    let by_engine: Vec<String> = told.iter().map(|entry| line(&entry.at, entry.kind, &entry.ledger, entry.points)).collect();
+    let by_engine: Vec<String> =
+        told.iter().map(|entry| line(&entry.at, entry.kind, &entry.ledger, entry.points, &entry.code)).collect();
+    let of_oracle = oracle.full_entries.iter();
     let by_oracle: Vec<String> =
-        oracle.full_entries.iter().map(|entry| line(&shown(entry.at), &entry.kind, &entry.ledger, entry.points)).collect();
+        of_oracle.map(|entry| line(&shown(entry.at), &entry.kind, &entry.ledger, entry.points, &entry.code)).collect();
     if by_engine != by_oracle {
         let same = by_engine.iter().zip(&by_oracle).take_while(|(a, b)| a == b).count();
         let some = |entries: &[String]| entries.iter().skip(same.saturating_sub(2)).take(7).cloned().collect::<Vec<_>>();
@@ -131,10 +133,11 @@ fn minor(decimal: &str) -> i64 {
 }
 
 /// Coupons, waiting and exceptions are of no ledger.
-fn line(at: &str, kind: &str, ledger: &str, points: i64) -> String {
+fn line(at: &str, kind: &str, ledger: &str, points: i64, code: &str) -> String {
     let of_no_ledger = ["parked", "exception", "exception_resolved", "tier_changed"];
     let moves = !(kind.starts_with("coupon_") || kind.starts_with("achievement_") || of_no_ledger.contains(&kind));
-    format!("{at} {kind} {points} {}", if moves { ledger } else { "" })
+    let about = if kind == "exception" { code } else { "" };
+    format!("{at} {kind} {points} {}{about}", if moves { ledger } else { "" })
 }
 
 /// When, why, in force before and since, qualified for before and since.
