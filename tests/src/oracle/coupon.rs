@@ -117,7 +117,8 @@ impl State {
             return;
         }
         if !coupon.is_open() {
-            self.exception("coupon_unknown", "", cost);
+            let ended = if coupon.status() == "used" { "already_used" } else { coupon.status() };
+            self.exception(&format!("coupon_{ended}"), "", cost);
             return;
         }
         coupon.used_on.push(order.to_owned());

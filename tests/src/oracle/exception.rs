@@ -22,6 +22,7 @@ impl State {
         self.note("exception");
         if let Some(entry) = self.entries.last_mut() {
             entry.points = cost;
+            code.clone_into(&mut entry.code);
         }
     }
 

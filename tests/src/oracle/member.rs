@@ -18,6 +18,8 @@ pub struct OEntry {
     pub ledger: String,
     /// Signed.
     pub points: i64,
+    /// Of an exception: what is the matter.
+    pub code: String,
 }
 
 /// The points of one ledger.

@@ -195,13 +195,15 @@ impl State {
     /// A number changed; by 0: it did not.
     pub fn entry(&mut self, kind: &str, ledger: &str, points: i64) {
         if points != 0 {
-            self.entries.push(OEntry { at: self.now, kind: kind.to_owned(), ledger: ledger.to_owned(), points });
+            let (kind, ledger) = (kind.to_owned(), ledger.to_owned());
+            self.entries.push(OEntry { at: self.now, kind, ledger, points, code: String::new() });
         }
     }
 
     /// Something happened that changes no number of points.
     pub fn note(&mut self, kind: &str) {
-        self.entries.push(OEntry { at: self.now, kind: kind.to_owned(), ledger: String::new(), points: 0 });
+        let (kind, ledger, code) = (kind.to_owned(), String::new(), String::new());
+        self.entries.push(OEntry { at: self.now, kind, ledger, points: 0, code });
     }
 
     /// All boundaries until `to`, in order of their instants.

@@ -133,7 +133,8 @@ impl<'a> Both<'a> {
         let reader = self.desk.reader()?;
         let by_engine = reader.member(&self.program, member, asked, Instant(at))?;
         let entries = reader.entries(&self.program, member, asked, Instant(at))?.unwrap_or_default();
-        Ok(super::compare::differences(by_engine.as_ref(), &entries, &by_oracle))
+        let moves = reader.tier_moves(&self.program, member, asked, Instant(at))?.unwrap_or_default();
+        Ok(super::compare::differences(by_engine.as_ref(), &entries, &moves, &by_oracle))
     }
 
     /// Everybody of whom something is known.

@@ -1,6 +1,6 @@
 //! A member by the engine and by the oracle, number by number.
 
-use accrue_projections::{EntryAnswer, MemberAnswer};
+use accrue_projections::{EntryAnswer, MemberAnswer, TierMove};
 use accrue_tests::history::money;
 use accrue_tests::oracle::{OLot, OMember, calendar};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ fn shown(at: i64) -> String {
 }
 
 /// What differs; nothing, one hopes.
-pub fn differences(engine: Option<&MemberAnswer>, told: &[EntryAnswer], oracle: &OMember) -> Vec<String> {
+pub fn differences(engine: Option<&MemberAnswer>, told: &[EntryAnswer], moves: &[TierMove], oracle: &OMember) -> Vec<String> {
     let mut differences = Vec::new();
     balances(engine, oracle, &mut differences);
     let coupons = engine.map(|member| &member.coupons);
@@ -38,10 +38,13 @@ pub fn differences(engine: Option<&MemberAnswer>, told: &[EntryAnswer], oracle: 
     check("eligible spend", &engine.map_or(0, |member| minor(&member.eligible_spend)), &oracle.eligible_spend);
     check("standing", &engine.map_or("", |member| member.standing), &oracle.status);
     check("cards", &cards_of_engine(engine), &cards_of_oracle(oracle));
+    check("tier moves", &moves_of_engine(moves), &moves_of_oracle(oracle));
     check("lots", &lots_of_engine(engine), &lots_of_oracle(oracle));
-    let by_engine: Vec<String> = told.iter().map(|entry| line(&entry.at, entry.kind, &entry.ledger, entry.points)).collect();
+    let by_engine: Vec<String> =
+        told.iter().map(|entry| line(&entry.at, entry.kind, &entry.ledger, entry.points, &entry.code)).collect();
+    let of_oracle = oracle.full_entries.iter();
     let by_oracle: Vec<String> =
-        oracle.full_entries.iter().map(|entry| line(&shown(entry.at), &entry.kind, &entry.ledger, entry.points)).collect();
+        of_oracle.map(|entry| line(&shown(entry.at), &entry.kind, &entry.ledger, entry.points, &entry.code)).collect();
     if by_engine != by_oracle {
         let same = by_engine.iter().zip(&by_oracle).take_while(|(a, b)| a == b).count();
         let some = |entries: &[String]| entries.iter().skip(same.saturating_sub(2)).take(7).cloned().collect::<Vec<_>>();
@@ -130,10 +133,29 @@ fn minor(decimal: &str) -> i64 {
 }
 
 /// Coupons, waiting and exceptions are of no ledger.
-fn line(at: &str, kind: &str, ledger: &str, points: i64) -> String {
+fn line(at: &str, kind: &str, ledger: &str, points: i64, code: &str) -> String {
     let of_no_ledger = ["parked", "exception", "exception_resolved", "tier_changed"];
     let moves = !(kind.starts_with("coupon_") || kind.starts_with("achievement_") || of_no_ledger.contains(&kind));
-    format!("{at} {kind} {points} {}", if moves { ledger } else { "" })
+    let about = if kind == "exception" { code } else { "" };
+    format!("{at} {kind} {points} {}{about}", if moves { ledger } else { "" })
+}
+
+/// When, why, in force before and since, qualified for before and since.
+type Moves<'a> = Vec<(String, &'a str, [&'a str; 2], [&'a str; 2])>;
+
+fn moves_of_engine(moves: &[TierMove]) -> Moves<'_> {
+    moves
+        .iter()
+        .map(|each| (each.at.clone(), each.cause, [&*each.from, &*each.to], [&*each.qualified_before, &*each.qualified]))
+        .collect()
+}
+
+fn moves_of_oracle(oracle: &OMember) -> Moves<'_> {
+    oracle.transitions.iter().map(|each| (shown(each.at), &*each.cause, pair(&each.effective), pair(&each.qualified))).collect()
+}
+
+fn pair((before, since): &(String, String)) -> [&str; 2] {
+    [before, since]
 }
 
 type Lots = Vec<(String, bool, i64, String, String)>;
