@@ -185,17 +185,20 @@ pub fn sentence(entry: &Entry, rules: &Timeline) -> String {
         },
         Why::Transfer { other } if entry.points < 0 => format!("{source}: points go to {other}"),
         Why::Transfer { other } => format!("{source}: points come from {other}"),
-        Why::Resolved { exception, order, reason } => {
-            let how = if order.is_empty() { "written off".to_string() } else { format!("matched to order {order}") };
-            let reason = if reason.is_empty() { String::new() } else { format!(", {reason}") };
-            format!("{exception} is {how}{reason}")
-        }
+        Why::Resolved { exception, order, reason } => resolved_sentence(exception, order, reason),
         Why::Referral { order, tier, starts_at, expires_at } => {
             let gives = format!("rule {rule} gives {}{}; they start {starts_at}", entry.points, times(*tier));
             friend_sentence(entry, order, &gives, *expires_at)
         }
         Why::Trouble { code, about } => format!("{source}: {code}: {about}"),
     }
+}
+
+/// What a person made of an exception.
+fn resolved_sentence(exception: &str, order: &str, reason: &str) -> String {
+    let how = if order.is_empty() { "written off".to_string() } else { format!("matched to order {order}") };
+    let reason = if reason.is_empty() { String::new() } else { format!(", {reason}") };
+    format!("{exception} is {how}{reason}")
 }
 
 /// What a friend brought, or took along.
