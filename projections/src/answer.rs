@@ -3,14 +3,13 @@
 mod counted;
 mod member;
 mod purchases;
-mod referral;
+pub(crate) mod referral;
 mod tier;
 mod totals;
 
 pub use counted::{AchievementAnswer, BudgetAnswer, ExceptionAnswer};
 pub(crate) use member::{balance, member_answer};
 pub use purchases::PurchasesAnswer;
-pub(crate) use referral::referrals_answer;
 pub use referral::{FriendAnswer, FriendsAnswer, ReferralsAnswer};
 pub use tier::{ExpiringRow, OverrideAnswer, TierAnswer, TierMove};
 pub(crate) use tier::{decimal, money_or_count, tier_answer};

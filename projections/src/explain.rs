@@ -185,26 +185,32 @@ pub fn sentence(entry: &Entry, rules: &Timeline) -> String {
         },
         Why::Transfer { other } if entry.points < 0 => format!("{source}: points go to {other}"),
         Why::Transfer { other } => format!("{source}: points come from {other}"),
-        Why::Resolved { exception, order, reason } => {
-            let how = if order.is_empty() { "written off".to_string() } else { format!("matched to order {order}") };
-            let reason = if reason.is_empty() { String::new() } else { format!(", {reason}") };
-            format!("{exception} is {how}{reason}")
-        }
+        Why::Resolved { exception, order, reason } => resolved_sentence(exception, order, reason),
         Why::Referral { order, tier, starts_at, expires_at } => {
-            let friend = if order.is_empty() { "joined".to_string() } else { format!("placed the first order {order}") };
-            match entry.kind {
-                EntryKind::Earned => {
-                    let ends = if *expires_at == Instant::MAX { "never end".to_string() } else { format!("end {expires_at}") };
-                    let times = times(*tier);
-                    format!(
-                        "friend {} {friend}: rule {rule} gives {}{times}; they start {starts_at}, {ends}",
-                        entry.source, entry.points
-                    )
-                }
-                _ => format!("friend {} got all of order {order} back: what rule {rule} gave is taken back", entry.source),
-            }
+            let gives = format!("rule {rule} gives {}{}; they start {starts_at}", entry.points, times(*tier));
+            friend_sentence(entry, order, &gives, *expires_at)
         }
         Why::Trouble { code, about } => format!("{source}: {code}: {about}"),
+    }
+}
+
+/// What a person made of an exception.
+fn resolved_sentence(exception: &str, order: &str, reason: &str) -> String {
+    let how = if order.is_empty() { "written off".to_string() } else { format!("matched to order {order}") };
+    let reason = if reason.is_empty() { String::new() } else { format!(", {reason}") };
+    format!("{exception} is {how}{reason}")
+}
+
+/// What a friend brought, or took along.
+fn friend_sentence(entry: &Entry, order: &str, gives: &str, expires_at: Instant) -> String {
+    let friend = &entry.source;
+    match entry.kind {
+        EntryKind::Earned => {
+            let did = if order.is_empty() { "joined".to_string() } else { format!("placed the first order {order}") };
+            let ends = if expires_at == Instant::MAX { "never end".to_string() } else { format!("end {expires_at}") };
+            format!("friend {friend} {did}: {gives}, {ends}")
+        }
+        _ => format!("order {order} of friend {friend} counts no more: what it gave is taken back"),
     }
 }
 

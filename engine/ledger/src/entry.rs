@@ -4,7 +4,7 @@ mod tier;
 
 pub use tier::{TierCause, TierChange};
 
-use crate::{Instant, Kind, Text};
+use crate::{Fact, Instant, Kind, Text};
 use bincode::de::Decoder;
 use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
@@ -350,6 +350,11 @@ pub enum Why {
         /// When they end.
         expires_at: Instant,
     },
+}
+
+/// The natural id of a fact's source, or the producer's id where its kind has none: what entries and lots name.
+pub(crate) fn source_of<'a>(fact: &Fact<'a>) -> &'a str {
+    fact.natural_key().map_or(fact.id, |key| key.id)
 }
 
 /// Takes entries as the fold makes them.

@@ -25,10 +25,10 @@ mod transfer;
 
 use crate::counters::Trouble;
 use crate::decision::{Decision, Outcome};
-use crate::entry::{EntryKind, EntryRef, LotPart, Sink, TierCause, Why};
+use crate::entry::{EntryKind, EntryRef, LotPart, Sink, TierCause, Why, source_of};
 use crate::fact::{Body, Fact, Kind, TransferTo};
 use crate::member::{Member, Place};
-use crate::record::{Needs, RecordKey, Records, Redemption, source_of};
+use crate::record::{Needs, RecordKey, Records, Redemption};
 use crate::referral::ReferralFact;
 use crate::ruleset::{MAIN, Ruleset, Timeline};
 use crate::tier::Override;

@@ -3,7 +3,7 @@
 use crate::account::Allocation;
 use crate::purchases::Bought;
 use crate::referral::Friend;
-use crate::{Fact, Instant, Kind, Text};
+use crate::{Instant, Kind, Text};
 use bincode::{Decode, Encode};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
@@ -395,9 +395,4 @@ pub enum Needs {
     Records(Vec<RecordKey>),
     /// All orders of the member.
     AllOrders,
-}
-
-/// The natural id of a fact's source, or the producer's id where its kind has none: what entries and lots name.
-pub(crate) fn source_of<'a>(fact: &Fact<'a>) -> &'a str {
-    fact.natural_key().map_or(fact.id, |key| key.id)
 }

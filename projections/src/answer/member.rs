@@ -1,9 +1,10 @@
 //! A member's answer from its state: balances by ledger, lots, coupons.
 
 use super::counted;
+use super::referral::referrals_answer;
 use super::{
     BalanceAnswer, CardAnswer, CouponAnswer, CouponsAnswer, ExceptionAnswer, ExclusionAnswer, LotAnswer, MemberAnswer,
-    PartAnswer, PurchasesAnswer, referrals_answer, tier_answer,
+    PartAnswer, PurchasesAnswer, tier_answer,
 };
 use crate::reader::Found;
 use accrue_ledger::currency::format_amount;

@@ -31,12 +31,13 @@ impl Ledger {
         list
     }
 
-    /// The ties of all members whose state a fact may change, as they are now.
+    /// The ties of all members whose state a fact may change, as they are now; most have none.
     pub(super) fn ties(&self, tiers: &Tiers, slot: u32, booking: &Booking<'_>) -> Result<Vec<TiesOf>, ProjectionError> {
         let fact = booking.candidate.fact;
         let state = &tiers.live.slots[slot as usize].state;
         if state.links().is_none() && !fact.kind.links_members() {
-            return Ok(vec![TiesOf::new(booking.owner.member(fact), Some(state))]);
+            let tied = state.referrals.is_some().then(|| TiesOf::new(booking.owner.member(fact), Some(state)));
+            return Ok(tied.into_iter().collect());
         }
         let of = |member: &Text| {
             let known = tiers.state(member_hash(fact.program, member), fact.program, member)?;

@@ -1,7 +1,8 @@
 //! Whom a member brought, one by one.
 
 use super::{AsOf, LedgerReader};
-use crate::answer::{FriendAnswer, FriendsAnswer, referrals_answer};
+use crate::answer::referral::referrals_answer;
+use crate::answer::{FriendAnswer, FriendsAnswer};
 use crate::error::ProjectionError;
 use accrue_ledger::{Friend, Instant, Record};
 use accrue_store::member_hash;

@@ -35,11 +35,6 @@ impl TiesOf {
         }
     }
 
-    /// Whose.
-    pub fn member(&self) -> &Text {
-        &self.member
-    }
-
     /// What the owner of the code is to know, and the owner.
     fn truth(&self) -> Vec<Event<'_>> {
         let Some(ties) = self.ties.as_deref() else { return Vec::new() };
@@ -79,8 +74,7 @@ struct Event<'a> {
     amount: i64,
 }
 
-/// What follows from a fact, folded: `before` and `after` are the same members, in the same order. `revision` rises with every
-/// fact of a shard.
+/// What follows from a fact, folded; whoever is not named has no ties. `revision` rises with every fact of a shard.
 pub fn derive_referrals(
     fact: &Fact<'_>,
     decision: Option<&Decision>,
@@ -92,7 +86,12 @@ pub fn derive_referrals(
     if let Body::Referral(said) = &fact.body {
         of_codes(fact, said, decision, rules, (before, after), &mut derived);
     }
-    for (before, after) in before.iter().zip(after) {
+    let of = |all: &[TiesOf], member: &Text| {
+        all.iter().find(|ties| ties.member == *member).cloned().unwrap_or_else(|| TiesOf::new(member, None))
+    };
+    let gone = before.iter().filter(|ties| !after.iter().any(|known| known.member == ties.member));
+    for member in after.iter().chain(gone).map(|ties| &ties.member) {
+        let (before, after) = (&of(before, member), &of(after, member));
         told(fact, before, after, revision, &mut derived);
         let Some((code, at)) = after.wonders().filter(|asked| before.wonders() != Some(*asked)) else { continue };
         let body = ReferralOnward::Asked { code: code.to_string(), friend: after.member.to_string() };

@@ -137,21 +137,7 @@ fn load(text: RulesetText, source: &str, table: &toml::Table) -> Loaded<Ruleset>
         Defaults { start: text.pending.start.as_ref().map_or(Start::Immediate, start), life: life(&text.expiry, None) };
     let mut rewards = rewards(&text, currency, exponent_of_program)?;
     let tiers = tiers(&text, &mut rewards, exponent_of_program)?;
-    let mut earn: Vec<EarnRule> = Vec::new();
-    for rule in &text.earn {
-        if earn.iter().any(|known| known.id == rule.id.get_ref()) {
-            return wrong(rule.id.span(), format!("two rules have the id \"{}\"", rule.id.get_ref()));
-        }
-        if earn.len() == EARN_RULES_MAX {
-            return wrong(rule.id.span(), format!("more than {EARN_RULES_MAX} earn rules"));
-        }
-        let mut read = earn_rule(rule, &defaults, exponent_of_program, &ledgers)?;
-        if matches!(read.on, On::ReferralJoined | On::ReferralCompleted) && text.referral.is_none() {
-            return wrong(rule.id.span(), format!("rule \"{}\" is on referrals, but there is no [referral]", read.id));
-        }
-        read.when.tiers = tier_mask(&rule.when.tiers, tiers.as_deref(), &format!("rule \"{}\"", read.id))?;
-        earn.push(read);
-    }
+    let earn = earn_rules(&text, &defaults, exponent_of_program, &ledgers, tiers.as_deref())?;
     Ok(Ruleset {
         unknown_is_guest: text.members.unknown == UnknownText::Guest,
         hash: hash(table),
@@ -189,6 +175,31 @@ fn load(text: RulesetText, source: &str, table: &toml::Table) -> Loaded<Ruleset>
         liability: text.liability.as_ref().map(LiabilityText::read),
         referral: super::referral::referral(text.referral.as_ref(), exponent_of_program)?,
     })
+}
+
+fn earn_rules(
+    text: &RulesetText,
+    defaults: &Defaults,
+    exponent: u32,
+    ledgers: &[(SmolStr, SmolStr)],
+    tiers: Option<&Tiers>,
+) -> Loaded<Vec<EarnRule>> {
+    let mut earn: Vec<EarnRule> = Vec::new();
+    for rule in &text.earn {
+        if earn.iter().any(|known| known.id == rule.id.get_ref()) {
+            return wrong(rule.id.span(), format!("two rules have the id \"{}\"", rule.id.get_ref()));
+        }
+        if earn.len() == EARN_RULES_MAX {
+            return wrong(rule.id.span(), format!("more than {EARN_RULES_MAX} earn rules"));
+        }
+        let mut read = earn_rule(rule, defaults, exponent, ledgers)?;
+        if matches!(read.on, On::ReferralJoined | On::ReferralCompleted) && text.referral.is_none() {
+            return wrong(rule.id.span(), format!("rule \"{}\" is on referrals, but there is no [referral]", read.id));
+        }
+        read.when.tiers = tier_mask(&rule.when.tiers, tiers, &format!("rule \"{}\"", read.id))?;
+        earn.push(read);
+    }
+    Ok(earn)
 }
 
 /// The tiers; and which of them each reward is for.

@@ -63,3 +63,32 @@ pub(super) fn referral(text: Option<&ReferralText>, exponent: u32) -> Loaded<Opt
     let min_eligible = text.friend_first_order.min_eligible.as_ref().map_or(Ok(0), |least| amount(least, exponent))?;
     Ok(Some(Referral { template: SmolStr::new(template), min_eligible, pending_until: text.pending_until }))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Ruleset;
+
+    const HEAD: &str = "program = \"acme\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n";
+    const RULE: &str = "[[earn]]\nid = \"r\"\non = \"referral_completed\"\npoints = 5\n";
+
+    #[test]
+    fn what_is_said_and_what_cant_be() {
+        let read = |text: &str| Ruleset::parse(&format!("{HEAD}{text}"));
+        let said =
+            "[referral]\ncode = \"tea-{slug}\"\nfriend_first_order = { min_eligible = \"20.00\" }\npending_until = \"P14D\"\n";
+        let referral = read(&format!("{said}{RULE}")).expect("a ruleset").referral.expect("there");
+        assert_eq!((referral.code("Ann").as_str(), referral.min_eligible), ("tea-Ann", 2_000));
+        let default = read("[referral]\n").expect("a ruleset").referral.expect("there");
+        assert_eq!((default.code("ann").as_str(), default.min_eligible), ("ann", 0));
+        for (text, wanted) in [
+            (RULE, "there is no [referral]"),
+            ("[referral]\ncode = \"tea\"\n", "is no code"),
+            ("[referral]\ncode = \"{slug} {slug}\"\n", "is no code"),
+            ("[referral]\npending_until = \"14 days\"\n", "an ISO 8601 duration"),
+            ("[referral]\nfriend_first_order = { min_eligible = \"0\" }\n", "must be above 0"),
+        ] {
+            let error = read(text).expect_err("must be refused");
+            assert!(error.message.contains(wanted), "{error}");
+        }
+    }
+}
