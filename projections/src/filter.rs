@@ -95,6 +95,11 @@ impl Filter {
         line.iter().zip(key.mask()).all(|(word, bits)| word & bits == bits)
     }
 
+    /// Reads where a key's bits are.
+    pub fn touch(&self, key: Hashed) -> u64 {
+        self.lines[key.line(self.lines.len())][0]
+    }
+
     /// Whether a missing bit means something.
     pub fn is_complete(&self) -> bool {
         self.complete

@@ -2,15 +2,16 @@
 
 mod out;
 
-use super::Ledger;
 use super::judge::append_position;
+use super::{Ledger, touch};
 use crate::codec;
 use crate::error::ProjectionError;
 use crate::rows::{DayRow, ShardRow, write_member};
-use crate::tier::{Slot, Tier};
-use accrue_ledger::Text;
+use crate::tier::{PagePart, Slot, Span, Tier};
+use accrue_ledger::{RecordKey, Text};
 use accrue_store::{Position, View, keys};
 use out::Rows;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -69,6 +70,7 @@ impl Ledger {
         let mut tiers = self.shared.tiers.write();
         let like = Tier::like(&tiers.live);
         let tier = Arc::new(std::mem::replace(&mut tiers.live, like));
+        self.ahead.clear();
         let before = tiers.frozen.replace(Arc::clone(&tier));
         let totals = tiers.totals.iter().map(|(program, ledger, day, row)| {
             let mut key = Vec::new();
@@ -94,20 +96,39 @@ impl Ledger {
     }
 }
 
+/// A member's program and id, and its slot: names beside numbers, so that comparing does not go through all of memory.
+type Named = (Text, Text, u32);
+
+/// What a member's slot has for the rows behind those of the states, by its place in the order of names: a slot is looked at once.
+#[derive(Default)]
+struct Behind {
+    records: Vec<(u32, RecordKey, Span)>,
+    pages: Vec<(u32, PagePart)>,
+    /// Positions of all, and where each member's end.
+    positions: Vec<u64>,
+    ends: Vec<usize>,
+}
+
+/// Rows of members that were folded again: read before anything is written.
+#[derive(Default)]
+struct Old {
+    pages: BTreeMap<u32, Vec<Vec<u8>>>,
+    positions: BTreeMap<u32, Vec<Vec<u8>>>,
+}
+
 fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
-    // Names beside their numbers: comparing does not go through all of memory.
-    let mut order: Vec<(Text, Text, u32)> = (0_u32..)
+    let mut order: Vec<Named> = (0_u32..)
         .zip(tier.slots.iter())
         .filter(|(_, slot)| slot.dirty)
         .map(|(number, slot)| (slot.program.clone(), slot.member.clone(), number))
         .collect();
     order.sort_unstable();
-    let slots: Vec<&Slot> = order.iter().map(|(_, _, number)| &tier.slots[*number as usize]).collect();
-    // Old rows of members that were folded again are read before anything is written.
-    let (mut old_pages, mut old_positions) = (BTreeMap::new(), BTreeMap::new());
-    for (index, slot) in slots.iter().enumerate().filter(|(_, slot)| slot.rewritten) {
-        old_pages.insert(index, keys_of(view, slot, keys::entries_of)?);
-        old_positions.insert(index, keys_of(view, slot, keys::index_of)?);
+    let mut old = Old::default();
+    for (place, (program, member, number)) in (0_u32..).zip(&order) {
+        if tier.slots[*number as usize].rewritten {
+            old.pages.insert(place, keys_of(view, |prefix| keys::entries_of(prefix, program, member))?);
+            old.positions.insert(place, keys_of(view, |prefix| keys::index_of(prefix, program, member))?);
+        }
     }
     view.ingest_with(rest.next, |to| {
         let mut rows = Rows::new(to);
@@ -116,31 +137,8 @@ fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
         }
         // The shard's own row: the state of the member without a name, which no member can be.
         rows.put(|key| keys::member(key, "", ""), |row| codec::write(&rest.shard, row))?;
-        for slot in &slots {
-            rows.put(|key| keys::member(key, &slot.program, &slot.member), |row| write_member(&slot.state, slot.first(), row))?;
-        }
-        let mut of_slot = Vec::new();
-        for slot in &slots {
-            of_slot.clear();
-            of_slot.extend(slot.records.iter());
-            of_slot.sort_unstable_by_key(|(key, _)| *key);
-            for (record, span) in &of_slot {
-                let key = |key: &mut Vec<u8>| keys::record(key, &slot.program, &slot.member, record.family, record.id);
-                rows.put_bytes(key, tier.arena.get(*span))?;
-            }
-        }
-        for (index, slot) in slots.iter().enumerate() {
-            match old_pages.remove(&index) {
-                Some(old) => rows.replace(old, |rows| rows.pages(tier, slot))?,
-                None => rows.pages(tier, slot)?,
-            }
-        }
-        for (index, slot) in slots.iter().enumerate() {
-            match old_positions.remove(&index) {
-                Some(old) => rows.replace(old, |rows| rows.positions(slot))?,
-                None => rows.positions(slot)?,
-            }
-        }
+        let behind = write_states(&mut rows, tier, &order)?;
+        write_behind(&mut rows, tier, &order, behind, old)?;
         rows.coupons(tier)?;
         rows.look_ups(tier)?;
         for (key, day) in &rest.totals {
@@ -150,10 +148,67 @@ fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
     })
 }
 
+fn write_states(rows: &mut Rows<'_, '_>, tier: &Tier, order: &[Named]) -> Result<Behind, ProjectionError> {
+    let mut behind = Behind::default();
+    for (first, some) in (0_u32..).step_by(touch::AT_ONCE).zip(order.chunks(touch::AT_ONCE)) {
+        let slots: SmallVec<[&Slot; touch::AT_ONCE]> = some.iter().map(|(_, _, number)| &tier.slots[*number as usize]).collect();
+        touch::slots(&slots);
+        for (place, slot) in (first..).zip(&slots) {
+            rows.put(|key| keys::member(key, &slot.program, &slot.member), |row| write_member(&slot.state, slot.first(), row))?;
+            let begun = behind.records.len();
+            behind.records.extend(slot.records.iter().map(|(key, span)| (place, key, span)));
+            behind.records[begun..].sort_unstable_by_key(|(_, key, _)| *key);
+            behind.pages.extend(slot.pages.iter().map(|part| (place, *part)));
+            behind.positions.extend(&slot.positions);
+            behind.ends.push(behind.positions.len());
+        }
+    }
+    Ok(behind)
+}
+
+fn write_behind(
+    rows: &mut Rows<'_, '_>,
+    tier: &Tier,
+    order: &[Named],
+    behind: Behind,
+    mut old: Old,
+) -> Result<(), ProjectionError> {
+    for some in behind.records.chunks(touch::AT_ONCE) {
+        touch::bytes(some.iter().map(|(_, _, span)| tier.arena.get(*span)));
+        for (place, record, span) in some {
+            let (program, member, _) = &order[*place as usize];
+            rows.put_bytes(|key| keys::record(key, program, member, record.family, record.id), tier.arena.get(*span))?;
+        }
+    }
+    let mut pages = behind.pages.as_slice();
+    for (place, (program, member, _)) in (0_u32..).zip(order) {
+        let (own, others) = pages.split_at(pages.iter().take_while(|(of, _)| *of == place).count());
+        if (place as usize).is_multiple_of(touch::AT_ONCE) {
+            touch::bytes(others.iter().take(touch::AT_ONCE).map(|(_, part)| tier.arena.get(part.span)));
+        }
+        pages = others;
+        let own = own.iter().map(|(_, part)| (part.first, tier.arena.get(part.span)));
+        match old.pages.remove(&place) {
+            Some(old) => rows.replace(old, |rows| rows.pages((program, member), own))?,
+            None => rows.pages((program, member), own)?,
+        }
+    }
+    let mut begin = 0;
+    for ((place, end), (program, member, _)) in (0_u32..).zip(behind.ends).zip(order) {
+        let own = &behind.positions[begin..end];
+        begin = end;
+        match old.positions.remove(&place) {
+            Some(old) => rows.replace(old, |rows| rows.positions((program, member), own))?,
+            None => rows.positions((program, member), own)?,
+        }
+    }
+    Ok(())
+}
+
 /// Keys of a member's old rows.
-fn keys_of(view: &View, slot: &Slot, prefix_of: impl Fn(&mut Vec<u8>, &str, &str)) -> Result<Vec<Vec<u8>>, ProjectionError> {
+fn keys_of(view: &View, prefix_of: impl Fn(&mut Vec<u8>)) -> Result<Vec<Vec<u8>>, ProjectionError> {
     let mut prefix = Vec::new();
-    prefix_of(&mut prefix, &slot.program, &slot.member);
+    prefix_of(&mut prefix);
     let mut keys = Vec::new();
     let mut old = view.scan_prefix(&prefix)?;
     while let Some((key, _)) = old.next_row()? {

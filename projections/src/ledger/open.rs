@@ -4,6 +4,8 @@ use super::Ledger;
 use super::checkpoint::Checkpointer;
 use super::filling::Filling;
 use super::prefetch::{Asking, Prefetched};
+use super::touch::Ahead;
+
 use crate::codec;
 use crate::error::ProjectionError;
 use crate::filter::Filter;
@@ -98,11 +100,10 @@ impl Ledger {
     pub fn derive(&mut self, mut progress: impl FnMut(Position)) -> Result<(), ProjectionError> {
         let log = self.shared.log.clone();
         let from = self.shared.tiers.read().next;
-        log.for_each(from, Position::MAX, |frame| {
-            if frame.position.0 % 10_000 == 0 {
-                progress(frame.position);
-            }
-            self.replay_frame(frame)
+        log.for_each_block(from, Position::MAX, |frames| {
+            let told = frames.iter().filter(|frame| frame.position.0 % 10_000 == 0);
+            told.for_each(|frame| progress(frame.position));
+            self.replay_frames(frames)
         })
     }
 
@@ -117,6 +118,7 @@ impl Ledger {
             proof_key: proof_key(store, &options),
             prefetched: Prefetched::default(),
             asking: Asking::default(),
+            ahead: Ahead::default(),
             records: Records::default(),
             checkpointer: Checkpointer::default(),
             site: None,
@@ -141,7 +143,8 @@ impl Ledger {
             *tiers = Tiers { programs, ..load(&log, view, self.secret)? };
         }
         self.prefetched = Prefetched::default();
-        log.for_each(Position::FIRST, until, |frame| self.replay_frame(frame))?;
+        self.ahead.clear();
+        log.for_each_block(Position::FIRST, until, |frames| self.replay_frames(frames))?;
         self.checkpoint_if_due(true)?;
         log.set_live_generation(before + 1)?;
         self.store.drop_view(shard, before)?;
