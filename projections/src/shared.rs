@@ -132,7 +132,7 @@ impl Tiers {
         let (next, first) = (slot.next, slot.first());
         // When its checkpoint is written, nobody reads it there any more: live slots hide frozen ones.
         let state = match Arc::get_mut(frozen) {
-            Some(frozen) => std::mem::take(&mut frozen.slots[number].state),
+            Some(frozen) => frozen.take_state(number),
             None => frozen.slots[number].state.clone(),
         };
         Some(self.live.insert(Slot::begin((hash, program, member), state, next, first)))

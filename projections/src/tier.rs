@@ -269,6 +269,13 @@ impl Tier {
         number
     }
 
+    /// Takes a state that is not needed here any more.
+    pub fn take_state(&mut self, number: usize) -> Member {
+        let state = std::mem::take(&mut self.slots[number].state);
+        self.bytes = self.bytes.saturating_sub(weight(&state));
+        state
+    }
+
     /// A record's bytes.
     pub fn record(&self, slot: u32, key: RecordKey) -> Option<&[u8]> {
         self.slots[slot as usize].records.get(key).map(|span| self.arena.get(span))

@@ -6,6 +6,7 @@ use super::judge::append_position;
 use super::{Ledger, touch};
 use crate::codec;
 use crate::error::ProjectionError;
+use crate::filter;
 use crate::rows::{DayRow, ShardRow, write_member};
 use crate::tier::{PagePart, Slot, Span, Tier};
 use accrue_ledger::{RecordKey, Text};
@@ -48,6 +49,13 @@ impl Ledger {
         tiers.live.memory() >= self.options.delta_bytes_max || tiers.live.facts >= self.options.checkpoint_facts
     }
 
+    /// Whether there is no more room for what the last checkpoint wrote.
+    fn is_full(&self) -> bool {
+        let tiers = self.shared.tiers.read();
+        let frozen = tiers.frozen.as_deref();
+        frozen.is_some_and(|frozen| tiers.live.memory() + frozen.memory() >= self.options.delta_bytes_max / 3 * 5)
+    }
+
     pub(super) fn checkpoint_if_due(&mut self, force: bool) -> Result<(), ProjectionError> {
         let shard = self.shared.log.shard();
         if self.checkpointer.finished() || force {
@@ -61,6 +69,11 @@ impl Ledger {
             // One at a time: a writer that is faster than the disk waits here.
             self.checkpointer.join(shard)?;
             self.start_checkpoint()?;
+        } else if self.is_full() {
+            // What is on disk is in memory only to be near.
+            self.checkpointer.join(shard)?;
+            let near = self.shared.tiers.write().frozen.take();
+            drop(near);
         }
         if force { self.checkpointer.join(shard) } else { Ok(()) }
     }
@@ -86,6 +99,7 @@ impl Ledger {
         let shared = Arc::clone(&self.shared);
         let spawned = std::thread::Builder::new().name(format!("checkpoint-{shard}")).spawn(move || {
             drop(before);
+            filter::keep(&shared, &view, rest.next)?;
             write(&view, &tier, &rest)?;
             shared.tiers.write().view_is_empty = false;
             Ok(())
@@ -215,4 +229,75 @@ fn keys_of(view: &View, prefix_of: impl Fn(&mut Vec<u8>)) -> Result<Vec<Vec<u8>>
         keys.push(key.to_vec());
     }
     Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::digest::Digest;
+    use crate::ledger::LedgerOptions;
+    use crate::story::{Delivered, Desk};
+    use accrue_ledger::Instant;
+    use accrue_proto::json::{Defaults, fact_from_json};
+    use accrue_store::member_hash;
+
+    const RULES: &str = "program = \"p\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n[[earn]]\nid = \"base\"\non = \"order\"\npoints = 1\nper = \"1.00\"\n";
+    /// A chunk of the arena is this; with the last checkpoint's, that is more than two thirds on top.
+    const NO_ROOM: usize = 1024 * 1024 * 6 / 5;
+
+    fn orders(of: std::ops::Range<u32>) -> Vec<Vec<u8>> {
+        let order = |n: u32| {
+            let text = format!(
+                r#"{{"id": "{n}", "source": "s", "program": "p", "member": "m{}", "occurred_at": "2024-03-01T10:{:02}:{:02}Z",
+                   "order_placed": {{"order_id": "order-{n}", "currency": "GBP",
+                   "lines": [{{"line_id": "1", "sku": "x", "quantity": 1, "unit_price": "5.00"}}]}}}}"#,
+                n % 5,
+                n / 60,
+                n % 60
+            );
+            let fact = fact_from_json(text.as_bytes(), &Defaults::default()).expect("valid");
+            let mut bytes = Vec::new();
+            accrue_proto::write_fact(&fact, &mut bytes);
+            bytes
+        };
+        of.map(order).collect()
+    }
+
+    fn known(desk: &mut Desk, of: std::ops::Range<u32>) -> usize {
+        let all = desk.deliver_group(&orders(of)).expect("taken");
+        all.iter().filter(|one| matches!(one, Delivered::Duplicate { .. })).count()
+    }
+
+    /// Facts around checkpoints; whether what the last one wrote stayed near; the digest, live and after a start.
+    fn run(delta_bytes_max: usize) -> (bool, [Digest; 2]) {
+        let dir = tempfile::tempdir().expect("dir");
+        let options = LedgerOptions { delta_bytes_max, ..LedgerOptions::default() };
+        let mut desk = Desk::open(dir.path(), options).expect("opens");
+        desk.activate("p", RULES, Instant(0)).expect("in force");
+        for n in 0..10 {
+            assert_eq!(known(&mut desk, n * 10..n * 10 + 10), 0);
+            desk.checkpoint().expect("written");
+            assert_eq!(known(&mut desk, 0..n * 10 + 10), n as usize * 10 + 10);
+        }
+        assert_eq!(known(&mut desk, 100..103), 0);
+        let near = {
+            let tiers = desk.ledger().expect("open").shared.tiers.read();
+            let frozen = tiers.frozen.as_deref().map(|tier| {
+                let state =
+                    |member: &str| &tier.slots[tier.find(member_hash("p", member), "p", member).expect("there") as usize].state;
+                // Members of the facts since have their states in the live tier, and only there.
+                assert_eq!(["m0", "m1", "m2"].map(|member| state(member).facts), [0; 3]);
+            });
+            frozen.is_some()
+        };
+        let live = desk.reader().expect("open").digest("p").expect("reads");
+        desk.reopen().expect("opens");
+        (near, [live, desk.reader().expect("open").digest("p").expect("reads")])
+    }
+
+    #[test]
+    fn states_move_out_of_a_written_checkpoint_and_what_finds_no_room_is_read_from_disk() {
+        let (near, digests) = run(LedgerOptions::default().delta_bytes_max);
+        assert!(near && digests[0] == digests[1]);
+        assert_eq!(run(NO_ROOM), (false, digests));
+    }
 }

@@ -8,7 +8,7 @@ use super::touch::Ahead;
 
 use crate::codec;
 use crate::error::ProjectionError;
-use crate::filter::Filter;
+use crate::filter::{self, Filter};
 use crate::programs::Programs;
 use crate::rows::{DayRow, ShardRow};
 use crate::shared::{Shared, Tiers};
@@ -24,7 +24,8 @@ const MIB: usize = 1024 * 1024;
 /// Bounds of a shard's ledger in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LedgerOptions {
-    /// A checkpoint is written when memory since the last one reaches this; twice as much is held while it is written.
+    /// A checkpoint is written when memory since the last one reaches this. What the last one wrote stays near while both
+    /// together are less than two thirds more.
     pub delta_bytes_max: usize,
     /// … or when so many facts were booked since: what a restart folds again.
     pub checkpoint_facts: usize,
@@ -35,7 +36,7 @@ pub struct LedgerOptions {
 
 impl Default for LedgerOptions {
     fn default() -> Self {
-        LedgerOptions { delta_bytes_max: 384 * MIB, checkpoint_facts: 500_000, link_key: None }
+        LedgerOptions { delta_bytes_max: 576 * MIB, checkpoint_facts: 500_000, link_key: None }
     }
 }
 
@@ -177,7 +178,7 @@ fn load(log: &accrue_store::ShardLog, view: View, secret: [u8; 32]) -> Result<Ti
         live: Tier::default(),
         frozen: None,
         view_is_empty: next <= Position::FIRST,
-        known: Filter::new(next <= Position::FIRST),
+        known: filter::kept(&view).unwrap_or_else(|| Filter::new(next <= Position::FIRST)),
         view,
         totals,
         programs: Arc::new(programs),
