@@ -26,7 +26,7 @@ fn decode_and_fold(c: &mut Criterion) {
 fn read(c: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a directory");
     let input = Input::generate(FACTS, MEMBERS, 7);
-    embedded::ingest(&input, dir.path(), false, LedgerOptions::default()).expect("taken in");
+    embedded::ingest(&input, dir.path(), 1).expect("taken in");
     let (_, _, reader) = embedded::reopen(dir.path(), LedgerOptions::default()).expect("opens");
     let now = Instant::parse("2025-12-31T00:00:00Z").expect("an instant");
     let mut group = c.benchmark_group("member");

@@ -19,11 +19,11 @@ pub struct Taken {
     pub counts: Counts,
 }
 
-/// Takes everything in through one shard.
-pub fn ingest(input: &Input, dir: &Path, sync: bool, options: LedgerOptions) -> Result<Taken> {
-    let store = Store::open(dir, StoreOptions { embedded_shards: Some(1), sync, ..StoreOptions::default() })?;
+/// Takes everything in, synced, through so many shards.
+pub fn ingest(input: &Input, dir: &Path, shards: u32) -> Result<Taken> {
+    let store = Store::open(dir, StoreOptions { embedded_shards: Some(shards), ..StoreOptions::default() })?;
     let make = Arc::new(move |store: &Store, shard: u32| {
-        let ledger = Ledger::open(store, shard, options)?;
+        let ledger = Ledger::open(store, shard, LedgerOptions::default())?;
         Ok(Box::new(ledger) as Box<dyn Inline>)
     });
     let embedded = Embedded::open(&store, make, EmbeddedOptions::default())?;

@@ -10,4 +10,5 @@ pub mod input;
 pub mod kafka;
 pub mod member;
 pub mod postgres;
+pub mod service;
 pub mod stopwatch;

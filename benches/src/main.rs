@@ -1,7 +1,7 @@
-//! `figures [FACTS] [MEMBERS] [fold|ingest|kafka]`: every figure of `benches/README.md` in one run, each beside its floor; or one part, to profile it.
+//! `figures [FACTS] [MEMBERS] [fold|ingest|shards|kafka|service]`: every figure of `benches/README.md` in one run, each beside its floor; or one part, to profile it.
 
 use accrue_benches::stopwatch::{Lap, load, memory_mib};
-use accrue_benches::{embedded, floor, fold, input, kafka, member, postgres};
+use accrue_benches::{embedded, floor, fold, input, kafka, member, postgres, service};
 use accrue_ledger::Instant;
 use accrue_projections::LedgerOptions;
 use anyhow::Result;
@@ -28,11 +28,18 @@ fn say(what: &str, lap: Lap, facts: usize, more: &str) {
 fn main() -> Result<()> {
     let number = |place: usize, default: usize| std::env::args().nth(place).and_then(|text| text.parse().ok()).unwrap_or(default);
     let (facts, members) = (number(1, 5_000_000), number(2, 200_000));
+    let only = std::env::args().nth(3);
+    if only.as_deref() == Some(service::KILLED) {
+        let dir = std::env::args().nth(4).unwrap_or_default();
+        return service::run(facts as u64, u32::try_from(members)?, TAIL_FACTS as u64, Path::new(&dir));
+    }
     println!("load at the start {}", load());
+    if only.as_deref() == Some("service") {
+        return restart(tempfile::tempdir()?.path(), facts, u32::try_from(members)?);
+    }
     let input = input::Input::generate(facts, u32::try_from(members)?, 7);
     println!("{} facts of {} members, {} bytes each", input.len(), members, input.bytes() / input.len());
-    let only = std::env::args().nth(3);
-    if !matches!(only.as_deref(), Some("ingest" | "kafka")) {
+    if !matches!(only.as_deref(), Some("ingest" | "shards" | "kafka")) {
         rules_alone(&input)?;
     }
     if only.as_deref() == Some("fold") {
@@ -43,12 +50,17 @@ fn main() -> Result<()> {
     say("append-only floor, synced", floor, facts, "");
     let (scan, frames) = floor::scan(&dir.path().join("floor"))?;
     say("raw scan of that log", scan, frames, "");
-    let taken = embedded::ingest(&input, &dir.path().join("ingest"), true, LedgerOptions::default())?;
+    let taken = embedded::ingest(&input, &dir.path().join("ingest"), 1)?;
     let ratio = taken.lap.cpu_us(facts) / floor.cpu_us(facts);
     let more =
         format!("{ratio:.1} × floor, last checkpoint {:.1} s, peak {} MiB", taken.stop.wall.as_secs_f64(), memory_mib("VmHWM"));
     say("embedded ingest, synced, derived", taken.lap, facts, &more);
     if only.as_deref() == Some("ingest") {
+        return Ok(());
+    }
+    let of_two = embedded::ingest(&input, &dir.path().join("two"), 2)?;
+    say("… by two shards", of_two.lap, facts, &format!("{:.2} × one", of_two.lap.rate(facts) / taken.lap.rate(facts)));
+    if only.as_deref() == Some("shards") {
         return Ok(());
     }
     let from_kafka = kafka::ingest(&input, &dir.path().join("kafka"))?;
@@ -58,7 +70,7 @@ fn main() -> Result<()> {
         return Ok(());
     }
     reads(&dir.path().join("ingest"), u32::try_from(members)?)?;
-    restart(dir.path(), u32::try_from(members)?)?;
+    restart(dir.path(), facts, u32::try_from(members)?)?;
     beside_postgres(dir.path(), &input, taken.lap.rate(facts))?;
     println!("load at the end {}", load());
     Ok(())
@@ -92,15 +104,15 @@ fn reads(dir: &Path, members: u32) -> Result<()> {
     Ok(())
 }
 
-/// A store whose last checkpoint is half a million facts ago, opened.
-fn restart(dir: &Path, members: u32) -> Result<()> {
-    let dir = dir.join("restart");
-    let input = input::Input::generate(TAIL_FACTS, members, 8);
-    embedded::ingest(&input, &dir, false, LedgerOptions::default())?;
-    std::fs::remove_dir_all(dir.join("shards/0000/views"))?;
-    let options = LedgerOptions { checkpoint_facts: usize::MAX, ..LedgerOptions::default() };
-    let (lap, folded, _) = embedded::reopen(&dir, options)?;
-    println!("{:<34} {:.2} s, {folded} facts folded", "ready after a crash", lap.wall.as_secs_f64());
+/// The service alone; killed half a million facts after its last checkpoint, and opened again.
+fn restart(dir: &Path, facts: usize, members: u32) -> Result<()> {
+    let (lap, folded) = service::killed_and_ready(facts, members, &dir.join("service"))?;
+    println!(
+        "{:<34} {:.2} s, {:.2} s CPU, {folded} facts folded",
+        "ready after a kill −9",
+        lap.wall.as_secs_f64(),
+        lap.cpu.as_secs_f64()
+    );
     Ok(())
 }
 

@@ -4,10 +4,14 @@
 //! of 64 bytes. It never forgets: "no" is certain, "maybe" is looked up. It does not grow with members or facts; when it
 //! holds too many keys to say "no" often enough, everything is looked up as if it were not there.
 
+mod file;
+
 use crate::tier::Identity;
 use accrue_ledger::RecordKey;
 use accrue_store::{View, keys, member_hash};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use file::{keep, kept};
 
 /// Memory of one filter: the bound, whatever it holds (50 million keys at 10.7 bits).
 pub const FILTER_BYTES: usize = 64 * 1024 * 1024;
@@ -53,15 +57,10 @@ impl Hashed {
         ((u128::from(self.0) * lines as u128) >> 64) as usize
     }
 
-    /// Six times nine bits of the lower half, which barely decides the line.
-    fn mask(self) -> Line {
-        let mut mask = Line::default();
-        let mut bits = self.0.wrapping_mul(0x9FB2_1C65_1E98_DF25);
-        for _ in 0..BITS_A_KEY {
-            mask[(bits >> 6 & 7) as usize] |= 1 << (bits & 63);
-            bits >>= 9;
-        }
-        mask
+    /// Words of a line and bits in them: six times nine bits of the lower half, which barely decides the line.
+    fn bits(self) -> impl Iterator<Item = (usize, u64)> {
+        let bits = self.0.wrapping_mul(0x9FB2_1C65_1E98_DF25);
+        (0..BITS_A_KEY).map(move |number| bits >> (9 * number)).map(|bits| ((bits >> 6 & 7) as usize, 1 << (bits & 63)))
     }
 }
 
@@ -79,20 +78,28 @@ impl Filter {
     /// Adds a key.
     pub fn insert(&mut self, key: Hashed) {
         let line = key.line(self.lines.len());
-        let mask = key.mask();
-        for (word, bits) in self.lines[line].iter_mut().zip(mask) {
-            *word |= bits;
+        for (word, bit) in key.bits() {
+            self.lines[line][word] |= bit;
         }
         self.keys += 1;
     }
 
     /// `false`: it was never added. `true`: perhaps.
     pub fn may_hold(&self, key: Hashed) -> bool {
-        if !self.complete || self.keys * USEFUL_BITS_A_KEY > self.lines.len() * 512 {
+        if !self.complete || !self.is_useful() {
             return true;
         }
         let line = &self.lines[key.line(self.lines.len())];
-        line.iter().zip(key.mask()).all(|(word, bits)| word & bits == bits)
+        key.bits().all(|(word, bit)| line[word] & bit != 0)
+    }
+
+    fn is_useful(&self) -> bool {
+        self.keys * USEFUL_BITS_A_KEY <= self.lines.len() * 512
+    }
+
+    /// Reads where a key's bits are.
+    pub fn touch(&self, key: Hashed) -> u64 {
+        self.lines[key.line(self.lines.len())][0]
     }
 
     /// Whether a missing bit means something.

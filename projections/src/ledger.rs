@@ -12,6 +12,8 @@ mod open;
 mod person;
 mod prefetch;
 mod refold;
+mod replay;
+mod touch;
 
 use crate::error::ProjectionError;
 use crate::programs::check_activation;
@@ -19,14 +21,14 @@ use crate::reader::LedgerReader;
 use crate::rows::RecordRow;
 use crate::shared::{Shared, Tiers};
 use accrue_ledger::{Kind, Needs, RecordKey, Records};
-use accrue_proto::{read_decision, read_fact};
-use accrue_store::{Candidate, Frame, Group, Inline, InlineError, Position, ShardLog, Store, Verdict, identity, member_hash};
+use accrue_store::{Candidate, Frame, Group, Inline, InlineError, Position, ShardLog, Store, Verdict, member_hash};
 use book::{Booking, Owner};
 use checkpoint::Checkpointer;
 use filling::Filling;
 use person::Erasure;
 use prefetch::{Asking, Prefetched};
 use std::sync::Arc;
+use touch::Ahead;
 
 pub use open::LedgerOptions;
 pub(crate) use refold::{History, booked_of};
@@ -40,6 +42,7 @@ pub struct Ledger {
     proof_key: onward::ProofKey,
     prefetched: Prefetched,
     asking: Asking,
+    ahead: Ahead,
     /// Records at hand while one fact is folded.
     records: Records,
     checkpointer: Checkpointer,
@@ -99,6 +102,7 @@ impl Inline for Ledger {
         // One lock for the whole of it: readers wait for a fact, not for a group.
         let shared = Arc::clone(&self.shared);
         let mut tiers = shared.tiers.write();
+        self.ahead.step(&tiers.live);
         let fact = candidate.fact;
         let winner = tiers.winner(candidate.hash, fact.program, fact.member)?;
         let owner = Owner::of(candidate, winner);
@@ -140,7 +144,11 @@ impl Inline for Ledger {
     }
 
     fn replay(&mut self, frame: &Frame<'_>, _log: &ShardLog) -> Result<(), InlineError> {
-        Ok(self.replay_frame(frame)?)
+        Ok(self.replay_frames(std::slice::from_ref(frame))?)
+    }
+
+    fn replay_all(&mut self, frames: &[Frame<'_>], _log: &ShardLog) -> Result<(), InlineError> {
+        Ok(self.replay_frames(frames)?)
     }
 
     fn durable(&mut self, next: Position) {
@@ -158,44 +166,6 @@ impl Inline for Ledger {
 }
 
 impl Ledger {
-    fn replay_frame(&mut self, frame: &Frame<'_>) -> Result<(), ProjectionError> {
-        let position = frame.position;
-        let bad = |error| ProjectionError::Frame { position, error };
-        let fact = read_fact(frame.fact).map_err(bad)?;
-        let hash = member_hash(fact.program, fact.member);
-        let identity = identity(fact.program, fact.source, fact.id);
-        let candidate = Candidate { fact: &fact, bytes: frame.fact, hash, identity };
-        if fact.kind == Kind::RulesetActivated {
-            let shared = Arc::clone(&self.shared);
-            let mut tiers = shared.tiers.write();
-            if !tiers.programs.knows(fact.program, position) {
-                self.offer_activation(&mut tiers, &candidate, position, frame.recorded_at);
-            }
-            tiers.put_identity(identity, position);
-            tiers.next = position.next();
-            drop(tiers);
-            if std::mem::take(&mut self.rebuild_due) {
-                self.rebuild(position.next())?;
-            }
-        } else {
-            let shared = Arc::clone(&self.shared);
-            let mut tiers = shared.tiers.write();
-            let programs = Arc::clone(&tiers.programs);
-            self.site = None;
-            if let Some(program) = programs.get(fact.program) {
-                let decision = frame.decision.map(read_decision).transpose().map_err(bad)?;
-                let owner = Owner::of(&candidate, tiers.winner(hash, fact.program, fact.member)?);
-                let booking = Booking { candidate: &candidate, rules: &program.timeline, position, pending: None, owner };
-                self.book_decided(&mut tiers, &booking, decision.as_ref())?;
-            }
-        }
-        self.shared.set_durable(position.next());
-        if self.checkpoint_due() {
-            self.checkpoint_if_due(false)?;
-        }
-        Ok(())
-    }
-
     /// Loads what a fact needs beside the member's state, until it needs nothing more.
     fn load_needs(&mut self, tiers: &Tiers, slot: u32, fact: &accrue_ledger::Fact<'_>) -> Result<(), ProjectionError> {
         loop {

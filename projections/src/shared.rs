@@ -124,16 +124,28 @@ impl Tiers {
         Ok(self.on_disk(program, member, read_member)?.map(|state| (state, Position::NONE)))
     }
 
-    /// What a live slot of a member begins with, in one look: its state, the position from which it may not be durable yet, and the
-    /// first position of its own.
-    pub fn kept(&self, hash: u64, program: &str, member: &str) -> Result<(Member, Position, Position), ProjectionError> {
-        if let Some(slot) = self.in_memory(hash, program, member) {
-            let (state, next) =
-                if slot.state.facts > 0 { (slot.state.clone(), slot.next) } else { (Member::default(), Position::NONE) };
-            return Ok((state, next, slot.first()));
+    /// Makes a live slot of a frozen one, if there is one.
+    pub fn thaw(&mut self, hash: u64, program: &str, member: &str) -> Option<u32> {
+        let frozen = self.frozen.as_mut()?;
+        let number = frozen.find(hash, program, member)? as usize;
+        let slot = &frozen.slots[number];
+        let (next, first) = (slot.next, slot.first());
+        // When its checkpoint is written, nobody reads it there any more: live slots hide frozen ones.
+        let state = match Arc::get_mut(frozen) {
+            Some(frozen) => frozen.take_state(number),
+            None => frozen.slots[number].state.clone(),
+        };
+        Some(self.live.insert(Slot::begin((hash, program, member), state, next, first)))
+    }
+
+    /// The member's slot in the live tier, made from wherever the member is.
+    pub fn slot_of(&mut self, hash: u64, program: &str, member: &str) -> Result<u32, ProjectionError> {
+        if let Some(slot) = self.live.find(hash, program, member).or_else(|| self.thaw(hash, program, member)) {
+            return Ok(slot);
         }
-        let found = self.on_disk(program, member, |row| Ok((read_member(row)?, Position::NONE, read_first(row)?)))?;
-        Ok(found.unwrap_or_default())
+        let found = self.on_disk(program, member, |row| Ok((read_member(row)?, read_first(row)?)))?;
+        let (state, first) = found.unwrap_or_default();
+        Ok(self.live.insert(Slot::begin((hash, program, member), state, Position::NONE, first)))
     }
 
     fn on_disk<T>(

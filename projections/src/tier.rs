@@ -147,6 +147,12 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// A member as it was at the last checkpoint, or before its first fact.
+    pub fn begin((hash, program, member): (u64, &str, &str), state: Member, next: Position, first_before: Position) -> Slot {
+        let (first_entry, program, member) = (state.entries, Text::new(program), Text::new(member));
+        Slot { hash, program, member, state, next, first_before, first_entry, ..Slot::default() }
+    }
+
     /// The first position of the member's own; `NONE`: there is none yet.
     pub fn first(&self) -> Position {
         match self.first_before {
@@ -169,6 +175,11 @@ impl Slots {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK_SLOTS + last.len())
+    }
+
+    /// One of them, if it is there.
+    pub fn get(&self, number: usize) -> Option<&Slot> {
+        self.chunks.get(number / CHUNK_SLOTS)?.get(number % CHUNK_SLOTS)
     }
 
     /// All of them, in order.
@@ -244,6 +255,11 @@ impl Tier {
         self.index.find(hash, same).map(|(_, number)| *number)
     }
 
+    /// Where a member with this hash is; another may have the same.
+    pub fn with_hash(&self, hash: u64) -> Option<u32> {
+        self.index.find(hash, |(known, _)| *known == hash).map(|(_, number)| *number)
+    }
+
     /// Adds a member that is not there.
     pub fn insert(&mut self, slot: Slot) -> u32 {
         let number = self.slots.len() as u32;
@@ -251,6 +267,13 @@ impl Tier {
         self.index.insert_unique(slot.hash, (slot.hash, number), |(hash, _)| *hash);
         self.slots.push(slot);
         number
+    }
+
+    /// Takes a state that is not needed here any more.
+    pub fn take_state(&mut self, number: usize) -> Member {
+        let state = std::mem::take(&mut self.slots[number].state);
+        self.bytes = self.bytes.saturating_sub(weight(&state));
+        state
     }
 
     /// A record's bytes.

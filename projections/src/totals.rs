@@ -3,7 +3,6 @@
 use crate::rows::DayRow;
 use accrue_ledger::calendar::day_number;
 use accrue_ledger::{EntryRef, Ruleset, Text};
-use std::collections::BTreeMap;
 
 /// All totals of a shard.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +13,7 @@ pub struct Totals {
 #[derive(Clone, Debug, Default)]
 struct ProgramTotals {
     program: Box<str>,
-    ledgers: Vec<(Text, BTreeMap<i32, DayRow>)>,
+    ledgers: Vec<(Text, Days)>,
 }
 
 impl Totals {
@@ -24,12 +23,12 @@ impl Totals {
             return;
         }
         let totals = self.program_mut(program);
-        totals.ledger_mut(entry.ledger).entry(day_number(entry.at, &rules.zone)).or_default().add(entry, sign);
+        totals.ledger_mut(entry.ledger).row_mut(day_number(entry.at, &rules.zone)).add(entry, sign);
     }
 
     /// Sets what a row of the view says.
     pub fn set(&mut self, program: &str, ledger: &str, day: i32, row: DayRow) {
-        self.program_mut(program).ledger_mut(ledger).insert(day, row);
+        *self.program_mut(program).ledger_mut(ledger).row_mut(day) = row;
     }
 
     /// Every sum: program, ledger, day.
@@ -37,7 +36,7 @@ impl Totals {
         self.programs.iter().flat_map(|program| {
             let ledgers = program.ledgers.iter();
             ledgers.flat_map(move |(ledger, days)| {
-                days.iter().map(move |(day, row)| (&*program.program, ledger.as_str(), *day, row))
+                days.rows.iter().map(move |(day, row)| (&*program.program, ledger.as_str(), *day, row))
             })
         })
     }
@@ -51,10 +50,29 @@ impl Totals {
     }
 }
 
+/// Sums of a ledger in order of days: nearly everything is about the last one.
+#[derive(Clone, Debug, Default)]
+struct Days {
+    rows: Vec<(i32, DayRow)>,
+}
+
+impl Days {
+    fn row_mut(&mut self, day: i32) -> &mut DayRow {
+        let place = match self.rows.last() {
+            Some((last, _)) if *last == day => self.rows.len() - 1,
+            _ => self.rows.binary_search_by_key(&day, |(known, _)| *known).unwrap_or_else(|place| {
+                self.rows.insert(place, (day, DayRow::default()));
+                place
+            }),
+        };
+        &mut self.rows[place].1
+    }
+}
+
 impl ProgramTotals {
-    fn ledger_mut(&mut self, ledger: &str) -> &mut BTreeMap<i32, DayRow> {
+    fn ledger_mut(&mut self, ledger: &str) -> &mut Days {
         let index = self.ledgers.iter().position(|(known, _)| *known == *ledger).unwrap_or_else(|| {
-            self.ledgers.push((Text::new(ledger), BTreeMap::new()));
+            self.ledgers.push((Text::new(ledger), Days::default()));
             self.ledgers.len() - 1
         });
         &mut self.ledgers[index].1

@@ -40,11 +40,13 @@ pub(crate) fn recover(
     let todo = end.0 - from.0;
     let mut done = 0;
     let mut next = from;
-    let result = log.for_each(from, end, |frame| -> Result<(), Stop> {
-        inline.replay(frame, log)?;
-        next = frame.position.next();
-        done += 1;
-        if done % STEP_FRAMES == 0 {
+    let mut step_at = STEP_FRAMES;
+    let result = log.for_each_block(from, end, |frames| -> Result<(), Stop> {
+        inline.replay_all(frames, log)?;
+        next = frames.last().map_or(next, |frame| frame.position.next());
+        done += frames.len() as u64;
+        if done >= step_at {
+            step_at = done + STEP_FRAMES;
             inline.durable(next);
             inline.checkpoint(false)?;
             let percent = u8::try_from(done * 100 / todo.max(1)).unwrap_or(100);

@@ -85,6 +85,14 @@ pub trait Inline: Send {
     /// The frame can't be decoded, or the view or the log can't be read.
     fn replay(&mut self, frame: &Frame<'_>, log: &ShardLog) -> Result<(), InlineError>;
 
+    /// Books frames that follow one another.
+    ///
+    /// # Errors
+    /// As [`Inline::replay`].
+    fn replay_all(&mut self, frames: &[Frame<'_>], log: &ShardLog) -> Result<(), InlineError> {
+        frames.iter().try_for_each(|frame| self.replay(frame, log))
+    }
+
     /// Everything before `next` is durable now.
     fn durable(&mut self, next: Position);
 

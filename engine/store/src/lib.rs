@@ -62,6 +62,7 @@ mod sealed;
 mod store;
 mod vault;
 mod view;
+mod view_beside;
 mod view_ingest;
 mod witness;
 

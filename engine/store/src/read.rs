@@ -6,6 +6,8 @@ use crate::{Frame, Position, StoreError, keys, options};
 use rocksdb::{DB, DBRawIteratorWithThreadMode, ReadOptions};
 use std::sync::Arc;
 
+/// Unpacked blocks that wait for whoever asked for all of them.
+const BLOCKS_AHEAD: usize = 8;
 /// Unpacked blocks kept for single reads: duplicates mostly come soon after their first.
 const RECENT_BLOCKS_MAX: usize = 16;
 
@@ -83,6 +85,11 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// The next block, to be kept.
+    fn next_owned(&mut self) -> Result<Option<Block>, StoreError> {
+        Ok(self.next_block()?.cloned())
+    }
+
     /// Whether there is another block. No gap and no early end passes unnoticed.
     fn advance(&mut self) -> Result<bool, StoreError> {
         let at = match &mut self.at {
@@ -150,6 +157,36 @@ impl ShardLog {
             }
         }
         Ok(())
+    }
+
+    /// Gives the frames in `from..until` to `each`, block by block, in order. A thread of its own reads and unpacks ahead.
+    ///
+    /// # Errors
+    /// The log can't be read, or is corrupt, or `each` failed.
+    pub fn for_each_block<E: From<StoreError>>(
+        &self,
+        from: Position,
+        until: Position,
+        mut each: impl FnMut(&[Frame<'_>]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        std::thread::scope(|scope| {
+            let (ahead, blocks) = crossbeam_channel::bounded::<Result<Block, StoreError>>(BLOCKS_AHEAD);
+            scope.spawn(move || {
+                let mut scan = self.scan_range(from, until);
+                // Nobody takes them any more when `each` has failed.
+                while let Some(block) = scan.next_owned().transpose() {
+                    if ahead.send(block).is_err() {
+                        break;
+                    }
+                }
+            });
+            for block in blocks {
+                let block = block?;
+                let frames: Vec<Frame<'_>> = block.frames_from(from).take_while(|frame| frame.position < until).collect();
+                each(&frames)?;
+            }
+            Ok(())
+        })
     }
 
     /// The block that holds a position, unpacked. `None`: no frame there yet. The last few are kept.

@@ -109,7 +109,7 @@ impl Ledger {
 
     fn open_slot(&mut self, tiers: &mut Tiers, booking: &Booking<'_>) -> Result<u32, ProjectionError> {
         let fact = booking.candidate.fact;
-        let slot = self.slot_of(tiers, booking.owner.hash, fact.program, booking.owner.member(fact))?;
+        let slot = tiers.slot_of(booking.owner.hash, fact.program, booking.owner.member(fact))?;
         self.load_needs(tiers, slot, booking.candidate.fact)?;
         Ok(slot)
     }
@@ -188,7 +188,7 @@ impl Ledger {
         if booking.owner.is_another() {
             // An alias keeps the list of its own facts: it may be parted again.
             let fact = booking.candidate.fact;
-            let own = self.slot_of(tiers, booking.candidate.hash, fact.program, fact.member)?;
+            let own = tiers.slot_of(booking.candidate.hash, fact.program, fact.member)?;
             let own = &mut tiers.live.slots[own as usize];
             own.positions.push(booking.position.0);
             (own.next, own.dirty) = (booking.position.next(), true);

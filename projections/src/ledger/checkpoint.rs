@@ -2,15 +2,17 @@
 
 mod out;
 
-use super::Ledger;
 use super::judge::append_position;
+use super::{Ledger, touch};
 use crate::codec;
 use crate::error::ProjectionError;
+use crate::filter;
 use crate::rows::{DayRow, ShardRow, write_member};
-use crate::tier::{Slot, Tier};
-use accrue_ledger::Text;
+use crate::tier::{PagePart, Slot, Span, Tier};
+use accrue_ledger::{RecordKey, Text};
 use accrue_store::{Position, View, keys};
 use out::Rows;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -47,6 +49,13 @@ impl Ledger {
         tiers.live.memory() >= self.options.delta_bytes_max || tiers.live.facts >= self.options.checkpoint_facts
     }
 
+    /// Whether there is no more room for what the last checkpoint wrote.
+    fn is_full(&self) -> bool {
+        let tiers = self.shared.tiers.read();
+        let frozen = tiers.frozen.as_deref();
+        frozen.is_some_and(|frozen| tiers.live.memory() + frozen.memory() >= self.options.delta_bytes_max / 3 * 5)
+    }
+
     pub(super) fn checkpoint_if_due(&mut self, force: bool) -> Result<(), ProjectionError> {
         let shard = self.shared.log.shard();
         if self.checkpointer.finished() || force {
@@ -60,6 +69,11 @@ impl Ledger {
             // One at a time: a writer that is faster than the disk waits here.
             self.checkpointer.join(shard)?;
             self.start_checkpoint()?;
+        } else if self.is_full() {
+            // What is on disk is in memory only to be near.
+            self.checkpointer.join(shard)?;
+            let near = self.shared.tiers.write().frozen.take();
+            drop(near);
         }
         if force { self.checkpointer.join(shard) } else { Ok(()) }
     }
@@ -69,6 +83,7 @@ impl Ledger {
         let mut tiers = self.shared.tiers.write();
         let like = Tier::like(&tiers.live);
         let tier = Arc::new(std::mem::replace(&mut tiers.live, like));
+        self.ahead.clear();
         let before = tiers.frozen.replace(Arc::clone(&tier));
         let totals = tiers.totals.iter().map(|(program, ledger, day, row)| {
             let mut key = Vec::new();
@@ -84,6 +99,7 @@ impl Ledger {
         let shared = Arc::clone(&self.shared);
         let spawned = std::thread::Builder::new().name(format!("checkpoint-{shard}")).spawn(move || {
             drop(before);
+            filter::keep(&shared, &view, rest.next)?;
             write(&view, &tier, &rest)?;
             shared.tiers.write().view_is_empty = false;
             Ok(())
@@ -94,20 +110,39 @@ impl Ledger {
     }
 }
 
+/// A member's program and id, and its slot: names beside numbers, so that comparing does not go through all of memory.
+type Named = (Text, Text, u32);
+
+/// What a member's slot has for the rows behind those of the states, by its place in the order of names: a slot is looked at once.
+#[derive(Default)]
+struct Behind {
+    records: Vec<(u32, RecordKey, Span)>,
+    pages: Vec<(u32, PagePart)>,
+    /// Positions of all, and where each member's end.
+    positions: Vec<u64>,
+    ends: Vec<usize>,
+}
+
+/// Rows of members that were folded again: read before anything is written.
+#[derive(Default)]
+struct Old {
+    pages: BTreeMap<u32, Vec<Vec<u8>>>,
+    positions: BTreeMap<u32, Vec<Vec<u8>>>,
+}
+
 fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
-    // Names beside their numbers: comparing does not go through all of memory.
-    let mut order: Vec<(Text, Text, u32)> = (0_u32..)
+    let mut order: Vec<Named> = (0_u32..)
         .zip(tier.slots.iter())
         .filter(|(_, slot)| slot.dirty)
         .map(|(number, slot)| (slot.program.clone(), slot.member.clone(), number))
         .collect();
     order.sort_unstable();
-    let slots: Vec<&Slot> = order.iter().map(|(_, _, number)| &tier.slots[*number as usize]).collect();
-    // Old rows of members that were folded again are read before anything is written.
-    let (mut old_pages, mut old_positions) = (BTreeMap::new(), BTreeMap::new());
-    for (index, slot) in slots.iter().enumerate().filter(|(_, slot)| slot.rewritten) {
-        old_pages.insert(index, keys_of(view, slot, keys::entries_of)?);
-        old_positions.insert(index, keys_of(view, slot, keys::index_of)?);
+    let mut old = Old::default();
+    for (place, (program, member, number)) in (0_u32..).zip(&order) {
+        if tier.slots[*number as usize].rewritten {
+            old.pages.insert(place, keys_of(view, |prefix| keys::entries_of(prefix, program, member))?);
+            old.positions.insert(place, keys_of(view, |prefix| keys::index_of(prefix, program, member))?);
+        }
     }
     view.ingest_with(rest.next, |to| {
         let mut rows = Rows::new(to);
@@ -116,31 +151,8 @@ fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
         }
         // The shard's own row: the state of the member without a name, which no member can be.
         rows.put(|key| keys::member(key, "", ""), |row| codec::write(&rest.shard, row))?;
-        for slot in &slots {
-            rows.put(|key| keys::member(key, &slot.program, &slot.member), |row| write_member(&slot.state, slot.first(), row))?;
-        }
-        let mut of_slot = Vec::new();
-        for slot in &slots {
-            of_slot.clear();
-            of_slot.extend(slot.records.iter());
-            of_slot.sort_unstable_by_key(|(key, _)| *key);
-            for (record, span) in &of_slot {
-                let key = |key: &mut Vec<u8>| keys::record(key, &slot.program, &slot.member, record.family, record.id);
-                rows.put_bytes(key, tier.arena.get(*span))?;
-            }
-        }
-        for (index, slot) in slots.iter().enumerate() {
-            match old_pages.remove(&index) {
-                Some(old) => rows.replace(old, |rows| rows.pages(tier, slot))?,
-                None => rows.pages(tier, slot)?,
-            }
-        }
-        for (index, slot) in slots.iter().enumerate() {
-            match old_positions.remove(&index) {
-                Some(old) => rows.replace(old, |rows| rows.positions(slot))?,
-                None => rows.positions(slot)?,
-            }
-        }
+        let behind = write_states(&mut rows, tier, &order)?;
+        write_behind(&mut rows, tier, &order, behind, old)?;
         rows.coupons(tier)?;
         rows.look_ups(tier)?;
         for (key, day) in &rest.totals {
@@ -150,14 +162,142 @@ fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
     })
 }
 
+fn write_states(rows: &mut Rows<'_, '_>, tier: &Tier, order: &[Named]) -> Result<Behind, ProjectionError> {
+    let mut behind = Behind::default();
+    for (first, some) in (0_u32..).step_by(touch::AT_ONCE).zip(order.chunks(touch::AT_ONCE)) {
+        let slots: SmallVec<[&Slot; touch::AT_ONCE]> = some.iter().map(|(_, _, number)| &tier.slots[*number as usize]).collect();
+        touch::slots(&slots);
+        for (place, slot) in (first..).zip(&slots) {
+            rows.put(|key| keys::member(key, &slot.program, &slot.member), |row| write_member(&slot.state, slot.first(), row))?;
+            let begun = behind.records.len();
+            behind.records.extend(slot.records.iter().map(|(key, span)| (place, key, span)));
+            behind.records[begun..].sort_unstable_by_key(|(_, key, _)| *key);
+            behind.pages.extend(slot.pages.iter().map(|part| (place, *part)));
+            behind.positions.extend(&slot.positions);
+            behind.ends.push(behind.positions.len());
+        }
+    }
+    Ok(behind)
+}
+
+fn write_behind(
+    rows: &mut Rows<'_, '_>,
+    tier: &Tier,
+    order: &[Named],
+    behind: Behind,
+    mut old: Old,
+) -> Result<(), ProjectionError> {
+    for some in behind.records.chunks(touch::AT_ONCE) {
+        touch::bytes(some.iter().map(|(_, _, span)| tier.arena.get(*span)));
+        for (place, record, span) in some {
+            let (program, member, _) = &order[*place as usize];
+            rows.put_bytes(|key| keys::record(key, program, member, record.family, record.id), tier.arena.get(*span))?;
+        }
+    }
+    let mut pages = behind.pages.as_slice();
+    for (place, (program, member, _)) in (0_u32..).zip(order) {
+        let (own, others) = pages.split_at(pages.iter().take_while(|(of, _)| *of == place).count());
+        if (place as usize).is_multiple_of(touch::AT_ONCE) {
+            touch::bytes(others.iter().take(touch::AT_ONCE).map(|(_, part)| tier.arena.get(part.span)));
+        }
+        pages = others;
+        let own = own.iter().map(|(_, part)| (part.first, tier.arena.get(part.span)));
+        match old.pages.remove(&place) {
+            Some(old) => rows.replace(old, |rows| rows.pages((program, member), own))?,
+            None => rows.pages((program, member), own)?,
+        }
+    }
+    let mut begin = 0;
+    for ((place, end), (program, member, _)) in (0_u32..).zip(behind.ends).zip(order) {
+        let own = &behind.positions[begin..end];
+        begin = end;
+        match old.positions.remove(&place) {
+            Some(old) => rows.replace(old, |rows| rows.positions((program, member), own))?,
+            None => rows.positions((program, member), own)?,
+        }
+    }
+    Ok(())
+}
+
 /// Keys of a member's old rows.
-fn keys_of(view: &View, slot: &Slot, prefix_of: impl Fn(&mut Vec<u8>, &str, &str)) -> Result<Vec<Vec<u8>>, ProjectionError> {
+fn keys_of(view: &View, prefix_of: impl Fn(&mut Vec<u8>)) -> Result<Vec<Vec<u8>>, ProjectionError> {
     let mut prefix = Vec::new();
-    prefix_of(&mut prefix, &slot.program, &slot.member);
+    prefix_of(&mut prefix);
     let mut keys = Vec::new();
     let mut old = view.scan_prefix(&prefix)?;
     while let Some((key, _)) = old.next_row()? {
         keys.push(key.to_vec());
     }
     Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::digest::Digest;
+    use crate::ledger::LedgerOptions;
+    use crate::story::{Delivered, Desk};
+    use accrue_ledger::Instant;
+    use accrue_proto::json::{Defaults, fact_from_json};
+    use accrue_store::member_hash;
+
+    const RULES: &str = "program = \"p\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n[[earn]]\nid = \"base\"\non = \"order\"\npoints = 1\nper = \"1.00\"\n";
+    /// A chunk of the arena is this; with the last checkpoint's, that is more than two thirds on top.
+    const NO_ROOM: usize = 1024 * 1024 * 6 / 5;
+
+    fn orders(of: std::ops::Range<u32>) -> Vec<Vec<u8>> {
+        let order = |n: u32| {
+            let text = format!(
+                r#"{{"id": "{n}", "source": "s", "program": "p", "member": "m{}", "occurred_at": "2024-03-01T10:{:02}:{:02}Z",
+                   "order_placed": {{"order_id": "order-{n}", "currency": "GBP",
+                   "lines": [{{"line_id": "1", "sku": "x", "quantity": 1, "unit_price": "5.00"}}]}}}}"#,
+                n % 5,
+                n / 60,
+                n % 60
+            );
+            let fact = fact_from_json(text.as_bytes(), &Defaults::default()).expect("valid");
+            let mut bytes = Vec::new();
+            accrue_proto::write_fact(&fact, &mut bytes);
+            bytes
+        };
+        of.map(order).collect()
+    }
+
+    fn known(desk: &mut Desk, of: std::ops::Range<u32>) -> usize {
+        let all = desk.deliver_group(&orders(of)).expect("taken");
+        all.iter().filter(|one| matches!(one, Delivered::Duplicate { .. })).count()
+    }
+
+    /// Facts around checkpoints; whether what the last one wrote stayed near; the digest, live and after a start.
+    fn run(delta_bytes_max: usize) -> (bool, [Digest; 2]) {
+        let dir = tempfile::tempdir().expect("dir");
+        let options = LedgerOptions { delta_bytes_max, ..LedgerOptions::default() };
+        let mut desk = Desk::open(dir.path(), options).expect("opens");
+        desk.activate("p", RULES, Instant(0)).expect("in force");
+        for n in 0..10 {
+            assert_eq!(known(&mut desk, n * 10..n * 10 + 10), 0);
+            desk.checkpoint().expect("written");
+            assert_eq!(known(&mut desk, 0..n * 10 + 10), n as usize * 10 + 10);
+        }
+        assert_eq!(known(&mut desk, 100..103), 0);
+        let near = {
+            let tiers = desk.ledger().expect("open").shared.tiers.read();
+            let frozen = tiers.frozen.as_deref().map(|tier| {
+                let state =
+                    |member: &str| &tier.slots[tier.find(member_hash("p", member), "p", member).expect("there") as usize].state;
+                // Members of the facts since have their states in the live tier, and only there.
+                assert_eq!(["m0", "m1", "m2"].map(|member| state(member).facts), [0; 3]);
+            });
+            frozen.is_some()
+        };
+        let live = desk.reader().expect("open").digest("p").expect("reads");
+        desk.reopen().expect("opens");
+        (near, [live, desk.reader().expect("open").digest("p").expect("reads")])
+    }
+
+    #[test]
+    fn states_move_out_of_a_written_checkpoint_and_what_finds_no_room_is_read_from_disk() {
+        let (near, digests) = run(LedgerOptions::default().delta_bytes_max);
+        assert!(near && digests[0] == digests[1]);
+        assert_eq!(run(NO_ROOM), (false, digests));
+    }
 }

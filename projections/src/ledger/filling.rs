@@ -99,7 +99,16 @@ mod tests {
             }
         }
         assert_eq!(deliver(&mut desk, "x", 0..400), (0, 400));
+        let file = desk.ledger().expect("open").shared.tiers.read().view.path().join("filter");
+        let first_kept = std::fs::read(&file).expect("kept");
+        desk.checkpoint().expect("written");
+        desk.reopen().expect("opens");
+        assert!(desk.ledger().expect("open").shared.tiers.read().known.is_complete());
+        assert_eq!(deliver(&mut desk, "y", 0..500), (100, 400), "what was kept is whole");
+        desk.checkpoint().expect("written");
         for filled in [false, true] {
+            // Of an older checkpoint: it is not used.
+            std::fs::write(&file, &first_kept).expect("written");
             desk.reopen().expect("opens");
             if filled {
                 let ledger = desk.ledger().expect("open");
@@ -111,8 +120,8 @@ mod tests {
                 assert!(ledger.shared.tiers.read().known.is_complete());
             }
             assert_eq!(deliver(&mut desk, "x", 0..400), (0, 400), "by the publisher's id");
-            assert_eq!(deliver(&mut desk, "y", 0..400), (0, 400), "by the business's id");
-            let from = if filled { 500 } else { 400 };
+            assert_eq!(deliver(&mut desk, "y", 0..500), (0, 500), "by the business's id");
+            let from = if filled { 600 } else { 500 };
             assert_eq!(deliver(&mut desk, "x", from..from + 100), (100, 0), "new");
         }
     }

@@ -61,7 +61,7 @@ impl Ledger {
     ) -> Result<bool, ProjectionError> {
         let (rules, program) = (booking.rules, booking.candidate.fact.program);
         let hash = member_hash(program, member);
-        let slot = self.slot_of(tiers, hash, program, member)?;
+        let slot = tiers.slot_of(hash, program, member)?;
         let known = tiers.records(hash, program, member)?;
         let mut rows: BTreeMap<RecordKey, RecordRow> = known.into_keys().map(|key| (key, RecordRow::default())).collect();
         let (mut parts, mut codes) = (SmallVec::new(), Vec::new());

@@ -4,9 +4,11 @@ use super::Ledger;
 use super::checkpoint::Checkpointer;
 use super::filling::Filling;
 use super::prefetch::{Asking, Prefetched};
+use super::touch::Ahead;
+
 use crate::codec;
 use crate::error::ProjectionError;
-use crate::filter::Filter;
+use crate::filter::{self, Filter};
 use crate::programs::Programs;
 use crate::rows::{DayRow, ShardRow};
 use crate::shared::{Shared, Tiers};
@@ -22,7 +24,8 @@ const MIB: usize = 1024 * 1024;
 /// Bounds of a shard's ledger in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LedgerOptions {
-    /// A checkpoint is written when memory since the last one reaches this; twice as much is held while it is written.
+    /// A checkpoint is written when memory since the last one reaches this. What the last one wrote stays near while both
+    /// together are less than two thirds more.
     pub delta_bytes_max: usize,
     /// … or when so many facts were booked since: what a restart folds again.
     pub checkpoint_facts: usize,
@@ -33,7 +36,7 @@ pub struct LedgerOptions {
 
 impl Default for LedgerOptions {
     fn default() -> Self {
-        LedgerOptions { delta_bytes_max: 384 * MIB, checkpoint_facts: 500_000, link_key: None }
+        LedgerOptions { delta_bytes_max: 576 * MIB, checkpoint_facts: 500_000, link_key: None }
     }
 }
 
@@ -98,11 +101,10 @@ impl Ledger {
     pub fn derive(&mut self, mut progress: impl FnMut(Position)) -> Result<(), ProjectionError> {
         let log = self.shared.log.clone();
         let from = self.shared.tiers.read().next;
-        log.for_each(from, Position::MAX, |frame| {
-            if frame.position.0 % 10_000 == 0 {
-                progress(frame.position);
-            }
-            self.replay_frame(frame)
+        log.for_each_block(from, Position::MAX, |frames| {
+            let told = frames.iter().filter(|frame| frame.position.0 % 10_000 == 0);
+            told.for_each(|frame| progress(frame.position));
+            self.replay_frames(frames)
         })
     }
 
@@ -117,6 +119,7 @@ impl Ledger {
             proof_key: proof_key(store, &options),
             prefetched: Prefetched::default(),
             asking: Asking::default(),
+            ahead: Ahead::default(),
             records: Records::default(),
             checkpointer: Checkpointer::default(),
             site: None,
@@ -141,7 +144,8 @@ impl Ledger {
             *tiers = Tiers { programs, ..load(&log, view, self.secret)? };
         }
         self.prefetched = Prefetched::default();
-        log.for_each(Position::FIRST, until, |frame| self.replay_frame(frame))?;
+        self.ahead.clear();
+        log.for_each_block(Position::FIRST, until, |frames| self.replay_frames(frames))?;
         self.checkpoint_if_due(true)?;
         log.set_live_generation(before + 1)?;
         self.store.drop_view(shard, before)?;
@@ -174,7 +178,7 @@ fn load(log: &accrue_store::ShardLog, view: View, secret: [u8; 32]) -> Result<Ti
         live: Tier::default(),
         frozen: None,
         view_is_empty: next <= Position::FIRST,
-        known: Filter::new(next <= Position::FIRST),
+        known: filter::kept(&view).unwrap_or_else(|| Filter::new(next <= Position::FIRST)),
         view,
         totals,
         programs: Arc::new(programs),

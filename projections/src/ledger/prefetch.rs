@@ -1,14 +1,13 @@
 //! One pass over the disk for a whole group: states, identities and records that its facts may need.
 
-use super::{Ledger, judge};
+use super::{Ledger, judge, touch};
 use crate::error::ProjectionError;
 use crate::filter::Hashed;
 use crate::rows::{RecordRow, read_first, read_member};
 use crate::shared::Tiers;
 use crate::tier::{HashedMap, Identity, Slot};
-use accrue_ledger::{Member, RecordKey, Text};
+use accrue_ledger::RecordKey;
 use accrue_store::{Candidate, Position, keys};
-use parking_lot::RwLockUpgradableReadGuard;
 use std::sync::Arc;
 
 /// What one pass found; a key that is here with `None` is not on disk.
@@ -38,30 +37,62 @@ enum Asked {
 }
 
 impl Ledger {
+    /// Brings every member of a group into the live tier, and asks the disk for what else its facts may need, all at once.
     pub(super) fn prefetch(&mut self, candidates: &[Candidate<'_>]) -> Result<(), ProjectionError> {
+        self.fetch(candidates, true)
+    }
+
+    /// The same for facts that are in the log: nobody asks whether they are new.
+    pub(super) fn prefetch_for_replay(&mut self, candidates: &[Candidate<'_>]) -> Result<(), ProjectionError> {
+        self.fetch(candidates, false)
+    }
+
+    fn fetch(&mut self, candidates: &[Candidate<'_>], identities: bool) -> Result<(), ProjectionError> {
         self.prefetched.clear();
         let shared = Arc::clone(&self.shared);
-        let tiers = shared.tiers.upgradable_read();
-        if tiers.view_is_empty {
-            return Ok(());
-        }
         let mut asking = std::mem::take(&mut self.asking);
         asking.clear();
-        for (index, candidate) in candidates.iter().enumerate() {
-            ask(&tiers, index, candidate, &mut asking);
+        {
+            let tiers = shared.tiers.read();
+            touch(&tiers, candidates);
+            for (index, candidate) in candidates.iter().enumerate() {
+                ask(&tiers, index, candidate, identities, &mut asking);
+            }
         }
-        if asking.keys.is_empty() {
-            self.asking = asking;
-            return Ok(());
+        for index in &asking.frozen {
+            let candidate = &candidates[*index];
+            let (hash, program, member) = (candidate.hash, candidate.fact.program, candidate.fact.member);
+            // A lock each: readers wait for a member, not for a group.
+            let mut tiers = shared.tiers.write();
+            if tiers.live.find(hash, program, member).is_none() {
+                tiers.thaw(hash, program, member);
+            }
         }
-        asking.sort();
-        let found = tiers.view.multi_get(&asking.names().collect::<Vec<&[u8]>>())?;
-        let mut states = Vec::new();
+        if !asking.keys.is_empty() {
+            asking.sort();
+            self.look_up(candidates, &asking)?;
+        }
+        self.asking = asking;
+        self.ahead.begin(&shared.tiers.read().live, candidates);
+        Ok(())
+    }
+
+    /// What the disk has of the keys asked for.
+    fn look_up(&mut self, candidates: &[Candidate<'_>], asking: &Asking) -> Result<(), ProjectionError> {
+        let shared = Arc::clone(&self.shared);
+        // Only the writer takes another view.
+        let view = shared.tiers.read().view.clone();
+        let found = view.multi_get(&asking.names().collect::<Vec<&[u8]>>())?;
         for ((_, asked), row) in asking.keys.iter().zip(&found) {
             match asked {
                 Asked::State(index) => {
-                    if let Some(row) = row {
-                        states.push((*index, read_member(row)?, read_first(row)?));
+                    let Some(row) = row else { continue };
+                    let (state, first) = (read_member(row)?, read_first(row)?);
+                    let candidate = &candidates[*index];
+                    let (hash, program, member) = (candidate.hash, candidate.fact.program, candidate.fact.member);
+                    let mut tiers = shared.tiers.write();
+                    if tiers.live.find(hash, program, member).is_none() {
+                        tiers.live.insert(Slot::begin((hash, program, member), state, Position::NONE, first));
                     }
                 }
                 Asked::Identity(identity) => {
@@ -71,16 +102,6 @@ impl Ledger {
                 Asked::Record(hash, key) => {
                     self.prefetched.records.insert((*hash, *key), row.as_ref().map(|row| (**row).into()));
                 }
-            }
-        }
-        drop(found);
-        self.asking = asking;
-        let mut tiers = RwLockUpgradableReadGuard::upgrade(tiers);
-        for (index, state, first) in states {
-            let candidate = &candidates[index];
-            let (hash, program, member) = (candidate.hash, candidate.fact.program, candidate.fact.member);
-            if tiers.live.find(hash, program, member).is_none() {
-                tiers.live.insert(new_slot((hash, program, member), state, Position::NONE, first));
             }
         }
         Ok(())
@@ -123,25 +144,36 @@ impl Ledger {
         }
         tiers.record(hash, program, member, key)
     }
-
-    /// The member's slot in the live tier, from wherever the member is.
-    pub(super) fn slot_of(&self, tiers: &mut Tiers, hash: u64, program: &str, member: &str) -> Result<u32, ProjectionError> {
-        if let Some(slot) = tiers.live.find(hash, program, member) {
-            return Ok(slot);
-        }
-        let (state, next, first) = tiers.kept(hash, program, member)?;
-        let slot = new_slot((hash, program, member), state, next, first);
-        Ok(tiers.live.insert(slot))
-    }
 }
 
-fn ask(tiers: &Tiers, index: usize, candidate: &Candidate<'_>, asking: &mut Asking) {
+/// What looking for the candidates reads.
+fn touch(tiers: &Tiers, candidates: &[Candidate<'_>]) {
+    touch::filter(&tiers.known, candidates);
+    let mut slots = Vec::with_capacity(candidates.len());
+    slots.extend(candidates.iter().filter_map(|candidate| {
+        let frozen = || tiers.frozen.as_deref().and_then(|tier| tier.slots.get(tier.with_hash(candidate.hash)? as usize));
+        let live = tiers.live.with_hash(candidate.hash).and_then(|number| tiers.live.slots.get(number as usize));
+        live.or_else(frozen)
+    }));
+    touch::heads(slots.into_iter());
+}
+
+fn ask(tiers: &Tiers, index: usize, candidate: &Candidate<'_>, identities: bool, asking: &mut Asking) {
     let fact = candidate.fact;
+    let live = tiers.live.find(candidate.hash, fact.program, fact.member).is_some();
+    let frozen = || tiers.frozen.as_deref().and_then(|tier| tier.find(candidate.hash, fact.program, fact.member)).is_some();
+    let known = live || frozen();
+    if known && !live {
+        asking.frozen.push(index);
+    }
+    if tiers.view_is_empty {
+        return;
+    }
     let identity = candidate.identity;
-    if tiers.known.may_hold(Hashed::identity(&identity)) && judge::identity_in_memory(tiers, &identity).is_none() {
+    if identities && tiers.known.may_hold(Hashed::identity(&identity)) && judge::identity_in_memory(tiers, &identity).is_none() {
         asking.add(Asked::Identity(identity), |name| keys::identity(name, &identity));
     }
-    if tiers.in_memory(candidate.hash, fact.program, fact.member).is_none() {
+    if !known {
         asking.add(Asked::State(index), |name| keys::member(name, fact.program, fact.member));
     }
     if let Some(natural) = fact.natural_key() {
@@ -161,12 +193,15 @@ pub struct Asking {
     bytes: Vec<u8>,
     name: Vec<u8>,
     keys: Vec<((u32, u32), Asked)>,
+    /// Candidates whose member is frozen.
+    frozen: Vec<usize>,
 }
 
 impl Asking {
     fn clear(&mut self) {
         self.bytes.clear();
         self.keys.clear();
+        self.frozen.clear();
     }
 
     fn add(&mut self, asked: Asked, key: impl FnOnce(&mut Vec<u8>)) {
@@ -186,9 +221,4 @@ impl Asking {
     fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.keys.iter().map(|((start, end), _)| &self.bytes[*start as usize..*end as usize])
     }
-}
-
-fn new_slot((hash, program, member): (u64, &str, &str), state: Member, next: Position, first_before: Position) -> Slot {
-    let (first_entry, program, member) = (state.entries, Text::new(program), Text::new(member));
-    Slot { hash, program, member, state, next, first_before, first_entry, ..Slot::default() }
 }

@@ -303,7 +303,7 @@ impl Desk {
         let mut ledger = Ledger::open(&self.store, SHARD, self.options)?;
         let from = ledger.next_position();
         let log = &self.log;
-        log.for_each(from, Position::MAX, |frame| -> Result<(), StoryError> { Ok(ledger.replay(frame, log)?) })?;
+        log.for_each_block(from, Position::MAX, |frames| -> Result<(), StoryError> { Ok(ledger.replay_all(frames, log)?) })?;
         ledger.durable(log.head().next_position);
         self.ledger = Some(ledger);
         Ok(())

@@ -49,6 +49,16 @@ impl SlotRecords {
         true
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The one that came last.
+    pub fn last(&self) -> Option<RecordKey> {
+        self.list.last().map(|(key, _)| *key)
+    }
+
     /// All, in the order they came.
     pub fn iter(&self) -> impl Iterator<Item = (RecordKey, Span)> {
         self.list.iter().copied()

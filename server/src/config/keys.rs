@@ -108,8 +108,8 @@ pub const KEYS: &[Key] = &[
     key(
         "ledger.delta_bytes_max",
         Form::Bytes(MIB, 1024 * GIB),
-        Some("384MiB"),
-        "memory of a shard between checkpoints; twice as much while one is written",
+        Some("576MiB"),
+        "memory of a shard between checkpoints; two thirds more with what the last one wrote",
     ),
     key("ingest.group_facts_max", Form::Whole(1, 1_000_000), Some("1000"), "facts made durable by one sync, at most"),
     key("ingest.group_wait_ms", Form::Whole(0, 10_000), Some("1"), "how long a group waits for more, ms"),

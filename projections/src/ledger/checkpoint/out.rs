@@ -3,7 +3,7 @@
 use crate::codec;
 use crate::error::ProjectionError;
 use crate::rows::{CouponRow, PAGE_ENTRIES_MAX, begin_page, write_positions};
-use crate::tier::{Slot, Tier};
+use crate::tier::Tier;
 use accrue_store::{Position, RowWriter, StoreError, keys};
 use std::collections::BTreeMap;
 
@@ -60,15 +60,19 @@ impl<'a, 'o> Rows<'a, 'o> {
     }
 
     /// A member's new entries, page by page.
-    pub fn pages(&mut self, tier: &Tier, slot: &Slot) -> Result<(), ProjectionError> {
+    pub fn pages<'p>(
+        &mut self,
+        (program, member): (&str, &str),
+        parts: impl Iterator<Item = (u32, &'p [u8])>,
+    ) -> Result<(), ProjectionError> {
         let mut open = None;
-        for (first, bytes) in tier.pages(slot) {
+        for (first, bytes) in parts {
             if open.is_none_or(|page| first - page >= PAGE_ENTRIES_MAX) {
                 if open.is_some() {
                     self.end()?;
                 }
                 open = Some(first);
-                keys::entries(&mut self.key, &slot.program, &slot.member, first);
+                keys::entries(&mut self.key, program, member, first);
                 self.row.clear();
                 begin_page(&mut self.row);
             }
@@ -81,10 +85,9 @@ impl<'a, 'o> Rows<'a, 'o> {
     }
 
     /// A member's new positions.
-    pub fn positions(&mut self, slot: &Slot) -> Result<(), ProjectionError> {
-        if let Some(first) = slot.positions.first() {
-            let key = |key: &mut Vec<u8>| keys::index(key, &slot.program, &slot.member, Position(*first));
-            self.put(key, |row| write_positions(&slot.positions, row))?;
+    pub fn positions(&mut self, (program, member): (&str, &str), positions: &[u64]) -> Result<(), ProjectionError> {
+        if let Some(first) = positions.first() {
+            self.put(|key| keys::index(key, program, member, Position(*first)), |row| write_positions(positions, row))?;
         }
         Ok(())
     }

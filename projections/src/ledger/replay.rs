@@ -1,0 +1,89 @@
+//! Frames of the log booked again: after a start, for a view made anew.
+
+use super::Ledger;
+use super::book::{Booking, Owner};
+use crate::error::ProjectionError;
+use accrue_ledger::{Decision, Fact, Kind};
+use accrue_proto::{read_decision, read_fact};
+use accrue_store::{Candidate, Frame, Position, identity, member_hash};
+use std::sync::Arc;
+
+/// A frame, read.
+struct Read<'a> {
+    fact: Fact<'a>,
+    decision: Option<Decision>,
+}
+
+impl Ledger {
+    /// Books frames that follow one another; what they need is fetched for all of them at once.
+    pub(super) fn replay_frames(&mut self, frames: &[Frame<'_>]) -> Result<(), ProjectionError> {
+        let read: Vec<Read<'_>> = frames.iter().map(read).collect::<Result<_, _>>()?;
+        let candidates: Vec<Candidate<'_>> = frames.iter().zip(&read).map(|(frame, read)| candidate(frame, &read.fact)).collect();
+        let shared = Arc::clone(&self.shared);
+        self.filling.take(&shared);
+        self.prefetch_for_replay(&candidates)?;
+        for ((frame, read), candidate) in frames.iter().zip(&read).zip(&candidates) {
+            if read.fact.kind == Kind::RulesetActivated {
+                self.replay_activation(frame, candidate)?;
+            } else {
+                self.replay_fact(frame.position, candidate, read.decision.as_ref())?;
+            }
+        }
+        if let Some(last) = frames.last() {
+            shared.set_durable(last.position.next());
+        }
+        if self.checkpoint_due() {
+            self.checkpoint_if_due(false)?;
+        }
+        Ok(())
+    }
+
+    fn replay_activation(&mut self, frame: &Frame<'_>, candidate: &Candidate<'_>) -> Result<(), ProjectionError> {
+        let (shared, position) = (Arc::clone(&self.shared), frame.position);
+        let mut tiers = shared.tiers.write();
+        self.ahead.step(&tiers.live);
+        if !tiers.programs.knows(candidate.fact.program, position) {
+            self.offer_activation(&mut tiers, candidate, position, frame.recorded_at);
+        }
+        tiers.put_identity(candidate.identity, position);
+        tiers.next = position.next();
+        drop(tiers);
+        if std::mem::take(&mut self.rebuild_due) {
+            shared.set_durable(position.next());
+            self.rebuild(position.next())?;
+        }
+        Ok(())
+    }
+
+    fn replay_fact(
+        &mut self,
+        position: Position,
+        candidate: &Candidate<'_>,
+        decision: Option<&Decision>,
+    ) -> Result<(), ProjectionError> {
+        let shared = Arc::clone(&self.shared);
+        let mut tiers = shared.tiers.write();
+        self.ahead.step(&tiers.live);
+        let programs = Arc::clone(&tiers.programs);
+        self.site = None;
+        let fact = candidate.fact;
+        if let Some(program) = programs.get(fact.program) {
+            let owner = Owner::of(candidate, tiers.winner(candidate.hash, fact.program, fact.member)?);
+            let booking = Booking { candidate, rules: &program.timeline, position, pending: None, owner };
+            self.book_decided(&mut tiers, &booking, decision)?;
+        }
+        Ok(())
+    }
+}
+
+fn read<'a>(frame: &Frame<'a>) -> Result<Read<'a>, ProjectionError> {
+    let position = frame.position;
+    let bad = |error| ProjectionError::Frame { position, error };
+    let fact = read_fact(frame.fact).map_err(bad)?;
+    Ok(Read { decision: frame.decision.map(read_decision).transpose().map_err(bad)?, fact })
+}
+
+fn candidate<'a>(frame: &Frame<'a>, fact: &'a Fact<'a>) -> Candidate<'a> {
+    let identity = identity(fact.program, fact.source, fact.id);
+    Candidate { fact, bytes: frame.fact, hash: member_hash(fact.program, fact.member), identity }
+}

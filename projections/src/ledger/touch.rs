@@ -1,0 +1,87 @@
+//! Memory that a group will need is asked for before it is needed: many members at once, so that the waits overlap. What is
+//! read is thrown away.
+
+use crate::filter::{Filter, Hashed};
+use crate::tier::{Slot, Tier};
+use accrue_ledger::RecordKey;
+use accrue_store::Candidate;
+use std::hint::black_box;
+
+/// Members touched at once: what they bring stays in the fast caches until it is used.
+pub(super) const AT_ONCE: usize = 32;
+
+/// The slots of a group's candidates in the live tier, in order.
+#[derive(Default)]
+pub(super) struct Ahead {
+    slots: Vec<Option<u32>>,
+    next: usize,
+}
+
+impl Ahead {
+    /// Takes over where the candidates of the next group are.
+    pub fn begin(&mut self, tier: &Tier, candidates: &[Candidate<'_>]) {
+        self.clear();
+        self.slots.extend(candidates.iter().map(|candidate| tier.with_hash(candidate.hash)));
+    }
+
+    /// Slots have other numbers from now on.
+    pub fn clear(&mut self) {
+        self.slots.clear();
+        self.next = 0;
+    }
+
+    /// The next candidate is at hand: now and then, touches what the ones behind it will need.
+    pub fn step(&mut self, tier: &Tier) {
+        if self.next.is_multiple_of(AT_ONCE) {
+            let behind = self.slots.iter().skip(self.next).take(AT_ONCE);
+            self::slots(&behind.filter_map(|number| tier.slots.get((*number)? as usize)).collect::<Vec<&Slot>>());
+        }
+        self.next += 1;
+    }
+}
+
+/// Step by step from what points to what is pointed to: within a step, no read waits for another.
+pub(super) fn slots(slots: &[&Slot]) {
+    heads(slots.iter().copied());
+    let lists = slots.iter().map(|slot| {
+        let state = &slot.state;
+        let account = state.accounts.first().map_or(0, |account| account.sums.active ^ account.sums.forgiven);
+        let open = state.open.first().map_or(0, |redemption| redemption.points);
+        let last = slot.positions.last().copied().unwrap_or(0) ^ u64::from(slot.pages.last().map_or(0, |page| page.first));
+        account ^ open ^ last.cast_signed() ^ i64::from(slot.records.last().is_some())
+    });
+    black_box(lists.fold(0, |all, one| all ^ one));
+    let lots = slots.iter().map(|slot| {
+        let ends = slot.state.accounts.first().map_or(0, |account| {
+            account.active.back().map_or(0, |lot| lot.left) ^ account.pending.back().map_or(0, |lot| lot.left)
+        });
+        slot.state.next_boundary().0 ^ ends
+    });
+    black_box(lots.fold(0, |all, one| all ^ one));
+}
+
+/// The slots themselves, which are several lines of the cache long.
+pub(super) fn heads<'a>(slots: impl Iterator<Item = &'a Slot>) {
+    let heads = slots.map(|slot| {
+        let state = &slot.state;
+        let counts = u64::from(state.facts) ^ state.accounts.len() as u64 ^ state.entries_hash ^ slot.records.len() as u64;
+        counts ^ slot.hash ^ slot.next.0 ^ slot.positions.len() as u64 ^ slot.member.len() as u64 ^ u64::from(state.known)
+    });
+    black_box(heads.fold(0, |all, one| all ^ one));
+}
+
+/// The beginnings of some bytes.
+pub(super) fn bytes<'a>(all: impl Iterator<Item = &'a [u8]>) {
+    black_box(all.fold(0, |sum, bytes| sum ^ bytes.first().copied().unwrap_or(0)));
+}
+
+/// What the filter has of the candidates' identities and natural ids.
+pub(super) fn filter(known: &Filter, candidates: &[Candidate<'_>]) {
+    let identities = candidates.iter().map(|candidate| known.touch(Hashed::identity(&candidate.identity)));
+    black_box(identities.fold(0, |all, one| all ^ one));
+    let records = candidates.iter().filter_map(|candidate| {
+        let natural = candidate.fact.natural_key()?;
+        Some(known.touch(Hashed::record(candidate.hash, RecordKey::new(natural.kind, natural.id))))
+    });
+    black_box(records.fold(0, |all, one| all ^ one));
+}
