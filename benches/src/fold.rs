@@ -53,9 +53,12 @@ pub fn by_member(input: &Input, rules: &Timeline) -> Result<Folded> {
     Ok(Folded { lap: total, facts: input.len(), entries: entries.0 })
 }
 
+/// Every member with its records, by the hash of its name.
+pub type Members = HashMap<u64, (Member, Records)>;
+
 /// Folds in order of arrival, every member and record in memory: nothing is near in the cache.
-pub fn as_they_come(input: &Input, rules: &Timeline) -> Result<Folded> {
-    let mut members: HashMap<u64, (Member, Records)> = HashMap::new();
+pub fn as_they_come(input: &Input, rules: &Timeline) -> Result<(Folded, Members)> {
+    let mut members = Members::new();
     let mut entries = Count::default();
     let mut total = Lap { wall: Duration::ZERO, cpu: Duration::ZERO };
     let hashes = input.hashes()?;
@@ -64,7 +67,7 @@ pub fn as_they_come(input: &Input, rules: &Timeline) -> Result<Folded> {
         let slice: Vec<(Fact<'_>, u64)> =
             facts.by_ref().take(SLICE).map(|(fact, hash)| Ok((fact?, hash))).collect::<Result<_>>()?;
         if slice.is_empty() {
-            return Ok(Folded { lap: total, facts: input.len(), entries: entries.0 });
+            return Ok((Folded { lap: total, facts: input.len(), entries: entries.0 }, members));
         }
         let watch = Stopwatch::start();
         for (fact, hash) in &slice {

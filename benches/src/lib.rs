@@ -11,4 +11,5 @@ pub mod kafka;
 pub mod member;
 pub mod postgres;
 pub mod service;
+pub mod size;
 pub mod stopwatch;

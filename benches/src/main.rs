@@ -1,7 +1,7 @@
-//! `figures [FACTS] [MEMBERS] [fold|ingest|shards|kafka|service]`: every figure of `benches/README.md` in one run, each beside its floor; or one part, to profile it.
+//! `figures [FACTS] [MEMBERS] [fold|arrival|ingest|shards|kafka|service]`: every figure of `benches/README.md` in one run, each beside its floor; or one part, to profile it.
 
 use accrue_benches::stopwatch::{Lap, load, memory_mib};
-use accrue_benches::{embedded, floor, fold, input, kafka, member, postgres, service};
+use accrue_benches::{embedded, floor, fold, input, kafka, member, postgres, service, size};
 use accrue_ledger::Instant;
 use accrue_projections::LedgerOptions;
 use anyhow::Result;
@@ -39,8 +39,13 @@ fn main() -> Result<()> {
     }
     let input = input::Input::generate(facts, u32::try_from(members)?, 7);
     println!("{} facts of {} members, {} bytes each", input.len(), members, input.bytes() / input.len());
-    if !matches!(only.as_deref(), Some("ingest" | "shards" | "kafka")) {
-        rules_alone(&input)?;
+    match only.as_deref() {
+        Some("ingest" | "shards" | "kafka") => {}
+        Some("arrival") => return arrival(&input),
+        _ => {
+            rules_alone(&input)?;
+            arrival(&input)?;
+        }
     }
     if only.as_deref() == Some("fold") {
         return Ok(());
@@ -90,9 +95,26 @@ fn rules_alone(input: &input::Input) -> Result<()> {
     say("… with tiers and a limit", folded.lap, folded.facts, &format!("{entries:.2} entries a fact"));
     let folded = fold::from_bytes(input, &rules)?;
     say("decode and fold, member by member", folded.lap, folded.facts, "");
-    let folded = fold::as_they_come(input, &rules)?;
-    say("fold alone, in order of arrival", folded.lap, folded.facts, "all members in memory");
     Ok(())
+}
+
+/// Every member and record in memory, and then as bytes.
+fn arrival(input: &input::Input) -> Result<()> {
+    let before = memory_mib("VmRSS");
+    let (folded, members) = fold::as_they_come(input, &input::rules()?)?;
+    let memory = memory_mib("VmRSS") - before;
+    say("fold alone, in order of arrival", folded.lap, folded.facts, &format!("all members in memory, {memory} MiB"));
+    let states = members.values().map(|(member, _)| member);
+    say_size("member states", size::of(states)?);
+    let records = members.values().flat_map(|(_, records)| records.iter().map(|(_, record)| record));
+    say_size("records", size::of(records)?);
+    Ok(())
+}
+
+fn say_size(what: &str, size: size::Size) {
+    let each = |lap: Lap| lap.cpu_us(size.values) * 1_000.0;
+    let (count, bytes) = (size.values, size.bytes / size.values);
+    println!("{what:<34} {count:>10} of {bytes} bytes, {:.0} ns to encode, {:.0} ns to decode", each(size.encode), each(size.decode));
 }
 
 fn reads(dir: &Path, members: u32) -> Result<()> {
