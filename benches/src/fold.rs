@@ -4,9 +4,12 @@
 
 use crate::input::Input;
 use crate::stopwatch::{Lap, Stopwatch};
-use accrue_ledger::{Deciding, EntryRef, Fact, Fold, Member, Records, Sink, Timeline, decide, decision_at, must_fold_again};
+use accrue_ledger::{
+    Deciding, EntryRef, Fact, Fold, Member, RecordKey, Records, Sink, Timeline, decide, decision_at, must_fold_again,
+};
 use anyhow::Result;
 use hashbrown::HashMap;
+use std::hint::black_box;
 use std::time::Duration;
 
 /// Counts entries, so that making them is not optimised away.
@@ -70,6 +73,12 @@ pub fn as_they_come(input: &Input, rules: &Timeline) -> Result<(Folded, Members)
             return Ok((Folded { lap: total, facts: input.len(), entries: entries.0 }, members));
         }
         let watch = Stopwatch::start();
+        for (fact, hash) in &slice {
+            if let Some((member, records)) = members.get(hash) {
+                let natural = fact.natural_key().map(|natural| RecordKey::new(natural.kind, natural.id));
+                black_box((member.draw_near(), natural.is_some_and(|key| records.draw_near(key))));
+            }
+        }
         for (fact, hash) in &slice {
             let (member, records) = members.entry(*hash).or_insert_with(|| (Member::default(), Records::complete()));
             fold(member, records, fact, rules, &mut entries);

@@ -2,7 +2,7 @@
 
 use accrue_benches::stopwatch::{Lap, load, memory_mib};
 use accrue_benches::{embedded, floor, fold, input, kafka, member, postgres, service, size};
-use accrue_ledger::Instant;
+use accrue_ledger::{Instant, Member, Record};
 use accrue_projections::LedgerOptions;
 use anyhow::Result;
 use std::path::Path;
@@ -105,16 +105,20 @@ fn arrival(input: &input::Input) -> Result<()> {
     let memory = memory_mib("VmRSS") - before;
     say("fold alone, in order of arrival", folded.lap, folded.facts, &format!("all members in memory, {memory} MiB"));
     let states = members.values().map(|(member, _)| member);
-    say_size("member states", size::of(states)?);
+    say_size("member states", size::of::<Member>(states)?);
     let records = members.values().flat_map(|(_, records)| records.iter().map(|(_, record)| record));
-    say_size("records", size::of(records)?);
+    say_size("records", size::of::<Record>(records)?);
     Ok(())
 }
 
 fn say_size(what: &str, size: size::Size) {
     let each = |lap: Lap| lap.cpu_us(size.values) * 1_000.0;
     let (count, bytes) = (size.values, size.bytes / size.values);
-    println!("{what:<34} {count:>10} of {bytes} bytes, {:.0} ns to encode, {:.0} ns to decode", each(size.encode), each(size.decode));
+    println!(
+        "{what:<34} {count:>10} of {bytes} bytes, {:.0} ns to encode, {:.0} ns to decode",
+        each(size.encode),
+        each(size.decode)
+    );
 }
 
 fn reads(dir: &Path, members: u32) -> Result<()> {

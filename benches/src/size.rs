@@ -1,8 +1,10 @@
 //! What states and records are as bytes, as a checkpoint writes them.
 
 use crate::stopwatch::{Lap, Stopwatch};
+use accrue_ledger::{Pack, Packed};
 use anyhow::Result;
-use bincode::{Decode, Encode};
+use std::borrow::Borrow;
+use std::time::Duration;
 
 /// Sizes and times of many values.
 pub struct Size {
@@ -10,27 +12,43 @@ pub struct Size {
     pub values: usize,
     /// Bytes of all.
     pub bytes: usize,
-    /// Encoding all, one behind the other.
+    /// Encoding all.
     pub encode: Lap,
     /// Decoding all.
     pub decode: Lap,
 }
 
-/// Encodes and decodes values with the settings of the view's rows.
-pub fn of<'a, T: Encode + Decode<()> + 'a>(values: impl Iterator<Item = &'a T>) -> Result<Size> {
-    let (mut bytes, mut ends) = (Vec::with_capacity(1 << 30), Vec::new());
-    let settings = bincode::config::standard();
-    let watch = Stopwatch::start();
-    for value in values {
-        bincode::encode_into_std_write(value, &mut bytes, settings)?;
-        ends.push(bytes.len());
+/// Values encoded at a time: no memory is new.
+const SLICE: usize = 1_000;
+
+/// Encodes and decodes values.
+pub fn of<T: Pack>(values: impl Iterator<Item = impl Borrow<T>>) -> Result<Size> {
+    let none = Lap { wall: Duration::ZERO, cpu: Duration::ZERO };
+    let mut size = Size { values: 0, bytes: 0, encode: none, decode: none };
+    let mut values = values;
+    let (mut slice, mut bytes, mut ends) = (Vec::with_capacity(SLICE), Vec::new(), Vec::with_capacity(SLICE));
+    loop {
+        slice.clear();
+        slice.extend(values.by_ref().take(SLICE));
+        if slice.is_empty() {
+            return Ok(size);
+        }
+        bytes.clear();
+        ends.clear();
+        let watch = Stopwatch::start();
+        for value in &slice {
+            value.borrow().pack(&mut bytes);
+            ends.push(bytes.len());
+        }
+        size.encode = size.encode.and(watch.lap());
+        let watch = Stopwatch::start();
+        let mut start = 0;
+        for end in &ends {
+            let _: T = Packed::read(&bytes[start..*end])?;
+            start = *end;
+        }
+        size.decode = size.decode.and(watch.lap());
+        size.values += slice.len();
+        size.bytes += bytes.len();
     }
-    let encode = watch.lap();
-    let watch = Stopwatch::start();
-    let mut start = 0;
-    for end in &ends {
-        let _: (T, usize) = bincode::decode_from_slice(&bytes[start..*end], settings)?;
-        start = *end;
-    }
-    Ok(Size { values: ends.len(), bytes: bytes.len(), encode, decode: watch.lap() })
 }

@@ -316,11 +316,11 @@ impl LotAnswer {
             status,
             left: lot.left,
             amount: lot.amount,
-            rule: rule_name(rules, lot.ruleset, lot.rule),
+            rule: rule_name(rules, lot.ruleset, lot.rule.get()),
             source_kind: kind_name(lot.source_kind),
             source: lot.source.to_string(),
             occurred_at: lot.occurred_at.to_string(),
-            starts_at: lot.starts_at.to_string(),
+            starts_at: lot.starts_at().to_string(),
             expires_at: lot.expires_at.to_string(),
         }
     }

@@ -3,6 +3,7 @@
 use crate::error::ProjectionError;
 use crate::reader::LedgerReader;
 use crate::rows::RecordRow;
+use accrue_ledger::Pack;
 use accrue_store::{keys, member_hash};
 use std::fmt;
 
@@ -47,7 +48,7 @@ impl LedgerReader {
         self.each_member(program, "", |member, state, tiers| {
             bytes.clear();
             keys::member(&mut bytes, program, member);
-            crate::codec::write(&state, &mut bytes);
+            state.pack(&mut bytes);
             for (key, row) in tiers.records(member_hash(program, member), program, member)? {
                 let row = row.bytes();
                 let record = RecordRow::record_bytes(&row)?;

@@ -175,13 +175,14 @@ impl Ledger {
                 Needs::Records(keys) => {
                     for key in keys {
                         let row = self.fetch_record(tiers, slot, key)?;
-                        self.records.load(key, row.and_then(|row| row.record));
+                        let record = row.map(|row| row.open()).transpose()?.flatten();
+                        self.records.load(key, record);
                     }
                 }
                 Needs::AllOrders => {
                     for (key, row) in tiers.records(of.hash, &of.program, &of.member)? {
                         if key.is_order() {
-                            self.records.load(key, row.record);
+                            self.records.load(key, row.open()?);
                         }
                     }
                     self.records.set_orders_complete();

@@ -152,10 +152,11 @@ impl LedgerReader {
         };
         let key = RecordKey::order(order_id);
         let record = match &found.past {
-            Some((records, _)) => records.peek(key).cloned(),
+            Some((records, _)) => records.peek(key),
             None => {
                 let tiers = self.shared.tiers.read();
-                tiers.record(member_hash(program, &found.member), program, &found.member, key)?.and_then(|row| row.record)
+                let row = tiers.record(member_hash(program, &found.member), program, &found.member, key)?;
+                row.map(|row| row.open()).transpose()?.flatten()
             }
         };
         let Some(Record::Order(order)) = record else { return Ok(None) };
@@ -179,7 +180,7 @@ impl LedgerReader {
             None => {
                 let tiers = self.shared.tiers.read();
                 let row = tiers.record(member_hash(program, &found.member), program, &found.member, row.key)?;
-                row.and_then(|row| match row.record {
+                row.map(|row| row.open()).transpose()?.and_then(|record| match record {
                     Some(Record::Redemption(redemption)) => Some(*redemption),
                     // Its time came after the last fact: it is in the member's state at `now` only.
                     _ => None,

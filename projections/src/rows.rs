@@ -1,7 +1,7 @@
 //! What the rows of the ledger's view hold.
 
 use crate::codec::{self, BadRow};
-use accrue_ledger::{Entry, EntryKind, EntryRef, Fact, Instant, Member, Record, RecordKey};
+use accrue_ledger::{Entry, EntryKind, EntryRef, Fact, Instant, Member, Pack, Packed, Record, RecordBytes, RecordKey};
 use accrue_store::Position;
 use bincode::{Decode, Encode};
 
@@ -13,13 +13,15 @@ const FIRST_BYTES: usize = 8;
 
 /// A member's state, and the first position of its own: what its number is made from.
 pub fn write_member(state: &Member, first: Position, row: &mut Vec<u8>) {
-    codec::write(state, row);
+    codec::tag(row);
+    state.pack(row);
     row.extend_from_slice(&first.0.to_be_bytes());
 }
 
 /// A member's state.
 pub fn read_member(row: &[u8]) -> Result<Member, BadRow> {
-    codec::read("member state", &row[..row.len().saturating_sub(FIRST_BYTES)])
+    let bytes = codec::untagged("member state", &row[..row.len().saturating_sub(FIRST_BYTES)])?;
+    Packed::read(bytes).map_err(|error| BadRow::new("member state", error))
 }
 
 /// The first position of a member; the state is not read.
@@ -37,16 +39,20 @@ pub fn read_first(row: &[u8]) -> Result<Position, BadRow> {
 pub struct RecordRow {
     /// Version (0 where there are none) and position of each fact with this natural id.
     pub firsts: Vec<(u32, u64)>,
-    /// The record.
-    pub record: Option<Record>,
+    /// The record, as it is written.
+    pub record: Option<RecordBytes>,
 }
 
 impl RecordRow {
     /// Reads a row.
     pub fn read(row: &[u8]) -> Result<RecordRow, BadRow> {
         let (firsts, rest) = codec::split("record", row)?;
-        let record = if rest.is_empty() { None } else { Some(codec::next("record", rest)?.0) };
-        Ok(RecordRow { firsts, record })
+        Ok(RecordRow { firsts, record: if rest.is_empty() { None } else { Some(rest.into()) } })
+    }
+
+    /// The record.
+    pub fn open(&self) -> Result<Option<Record>, BadRow> {
+        self.record.as_ref().map(RecordBytes::open).transpose().map_err(|error| BadRow::new("record", error))
     }
 
     /// The part of a row that does not depend on positions: what digests are over. Empty: no record.
@@ -58,7 +64,7 @@ impl RecordRow {
     pub fn write(&self, out: &mut Vec<u8>) {
         codec::write(&self.firsts, out);
         if let Some(record) = &self.record {
-            codec::append(record, out);
+            out.extend_from_slice(record.as_slice());
         }
     }
 
@@ -189,7 +195,7 @@ mod tests {
 
     #[test]
     fn records_and_back() {
-        let row = RecordRow { firsts: vec![(1, 77)], record: Some(Record::Code(RecordKey::code("X"))) };
+        let row = RecordRow { firsts: vec![(1, 77)], record: Some(RecordBytes::of(&Record::Code(RecordKey::code("X")))) };
         let bytes = row.bytes();
         let back = RecordRow::read(&bytes).expect("reads");
         assert_eq!((back.firsts, back.record), (row.firsts, row.record));

@@ -5,7 +5,7 @@ mod records;
 
 use crate::look_up::LookUpHash;
 use crate::rows::RecordRow;
-use accrue_ledger::{Member, RecordKey, Text};
+use accrue_ledger::{Account, Lot, Member, RecordKey, Text};
 use accrue_store::Position;
 use hashbrown::{HashMap, HashTable};
 use std::collections::BTreeMap;
@@ -309,7 +309,8 @@ impl Tier {
 /// Bytes of a state, roughly.
 pub fn weight(state: &Member) -> usize {
     let lots: usize = state.accounts.iter().map(|account| account.active.len() + account.pending.len()).sum();
-    size_of::<Member>() + lots * 112 + state.open.len() * 320 + state.accounts.len() * 240
+    let more_accounts = state.accounts.len().saturating_sub(1);
+    size_of::<Member>() + lots * size_of::<Lot>() + state.open.len() * 320 + more_accounts * size_of::<Account>()
 }
 
 #[cfg(test)]

@@ -2,12 +2,11 @@
 
 use crate::ruleset::{Ruleset, SpendOrder};
 use crate::{Instant, Text};
-use bincode::{Decode, Encode};
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 /// One ledger of a member.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Account {
     /// Its id.
     pub ledger: Text,
@@ -25,7 +24,7 @@ pub struct Account {
 
 /// Sums of a ledger; all ≥ 0. §14.1: `earned + moved_in = pending + active + spent + expired + cancelled +
 /// clawed_back + repaid + deducted + moved_out`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
     /// In pending lots.
     pub pending: i64,
@@ -69,8 +68,26 @@ pub struct Sums {
     pub clawback_debt: i64,
 }
 
+/// Index of an earn rule in its ruleset, or none, in two bytes: members have many lots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleIndex(u16);
+
+impl RuleIndex {
+    /// The index.
+    pub fn get(self) -> Option<u16> {
+        self.0.checked_sub(1)
+    }
+}
+
+impl From<Option<u16>> for RuleIndex {
+    fn from(index: Option<u16>) -> RuleIndex {
+        // Rules are few: see `EARN_RULES_MAX`.
+        RuleIndex(index.map_or(0, |index| index.saturating_add(1)))
+    }
+}
+
 /// Points of one rule and source with one start and one end.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Lot {
     /// Its number within the member.
     pub number: u32,
@@ -82,14 +99,14 @@ pub struct Lot {
     pub occurred_at: Instant,
     /// The ruleset that gave it.
     pub ruleset: u64,
-    /// Index of the earn rule there.
-    pub rule: Option<u16>,
-    /// Spendable from.
-    pub starts_at: Instant,
+    /// The earn rule there.
+    pub rule: RuleIndex,
+    /// Waits for fulfilment: it neither starts nor ends before that.
+    pub waits: bool,
+    /// Spendable from; of a lot that waits, when it is given up.
+    pub turns_at: Instant,
     /// Spendable to before this; `MAX`: never ends.
     pub expires_at: Instant,
-    /// Given up at this instant when still waiting for fulfilment; else `MAX`.
-    pub cancel_at: Instant,
     /// Points at the beginning.
     pub amount: i64,
     /// Points left, from 0 to `amount`.
@@ -97,7 +114,7 @@ pub struct Lot {
 }
 
 /// Something owed.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Debt {
     /// Kind of the fact that opened it.
     pub source_kind: u8,
@@ -110,28 +127,35 @@ pub struct Debt {
 }
 
 /// Points that a lot gave, and the lot as it is needed to give them back.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Allocation {
-    /// The lot; its `left` says nothing here.
+    /// The lot; its `left` says nothing here, and is its `amount`.
     pub lot: Lot,
     /// Points it gave that have not been given back.
     pub points: i64,
 }
 
+impl Allocation {
+    /// `points` of a lot.
+    pub(crate) fn of(lot: &Lot, points: i64) -> Allocation {
+        Allocation { lot: Lot { left: lot.amount, ..lot.clone() }, points }
+    }
+}
+
 impl Lot {
-    /// When a pending lot changes: it starts, ends before it starts, or is given up.
-    pub fn due(&self) -> Instant {
-        if self.waits() { self.cancel_at } else { self.starts_at.min(self.expires_at) }
+    /// Spendable from; `MAX`: it waits for fulfilment.
+    pub fn starts_at(&self) -> Instant {
+        if self.waits { Instant::MAX } else { self.turns_at }
     }
 
-    /// Waits for fulfilment: it neither starts nor ends before that.
-    pub fn waits(&self) -> bool {
-        self.starts_at == Instant::MAX
+    /// When a pending lot changes: it starts, ends before it starts, or is given up.
+    pub fn due(&self) -> Instant {
+        if self.waits { self.turns_at } else { self.turns_at.min(self.expires_at) }
     }
 
     /// §5: the total order in which lots are used.
     pub fn spend_cmp(&self, other: &Lot) -> Ordering {
-        (self.expires_at, self.starts_at).cmp(&(other.expires_at, other.starts_at)).then_with(|| self.age_cmp(other))
+        (self.expires_at, self.starts_at()).cmp(&(other.expires_at, other.starts_at())).then_with(|| self.age_cmp(other))
     }
 
     fn age_cmp(&self, other: &Lot) -> Ordering {

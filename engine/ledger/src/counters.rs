@@ -4,10 +4,9 @@
 
 use crate::record::LineRefund;
 use crate::{Instant, Text};
-use bincode::{Decode, Encode};
 
 /// All counts of a member.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counters {
     /// Toward limits.
     pub used: Vec<Used>,
@@ -18,7 +17,7 @@ pub struct Counters {
 }
 
 /// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Counted {
     /// Points of an earn rule.
     Points,
@@ -31,7 +30,7 @@ pub enum Counted {
 }
 
 /// How much of a limit is used in the period of the latest use.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Used {
     /// What is counted …
     pub what: Counted,
@@ -44,7 +43,7 @@ pub struct Used {
 }
 
 /// An achievement in the period of the latest progress.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
     /// Its id.
     pub id: Text,
@@ -57,7 +56,7 @@ pub struct Progress {
 }
 
 /// An exception: a fact that could not be booked as it says.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trouble {
     /// Stable code: `refund_unmatched`, `coupon_already_used`, …
     pub code: Text,

@@ -6,13 +6,15 @@ use crate::decision::{Decision, IssuedCoupon, Outcome, Promise, Rejection};
 use crate::fact::{Body, CouponRef, Fact, ImportedLot, PointsAdjusted, Redemption, TransferTo, When};
 use crate::fold::coupon_key;
 use crate::member::Member;
-use crate::record::{CouponStatus, Record, RecordKey, Records, Redemption as Kept};
+use crate::record::{CouponStatus, Record, RecordKey, Redemption as Kept};
+use crate::records::Records;
 use crate::referral::ReferralFact;
 use crate::ruleset::{CouponRule, MAIN, Price, Reward, Ruleset, Timeline};
 use crate::{Instant, Kind, Status};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use smol_str::SmolStr;
+use std::borrow::Cow;
 
 /// What a decision is taken with.
 #[derive(Clone, Copy)]
@@ -48,7 +50,7 @@ pub fn decide<'a>(member: &'a Member, records: &'a Records, request: &'a Fact<'_
         Body::PointsAdjusted(adjusted) => adjusted.ledger,
         Body::PointsTransferred { ledger, .. } => *ledger,
         Body::PointsReceived(received) => received.ledger,
-        _ => reversed.map(|redemption| redemption.ledger.as_str()),
+        _ => reversed.as_ref().map(|redemption| redemption.ledger.as_str()),
     };
     let outcome = match case.map_or(Err(Rejection::MemberUnknown), |case| case.judge()) {
         Ok(promise) => Outcome::Accepted(promise),
@@ -115,7 +117,7 @@ impl Case<'_, '_> {
             Body::CouponRevoked { coupon, restore_points, .. } => {
                 refuse_if(unknown, Rejection::MemberUnknown)?;
                 let redemption = self.coupon(*coupon)?;
-                self.still_whole(redemption)?;
+                self.still_whole(&redemption)?;
                 Ok(Promise {
                     points: if *restore_points { redemption.points - redemption.reversed } else { 0 },
                     ..Promise::default()
@@ -239,7 +241,7 @@ impl Case<'_, '_> {
             }
             points -= part;
             let expires_at = Some(lot.expires_at).filter(|&at| at != Instant::MAX);
-            let (earned_at, starts_at) = (Some(lot.occurred_at), Some(lot.starts_at));
+            let (earned_at, starts_at) = (Some(lot.occurred_at), Some(lot.starts_at()));
             lots.push(ImportedLot { points: part, earned_at, starts_at, expires_at });
         }
         lots
@@ -288,24 +290,24 @@ impl Case<'_, '_> {
         let left = redemption.points - redemption.reversed;
         refuse_if(left == 0, Rejection::RedemptionAlreadyReversed)?;
         refuse_if(points.is_some_and(|points| points <= 0 || points > left), Rejection::PointsInvalid)?;
-        self.still_whole(redemption)?;
+        self.still_whole(&redemption)?;
         Ok(Promise { points: points.unwrap_or(left), ..Promise::default() })
     }
 
     fn reservation(&self, coupon: CouponRef<'_>, order_id: &str, until: Instant) -> Judged {
         let redemption = self.coupon(coupon)?;
-        self.still_open(redemption)?;
+        self.still_open(&redemption)?;
         let held = redemption.coupon.as_ref().and_then(|coupon| coupon.reserved.as_ref());
         refuse_if(held.is_some_and(|(order, _)| *order != *order_id), Rejection::CouponReserved)?;
         refuse_if(until <= self.at, Rejection::ValidityInvalid)?;
         Ok(Promise::default())
     }
 
-    fn kept(&self, key: RecordKey) -> Option<&Kept> {
+    fn kept(&self, key: RecordKey) -> Option<Cow<'_, Kept>> {
         kept(self.member, self.records, key)
     }
 
-    fn coupon(&self, coupon: CouponRef<'_>) -> Result<&Kept, Rejection> {
+    fn coupon(&self, coupon: CouponRef<'_>) -> Result<Cow<'_, Kept>, Rejection> {
         let key = coupon_key(self.member, self.records, coupon);
         key.and_then(|key| self.kept(key)).filter(|kept| kept.coupon.is_some()).ok_or(Rejection::CouponUnknown)
     }
@@ -352,10 +354,10 @@ pub(crate) fn issue(
 }
 
 /// A redemption or grant, with the state or beside it.
-fn kept<'a>(member: &'a Member, records: &'a Records, key: RecordKey) -> Option<&'a Kept> {
+fn kept<'a>(member: &'a Member, records: &Records, key: RecordKey) -> Option<Cow<'a, Kept>> {
     let open = member.open.iter().find(|redemption| redemption.key() == key);
-    open.or_else(|| match records.peek(key) {
-        Some(Record::Redemption(redemption)) => Some(redemption.as_ref()),
+    open.map(Cow::Borrowed).or_else(|| match records.peek(key) {
+        Some(Record::Redemption(redemption)) => Some(Cow::Owned(*redemption)),
         _ => None,
     })
 }

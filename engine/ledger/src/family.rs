@@ -6,7 +6,7 @@ use crate::entry::Sink;
 use crate::fact::{Body, Fact};
 use crate::fold::{Fold, exclusions_of};
 use crate::member::Member;
-use crate::record::Records;
+use crate::records::Records;
 use crate::replay::Booked;
 use crate::ruleset::Timeline;
 use crate::standing::Links;

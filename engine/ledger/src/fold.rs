@@ -28,7 +28,8 @@ use crate::decision::{Decision, Outcome};
 use crate::entry::{EntryKind, EntryRef, LotPart, Sink, TierCause, Why, source_of};
 use crate::fact::{Body, Fact, Kind, TransferTo};
 use crate::member::{Member, Place};
-use crate::record::{Needs, RecordKey, Records, Redemption};
+use crate::record::{RecordKey, Redemption};
+use crate::records::{Needs, Records};
 use crate::referral::ReferralFact;
 use crate::ruleset::{MAIN, Ruleset, Timeline};
 use crate::tier::Override;
@@ -285,7 +286,7 @@ impl<'a, S: Sink> Fold<'a, S> {
         match self.records.take(key) {
             Some(Record::Redemption(redemption)) => Some(*redemption),
             Some(other) => {
-                self.records.put(key, other);
+                self.records.put(key, &other);
                 None
             }
             None => None,
@@ -297,7 +298,7 @@ impl<'a, S: Sink> Fold<'a, S> {
         if redemption.is_open() {
             self.member.open.push(redemption);
         } else {
-            self.records.put(redemption.key(), Record::Redemption(Box::new(redemption)));
+            self.records.put(redemption.key(), &Record::Redemption(Box::new(redemption)));
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::account::{Account, Lot};
 use crate::member::Member;
-use crate::record::{Record, Records};
+use crate::record::{Record, Redemption};
+use crate::records::Records;
 use crate::{Instant, Text};
 
 /// An invariant that does not hold.
@@ -22,16 +23,18 @@ pub struct Broken {
 pub fn broken_invariants(member: &Member, records: &Records, at: Instant) -> Vec<Broken> {
     let mut broken = Vec::new();
     member.accounts.iter().for_each(|account| check_account(account, at, &mut broken));
-    let kept = records.iter().filter_map(|(_, record)| match record {
-        Record::Redemption(redemption) => Some(redemption.as_ref()),
-        Record::Order(_) | Record::Code(_) | Record::Friend(_) => None,
-    });
-    for redemption in member.open.iter().chain(kept) {
+    let mut check = |redemption: &Redemption| {
         let (ledger, id) = (redemption.ledger.clone(), &redemption.id);
         let held: i64 = redemption.allocation.iter().map(|part| part.points).sum();
         if held > redemption.points - redemption.reversed || redemption.reversed > redemption.points {
             let what = format!("redemption {id} of {} holds {held} with {} given back", redemption.points, redemption.reversed);
             broken.push(Broken { number: 3, ledger, what });
+        }
+    };
+    member.open.iter().for_each(&mut check);
+    for (_, record) in records.iter() {
+        if let Record::Redemption(redemption) = record {
+            check(&redemption);
         }
     }
     broken

@@ -21,10 +21,12 @@ mod invariants;
 mod link;
 mod member;
 mod names;
+mod pack;
 mod period;
 mod purchases;
 mod ratio;
 mod record;
+mod records;
 mod referral;
 mod replay;
 mod ruleset;
@@ -34,7 +36,7 @@ mod tier;
 pub mod worth;
 mod zone;
 
-pub use account::{Account, Allocation, Debt, Lot, Sums};
+pub use account::{Account, Allocation, Debt, Lot, RuleIndex, Sums};
 pub use check::{Refusal, check};
 pub use counters::{Counted, Counters, Progress, Trouble, Used};
 pub use decide::{Deciding, decide, decision_at};
@@ -52,13 +54,15 @@ pub use invariants::{Broken, broken_invariants};
 pub use link::{Derived, ENGINE, Onward, PointsReceived, derive};
 pub use member::{ClosedCoupons, Excluded, Member, Place};
 pub use names::Names;
+pub use pack::{Damaged, Pack, Packed};
 pub use period::Period;
 pub use purchases::{Bought, Purchases};
 pub use ratio::{Ratio, Rounding, spread};
 pub use record::{
-    Asked, Award, Coupon, CouponStatus, Limited, LineRefund, Needs, Order, OrderLine, Placed, Record, RecordKey, Records,
+    Asked, Award, Coupon, CouponStatus, Limited, LineRefund, Order, OrderLine, Placed, Record, RecordKey,
     Redemption as RedemptionRecord,
 };
+pub use records::{Needs, RecordBytes, Records};
 pub use referral::{
     Code, CodeState, FirstOrder, Friend, Given, Home, OrderWorth, ReferralFact, ReferralOnward, Referrals, Referred, Stage, Ties,
     TiesOf, Told, code_home, derive_referrals, is_reserved_member, normal_code,

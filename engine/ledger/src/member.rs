@@ -1,6 +1,6 @@
 //! What is known of a member between two facts: small, and only what is open.
 
-use crate::account::Account;
+use crate::account::{Account, Lot};
 use crate::counters::Counters;
 use crate::purchases::Purchases;
 use crate::record::{RecordKey, Redemption};
@@ -9,10 +9,11 @@ use crate::ruleset::{Ruleset, Timeline};
 use crate::standing::{Links, Standing, Status};
 use crate::tier::{Progress, TierState};
 use crate::{Fact, Instant, Text};
-use bincode::{Decode, Encode};
+use smallvec::SmallVec;
+use std::collections::VecDeque;
 
 /// The state of a member as of its last fact. Points are derived: this is a function of the member's facts (§1).
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Member {
     /// The place of the last fact or decision in the member's history.
     pub last: Place,
@@ -41,7 +42,7 @@ pub struct Member {
     /// What all orders come to.
     pub purchases: Purchases,
     /// Points by ledger, in order of first use.
-    pub accounts: Vec<Account>,
+    pub accounts: SmallVec<[Account; 1]>,
     /// Redemptions and grants whose coupon is issued or reserved, in order of last change.
     pub open: Vec<Redemption>,
     /// Coupons that are not open.
@@ -59,7 +60,7 @@ pub struct Member {
 }
 
 /// A place in a member's history: facts are folded in this order (§1).
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// When.
     pub at: Instant,
@@ -83,7 +84,7 @@ impl Place {
 }
 
 /// How many coupons ended how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClosedCoupons {
     /// Used as often as allowed.
     pub used: u32,
@@ -94,7 +95,7 @@ pub struct ClosedCoupons {
 }
 
 /// `[from, until)` without earning or spending (§11).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Excluded {
     /// The first instant.
     pub from: Instant,
@@ -207,6 +208,17 @@ impl Member {
     /// Notes what is due next; everything that changes a member ends with it.
     pub(crate) fn keep_due(&mut self) {
         self.due = self.next_boundary();
+    }
+
+    /// Looks at all that folding the next fact looks at, for the memory to be near when it comes: of many members one after the
+    /// other, the waits for memory overlap. What it answers says nothing.
+    pub fn draw_near(&self) -> i64 {
+        let ends = |lots: &VecDeque<Lot>| {
+            let left = |lot: Option<&Lot>| lot.map_or(0, |lot| lot.left ^ lot.expires_at.0);
+            left(lots.front()) ^ left(lots.back())
+        };
+        let of_account = |account: &Account| account.sums.active ^ ends(&account.active) ^ ends(&account.pending);
+        self.due.0 ^ self.accounts.iter().map(of_account).fold(0, |all, one| all ^ one)
     }
 
     /// Where an open redemption or grant is.

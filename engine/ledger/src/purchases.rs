@@ -2,11 +2,10 @@
 
 use crate::record::{Order, Placed};
 use crate::{Rounding, Ruleset, worth};
-use bincode::{Decode, Encode};
 
 /// Sums over orders: of one, or of all a member has. Amounts are minor units of the program's currency, each order's rounded
 /// down; an order in a currency that its ruleset does not know counts with 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purchases {
     /// Lines, tax and shipping of orders that were not cancelled, minus refunds.
     pub lifetime_value: i64,
@@ -23,7 +22,7 @@ pub struct Purchases {
 }
 
 /// What an order remembers for the summary.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bought {
     /// Discounts of lines and order, minor units.
     pub discount: i64,

@@ -5,7 +5,7 @@ use crate::purchases::Bought;
 use crate::referral::Friend;
 use crate::{Instant, Kind, Text};
 use bincode::{Decode, Encode};
-use std::collections::BTreeMap;
+use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Names a record of a member: the family of natural ids, and the id's hash.
@@ -40,7 +40,7 @@ impl RecordKey {
 }
 
 /// A record.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Record {
     /// An order, or what is known of one that has not come.
     Order(Box<Order>),
@@ -53,7 +53,7 @@ pub enum Record {
 }
 
 /// An order: the highest version, and what was taken off it.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Order {
     /// The shop's id.
     pub order_id: Text,
@@ -76,7 +76,7 @@ pub struct Order {
 }
 
 /// A refund that waits for its order.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WaitingRefund {
     /// ISO 4217; empty: the order's.
     pub currency: Text,
@@ -87,7 +87,7 @@ pub struct WaitingRefund {
 }
 
 /// The order itself.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Placed {
     /// Highest version folded.
     pub version: u32,
@@ -116,7 +116,7 @@ pub struct Placed {
     /// What the expressions of rules said of this version; `None`: there are none.
     pub asked: Option<Box<Asked>>,
     /// What each rule has given, net.
-    pub awards: Vec<Award>,
+    pub awards: SmallVec<[Award; 2]>,
     /// Eligible amount as counted in `Member::eligible_spend`.
     pub counted: i64,
     /// The tier the member then had: a place in the list of the captured ruleset.
@@ -128,7 +128,7 @@ pub struct Placed {
 }
 
 /// Answers of expressions: bit i is rule i.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Asked {
     /// They hold.
     pub holds: u64,
@@ -137,7 +137,7 @@ pub struct Asked {
 }
 
 /// A line of an order.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OrderLine {
     /// Unique in the order.
     pub line_id: Text,
@@ -154,7 +154,7 @@ pub struct OrderLine {
 }
 
 /// What was refunded on a line, by refunds of one kind that came one after the other.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LineRefund {
     /// The line.
     pub line_id: Text,
@@ -167,14 +167,14 @@ pub struct LineRefund {
 }
 
 /// What a rule has given for an order.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Award {
     /// Index of the rule in the order's ruleset.
     pub rule: u16,
     /// Points, net of what was taken back.
     pub points: i64,
     /// Numbers of the lots.
-    pub lots: Vec<u32>,
+    pub lots: SmallVec<[u32; 4]>,
     /// Points in lots that never started: waiting for fulfilment, or given up without it.
     pub waiting: i64,
     /// Of a rule with a limit.
@@ -182,7 +182,7 @@ pub struct Award {
 }
 
 /// What a limit made of an award.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Limited {
     /// Points of the rule without the limit.
     pub desired: i64,
@@ -193,7 +193,7 @@ pub struct Limited {
 }
 
 /// A redemption, or a grant: what was promised.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Redemption {
     /// `redemption_id` or `grant_id`.
     pub id: Text,
@@ -218,7 +218,7 @@ pub struct Redemption {
 }
 
 /// A coupon (§10).
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Coupon {
     /// What the member shows.
     pub code: Text,
@@ -299,100 +299,4 @@ impl Redemption {
             coupon.expires_at.min(hold)
         })
     }
-}
-
-/// The records of a member that a fact works on.
-#[derive(Clone, Debug, Default)]
-pub struct Records {
-    slots: BTreeMap<RecordKey, Slot>,
-    /// Everything the member has is here: a missing key does not exist.
-    complete: bool,
-    orders_complete: bool,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Slot {
-    record: Option<Record>,
-    changed: bool,
-}
-
-impl Records {
-    /// An empty set that is everything: for folding a member from its beginning.
-    pub fn complete() -> Records {
-        Records { complete: true, ..Records::default() }
-    }
-
-    /// Whether the key was loaded (or is known not to exist).
-    pub fn has(&self, key: RecordKey) -> bool {
-        self.complete || self.slots.contains_key(&key) || (self.orders_complete && key.is_order())
-    }
-
-    /// Puts what was found in the store.
-    pub fn load(&mut self, key: RecordKey, record: Option<Record>) {
-        self.slots.entry(key).or_insert(Slot { record, changed: false });
-    }
-
-    /// Looks at a record.
-    pub fn get(&self, key: RecordKey) -> Option<&Record> {
-        debug_assert!(self.has(key), "record {key:?} was not loaded");
-        self.slots.get(&key)?.record.as_ref()
-    }
-
-    /// Looks at a record that may not have been loaded.
-    pub fn peek(&self, key: RecordKey) -> Option<&Record> {
-        self.slots.get(&key)?.record.as_ref()
-    }
-
-    /// Says that all orders of the member have been loaded.
-    pub fn set_orders_complete(&mut self) {
-        self.orders_complete = true;
-    }
-
-    /// Whether all orders of the member are here.
-    pub fn is_complete_for_orders(&self) -> bool {
-        self.complete || self.orders_complete
-    }
-
-    /// Takes a record out to change it; it must be put back.
-    pub(crate) fn take(&mut self, key: RecordKey) -> Option<Record> {
-        debug_assert!(self.has(key), "record {key:?} was not loaded");
-        let slot = self.slots.get_mut(&key)?;
-        slot.changed = true;
-        slot.record.take()
-    }
-
-    /// Puts a record.
-    pub(crate) fn put(&mut self, key: RecordKey, record: Record) {
-        self.slots.insert(key, Slot { record: Some(record), changed: true });
-    }
-
-    /// All orders that are here, with their keys.
-    pub fn orders(&self) -> impl Iterator<Item = (RecordKey, &Order)> {
-        self.slots.iter().filter_map(|(key, slot)| match &slot.record {
-            Some(Record::Order(order)) => Some((*key, order.as_ref())),
-            _ => None,
-        })
-    }
-
-    /// Every record that is here.
-    pub fn iter(&self) -> impl Iterator<Item = (RecordKey, &Record)> {
-        self.slots.iter().filter_map(|(key, slot)| slot.record.as_ref().map(|record| (*key, record)))
-    }
-
-    /// Hands out what was changed (`None`: gone) and forgets everything.
-    pub fn drain_changed(&mut self) -> impl Iterator<Item = (RecordKey, Option<Record>)> + use<> {
-        self.orders_complete = false;
-        std::mem::take(&mut self.slots).into_iter().filter(|(_, slot)| slot.changed).map(|(key, slot)| (key, slot.record))
-    }
-}
-
-/// What must be loaded before a fact can be folded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// Nothing more.
-    Nothing,
-    /// These records.
-    Records(Vec<RecordKey>),
-    /// All orders of the member.
-    AllOrders,
 }

@@ -10,10 +10,9 @@ pub use derive::{TiesOf, derive_referrals};
 pub use fact::{ReferralFact, ReferralOnward, Stage, Told};
 
 use crate::{Instant, Kind, RecordKey, Text};
-use bincode::{Decode, Encode};
 
 /// What a member has to do with referrals.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Referrals {
     /// Codes that it asked for; the latest wish is the last.
     pub codes: Vec<Code>,
@@ -32,7 +31,7 @@ pub struct Referrals {
 }
 
 /// What leads from a member to others.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ties {
     /// By which code it came; `None`: by none.
     pub by: Option<Referred>,
@@ -43,7 +42,7 @@ pub struct Ties {
 }
 
 /// A code that a member asked for.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Code {
     /// As links show it.
     pub code: Text,
@@ -54,7 +53,7 @@ pub struct Code {
 }
 
 /// What became of a wish for a code.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CodeState {
     /// On its way to where the code is decided on.
     #[default]
@@ -77,7 +76,7 @@ impl CodeState {
 }
 
 /// How a member came.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Referred {
     /// The code it came by.
     pub code: Text,
@@ -88,7 +87,7 @@ pub struct Referred {
 }
 
 /// The first order of a referred member.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FirstOrder {
     /// The shop's id.
     pub order_id: Text,
@@ -97,7 +96,7 @@ pub struct FirstOrder {
 }
 
 /// What an order is worth from an instant on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OrderWorth {
     /// Since when.
     pub at: Instant,
@@ -108,7 +107,7 @@ pub struct OrderWorth {
 }
 
 /// Where a code is decided on.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Home {
     /// Whose it is; empty: nobody's.
     pub owner: Text,
@@ -117,7 +116,7 @@ pub struct Home {
 }
 
 /// A friend, as its referrer knows it.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Friend {
     /// Who.
     pub friend: Text,
@@ -142,7 +141,7 @@ pub struct Friend {
 }
 
 /// Points that a rule gave for a friend's order.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Given {
     /// The ruleset.
     pub ruleset: u64,

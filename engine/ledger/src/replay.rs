@@ -4,7 +4,8 @@ use crate::entry::Sink;
 use crate::fact::{Body, Fact};
 use crate::fold::{Fold, exclusions_of, standing_from};
 use crate::member::Member;
-use crate::record::{Record, RecordKey, Records};
+use crate::record::{Record, RecordKey};
+use crate::records::Records;
 use crate::ruleset::Timeline;
 use crate::{Decision, Instant};
 

@@ -1,10 +1,9 @@
 //! How a member stands in the program (§11): guest, registered, left, erased; cards; and with whom it is one.
 
 use crate::{Instant, Text};
-use bincode::{Decode, Encode};
 
 /// What there is to say of a member beside its points. Most members have none of it.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Standing {
     /// As of the last fact.
     pub status: Status,
@@ -17,7 +16,7 @@ pub struct Standing {
 }
 
 /// Whether and how somebody is a member.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
     /// Some fact made it one; nobody said how it stands.
     #[default]
@@ -46,7 +45,7 @@ impl Status {
 }
 
 /// A card.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Card {
     /// What is printed on it.
     pub code: Text,
@@ -59,7 +58,7 @@ pub struct Card {
 }
 
 /// What a card is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CardStatus {
     /// Works.
     Active,
@@ -81,7 +80,7 @@ impl CardStatus {
 }
 
 /// Merges that a member takes or took part in.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
     /// The member that this one is an alias of, all chains followed; empty: of none.
     pub winner: Text,

@@ -3,12 +3,11 @@
 use crate::calendar::{self, To, day_number};
 use crate::ruleset::{Downgrade, Metric, Ruleset, Tiers};
 use crate::{Instant, Text};
-use bincode::{Decode, Encode};
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 /// The tier of a member. Places of tiers are those of the ruleset in force at `synced`.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TierState {
     /// The ruleset in force then is the one that everything here is by.
     pub synced: Instant,
@@ -39,7 +38,7 @@ pub struct TierState {
 }
 
 /// What a local day counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Day {
     /// Days since 1970-01-01.
     pub day: i32,
@@ -52,7 +51,7 @@ pub struct Day {
 }
 
 /// A tier by hand.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Override {
     /// The tier's id.
     pub tier: Text,

@@ -93,8 +93,8 @@ pub(crate) fn balance(account: &accrue_ledger::Account, at: Instant, rules: &Tim
     let mut starting: Vec<(Instant, i64)> = Vec::new();
     for lot in &account.pending {
         match starting.last_mut() {
-            Some((at, points)) if *at == lot.starts_at => *points += lot.left,
-            _ => starting.push((lot.starts_at, lot.left)),
+            Some((at, points)) if *at == lot.starts_at() => *points += lot.left,
+            _ => starting.push((lot.starts_at(), lot.left)),
         }
     }
     let active = account.active.iter().map(|lot| LotAnswer::of(lot, "active", rules));

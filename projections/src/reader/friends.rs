@@ -21,8 +21,8 @@ impl LedgerReader {
     ) -> Result<Option<FriendsAnswer>, ProjectionError> {
         let Some(found) = self.find(program, member, asked, now)? else { return Ok(None) };
         let referrals = referrals_answer(&found.member, &found.state, found.at).unwrap_or_default();
-        let of = |record: &Record| match record {
-            Record::Friend(friend) => Some((**friend).clone()),
+        let of = |record: Record| match record {
+            Record::Friend(friend) => Some(*friend),
             _ => None,
         };
         let mut friends: Vec<Friend> = match &found.past {
@@ -30,7 +30,8 @@ impl LedgerReader {
             None => {
                 let tiers = self.shared.tiers.read();
                 let rows = tiers.records(member_hash(program, &found.member), program, &found.member)?;
-                rows.values().filter_map(|row| row.record.as_ref().and_then(of)).collect()
+                let opened = rows.values().map(|row| Ok(row.open()?.and_then(of)));
+                opened.filter_map(Result::transpose).collect::<Result<_, ProjectionError>>()?
             }
         };
         friends.sort_by(|a, b| (a.joined_at, &a.friend).cmp(&(b.joined_at, &b.friend)));

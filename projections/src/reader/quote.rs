@@ -109,12 +109,12 @@ impl LedgerReader {
         let mut folded = records.clone();
         Fold::new(&mut then, &mut folded, &rules, &mut entries).apply(order, None);
         let Some(Record::Order(paid)) = folded.peek(RecordKey::order(placed.order_id)) else { return Ok(None) };
-        let Some(told) = explain_order(paid, &rules, &entries) else { return Ok(None) };
+        let Some(told) = explain_order(&paid, &rules, &entries) else { return Ok(None) };
         let mut earns: BTreeMap<String, i64> = BTreeMap::new();
         for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Earned) {
             *earns.entry(entry.ledger.to_string()).or_default() += entry.points;
         }
-        let amount = paid.placed.as_ref().map_or(0, |placed| accrue_ledger::worth::amount_left(paid, placed));
+        let amount = paid.placed.as_ref().map_or(0, |placed| accrue_ledger::worth::amount_left(&paid, placed));
         let asked = Asked { state: &state, records: &records, rules: &rules, ruleset: &ruleset, order, amount };
         let usable = |redemption: &&accrue_ledger::RedemptionRecord| {
             let status = redemption.coupon.as_ref().map(accrue_ledger::Coupon::status);
@@ -149,13 +149,13 @@ impl LedgerReader {
                 Needs::Records(keys) => {
                     for key in keys {
                         let row = tiers.record(hash, order.program, owner, key)?;
-                        records.load(key, row.and_then(|row| row.record));
+                        records.load(key, row.map(|row| row.open()).transpose()?.flatten());
                     }
                 }
                 Needs::AllOrders => {
                     for (key, row) in tiers.records(hash, order.program, owner)? {
                         if key.is_order() {
-                            records.load(key, row.record);
+                            records.load(key, row.open()?);
                         }
                     }
                     records.set_orders_complete();

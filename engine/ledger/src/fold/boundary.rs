@@ -58,7 +58,7 @@ impl<S: Sink> Fold<'_, S> {
             due.push((Due::Ends { active: true }, lot));
         }
         while let Some(lot) = account.pending.pop_front_if(|lot| lot.due() <= at) {
-            let what = match (lot.waits(), lot.expires_at <= at) {
+            let what = match (lot.waits, lot.expires_at <= at) {
                 (true, _) => Due::GivenUp,
                 (false, true) => Due::Ends { active: false },
                 (false, false) => Due::Starts,
@@ -91,7 +91,7 @@ impl<S: Sink> Fold<'_, S> {
     pub(super) fn activate(&mut self, lot: Lot, ledger: &str, why: Why, at: Instant) {
         let account = self.member.account_mut(ledger);
         let (points, id) = (lot.left, lot.source.clone());
-        let (ruleset, rule, lots) = (lot.ruleset, lot.rule, [LotPart::of(&lot, points)]);
+        let (ruleset, rule, lots) = (lot.ruleset, lot.rule.get(), [LotPart::of(&lot, points)]);
         let source = Source { kind: lot.source_kind, id: &id };
         account.sums.active += points;
         account.insert(lot, true);
@@ -100,7 +100,7 @@ impl<S: Sink> Fold<'_, S> {
 
     pub(super) fn lot_entry(&mut self, kind: EntryKind, lot: &Lot, points: i64, ledger: &str, why: Why, at: Instant) {
         let source = Source { kind: lot.source_kind, id: &lot.source };
-        let (ruleset, rule, lots) = (lot.ruleset, lot.rule, [LotPart::of(lot, points)]);
+        let (ruleset, rule, lots) = (lot.ruleset, lot.rule.get(), [LotPart::of(lot, points)]);
         self.entry(Draft { kind, at, ledger, points, source, ruleset, rule, lots: &lots, why });
     }
 

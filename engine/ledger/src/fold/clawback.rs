@@ -5,7 +5,7 @@
 use super::lots::parts;
 use super::{Draft, Fold, Source};
 use crate::Instant;
-use crate::account::{Account, Allocation, Lot};
+use crate::account::{Account, Allocation, Lot, RuleIndex};
 use crate::entry::{EntryKind, Sink, Why};
 use crate::ruleset::{Clawback, OrderOfLots, Ruleset, SpendOrder};
 
@@ -76,7 +76,7 @@ fn sum(taken: &[Allocation]) -> i64 {
 /// Whether a lot is the order's (or the friend's): one that it opened, or one beside it that a reversal had to open. Those of an
 /// achievement that the order completed are not: they have no rule.
 fn is_of(lot: &Lot, of: Source<'_>) -> bool {
-    lot.source_kind == of.kind && lot.source == *of.id && lot.rule.is_some()
+    lot.source_kind == of.kind && lot.source == *of.id && lot.rule.get().is_some()
 }
 
 /// From the own pending lots: those of the rule first, each in spend order.
@@ -84,6 +84,7 @@ fn take_pending(account: &mut Account, of: Source<'_>, rule: Option<u16>, due: i
     if account.pending.is_empty() {
         return Vec::new();
     }
+    let rule = RuleIndex::from(rule);
     let mut indexes: Vec<usize> = (0..account.pending.len()).filter(|&index| is_of(&account.pending[index], of)).collect();
     indexes.sort_by(|&a, &b| {
         let (a, b) = (&account.pending[a], &account.pending[b]);
@@ -101,6 +102,7 @@ fn take_own_active(account: &mut Account, of: Source<'_>, rule: Option<u16>, due
     if due == 0 {
         return Vec::new();
     }
+    let rule = RuleIndex::from(rule);
     let mut indexes: Vec<usize> = (0..account.active.len()).filter(|&index| is_of(&account.active[index], of)).collect();
     indexes.sort_by(|&a, &b| {
         let (a, b) = (&account.active[a], &account.active[b]);
@@ -120,7 +122,7 @@ fn take_at(lots: &mut std::collections::VecDeque<crate::Lot>, indexes: &[usize],
         if points > 0 {
             lot.left -= points;
             due -= points;
-            taken.push(Allocation { lot: lot.clone(), points });
+            taken.push(Allocation::of(lot, points));
         }
     }
     taken

@@ -6,7 +6,8 @@ use super::{Draft, Fold, Source};
 use crate::entry::{EntryKind, Sink, Why};
 use crate::fact::{Cause, CouponRef, Kind};
 use crate::member::{ClosedCoupons, Member};
-use crate::record::{Coupon, CouponStatus, Order, Record, RecordKey, Records};
+use crate::record::{Coupon, CouponStatus, Order, Record, RecordKey};
+use crate::records::Records;
 use crate::ruleset::{MAIN, Ruleset};
 use crate::{Instant, Text};
 
@@ -19,7 +20,7 @@ pub(crate) fn key_of(member: &Member, records: &Records, coupon: CouponRef<'_>) 
             let has_code = |coupon: &Coupon| coupon.code == *code;
             let open = member.open.iter().find(|redemption| redemption.coupon.as_ref().is_some_and(has_code));
             open.map(|redemption| redemption.key()).or_else(|| match records.peek(RecordKey::code(code)) {
-                Some(Record::Code(key)) => Some(*key),
+                Some(Record::Code(key)) => Some(key),
                 _ => None,
             })
         }
@@ -47,7 +48,7 @@ impl<S: Sink> Fold<'_, S> {
         let key = RecordKey::order(order_id);
         let mut order = self.take_order(key, order_id);
         self.coupon_on_order(coupon, &mut order, source, rules, at, true);
-        self.records.put(key, Record::Order(order));
+        self.records.put(key, &Record::Order(order));
     }
 
     /// Uses a coupon on an order. `reported`: by a fact about the coupon, so that trouble is an exception.

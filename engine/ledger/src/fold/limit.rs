@@ -9,6 +9,7 @@ use crate::record::Award;
 use crate::ruleset::{EarnRule, Limit, Ruleset};
 use crate::worth::Worth;
 use crate::{Instant, Text};
+use smallvec::SmallVec;
 
 impl<S: Sink> Fold<'_, S> {
     /// What the limit of a rule leaves of an order's worth; `points` of the answer is what is awarded in all.
@@ -16,7 +17,7 @@ impl<S: Sink> Fold<'_, S> {
         &mut self,
         index: usize,
         worth: Worth,
-        awards: &mut Vec<Award>,
+        awards: &mut SmallVec<[Award; 2]>,
         rules: &Ruleset,
         source: Source<'_>,
         at: Instant,
@@ -81,8 +82,8 @@ impl<S: Sink> Fold<'_, S> {
 }
 
 /// Opens the award of a rule.
-pub(super) fn award_of(awards: &mut Vec<Award>, index: usize) -> usize {
-    awards.push(Award { rule: index as u16, points: 0, lots: Vec::new(), waiting: 0, limited: None });
+pub(super) fn award_of(awards: &mut SmallVec<[Award; 2]>, index: usize) -> usize {
+    awards.push(Award { rule: index as u16, ..Award::default() });
     awards.len() - 1
 }
 

@@ -58,23 +58,24 @@ impl<S: Sink> Fold<'_, S> {
         }
         let number = self.member.lots_opened;
         self.member.lots_opened += 1;
+        let waits = new.starts_at == Instant::MAX;
         let lot = Lot {
             number,
             source_kind: new.source.kind,
             source: Text::new(new.source.id),
             occurred_at: new.occurred_at,
             ruleset: new.ruleset,
-            rule: new.rule,
-            starts_at: new.starts_at,
+            rule: new.rule.into(),
+            waits,
+            turns_at: if waits { new.cancel_at } else { new.starts_at },
             expires_at: new.expires_at,
-            cancel_at: new.cancel_at,
             amount: new.points,
             left: new.points,
         };
         let part = LotPart::of(&lot, new.points);
-        let given_up = lot.waits() && lot.cancel_at <= at;
-        let ended = given_up || (!lot.waits() && lot.expires_at <= at);
-        let active = !ended && lot.starts_at <= at;
+        let given_up = waits && new.cancel_at <= at;
+        let ended = given_up || (!waits && new.expires_at <= at);
+        let active = !ended && new.starts_at <= at;
         let account = self.member.account_mut(new.ledger);
         account.sums.earned += new.points;
         match (ended, active) {
@@ -114,7 +115,7 @@ impl<S: Sink> Fold<'_, S> {
             let part = lot.left.min(missing);
             lot.left -= part;
             missing -= part;
-            taken.push(Allocation { lot: lot.clone(), points: part });
+            taken.push(Allocation::of(lot, part));
         }
         account.sums.active -= taken.iter().map(|part| part.points).sum::<i64>();
         account.sweep();

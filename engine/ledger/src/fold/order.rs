@@ -26,7 +26,7 @@ impl<S: Sink> Fold<'_, S> {
         let known = order.placed.take();
         if known.as_ref().is_some_and(|known| known.version >= placed.version) {
             order.placed = known;
-            self.records.put(key, Record::Order(order));
+            self.records.put(key, &Record::Order(order));
             return;
         }
         let captured = known.as_ref().and_then(|known| self.rules.by_tag(known.ruleset)).map(Arc::clone);
@@ -55,7 +55,7 @@ impl<S: Sink> Fold<'_, S> {
         if order.cancelled {
             self.undo_all_tied(&order, source, rules, at);
         }
-        self.records.put(key, Record::Order(order));
+        self.records.put(key, &Record::Order(order));
     }
 
     pub(super) fn order_fulfilled(&mut self, order_id: &str, source: Source<'_>, rules: &Ruleset, at: Instant) -> Applied {
@@ -69,7 +69,7 @@ impl<S: Sink> Fold<'_, S> {
         } else if first {
             self.start_awaiting(&mut order, rules, at);
         }
-        self.records.put(key, Record::Order(order));
+        self.records.put(key, &Record::Order(order));
         Applied { parked }
     }
 
@@ -84,7 +84,7 @@ impl<S: Sink> Fold<'_, S> {
             self.settle_captured(&mut order, rules, source, at);
         }
         self.undo_all_tied(&order, source, rules, at);
-        self.records.put(key, Record::Order(order));
+        self.records.put(key, &Record::Order(order));
         Applied { parked }
     }
 
@@ -178,7 +178,7 @@ impl<S: Sink> Fold<'_, S> {
                 let loss = Loss { rules, now, index, points: before - after, gone, why };
                 let of = Source { kind: Kind::OrderPlaced as u8, id: &order.order_id };
                 let cancelled = self.claw_back(of, loss, source, at);
-                for part in cancelled.iter().filter(|part| part.lot.waits()) {
+                for part in cancelled.iter().filter(|part| part.lot.waits) {
                     let of_lot = placed.awards.iter_mut().find(|award| award.lots.contains(&part.lot.number));
                     of_lot.into_iter().for_each(|award| award.waiting -= part.points);
                 }
@@ -249,7 +249,7 @@ impl<S: Sink> Fold<'_, S> {
             };
             let account = self.member.account_mut(&rule.ledger);
             for number in &award.lots {
-                let waiting = account.pending.iter().position(|lot| lot.number == *number && lot.waits());
+                let waiting = account.pending.iter().position(|lot| lot.number == *number && lot.waits);
                 let Some(lot) = waiting.and_then(|index| account.pending.remove(index)) else {
                     continue;
                 };
@@ -261,7 +261,7 @@ impl<S: Sink> Fold<'_, S> {
         for (rule, mut lot) in started {
             let sums = &mut self.member.account_mut(&rule.ledger).sums;
             sums.pending -= lot.left;
-            (lot.starts_at, lot.cancel_at) = (at, Instant::MAX);
+            (lot.waits, lot.turns_at) = (false, at);
             if !rule.life.from_earn {
                 lot.expires_at = judging.expires_at(&rule.life, at, at);
             }

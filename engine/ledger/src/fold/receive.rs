@@ -2,7 +2,7 @@
 
 use super::lots::{NewLot, Told};
 use super::{Fold, Source};
-use crate::account::{Allocation, Lot};
+use crate::account::{Allocation, Lot, RuleIndex};
 use crate::entry::{EntryKind, Sink, Why};
 use crate::link::PointsReceived;
 use crate::ruleset::{MAIN, Ruleset};
@@ -21,10 +21,10 @@ impl<S: Sink> Fold<'_, S> {
                 source: Text::default(),
                 occurred_at: lot.earned_at.unwrap_or(at),
                 ruleset: rules.tag(),
-                rule: None,
-                starts_at: lot.starts_at.unwrap_or(at),
+                rule: RuleIndex::default(),
+                waits: false,
+                turns_at: lot.starts_at.unwrap_or(at),
                 expires_at: end(lot),
-                cancel_at: Instant::MAX,
                 amount: lot.points,
                 left: lot.points,
             };

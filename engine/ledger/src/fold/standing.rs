@@ -4,7 +4,7 @@ use super::{Draft, Fold, Source};
 use crate::entry::{EntryKind, Sink, Why};
 use crate::fact::{Body, Fact, Kind};
 use crate::member::Excluded;
-use crate::record::{Order, Record, RecordKey};
+use crate::record::{Record, RecordKey};
 use crate::ruleset::{MAIN, Ruleset, SpendOrder};
 use crate::standing::{Card, CardStatus, Status};
 use crate::{Instant, Text};
@@ -78,10 +78,10 @@ impl<S: Sink> Fold<'_, S> {
         let is_erased = self.member.status() == Status::Erased;
         let of_order = |order_id: &str| {
             let order = match self.records.peek(RecordKey::order(order_id)) {
-                Some(Record::Order(order)) => Some(order.as_ref()),
+                Some(Record::Order(order)) => Some(order),
                 _ => None,
             };
-            let before = order.and_then(|order: &Order| order.placed.as_ref()).is_some_and(|placed| self.is_closed(placed.at));
+            let before = order.and_then(|order| order.placed).is_some_and(|placed| self.is_closed(placed.at));
             before.then(|| format!("order {order_id}"))
         };
         match &fact.body {

@@ -220,7 +220,7 @@ impl<S: Sink> Fold<'_, S> {
             return None;
         }
         match self.records.peek(RecordKey::order(source.id))? {
-            Record::Order(order) => order.placed.as_ref().map(|placed| placed.at),
+            Record::Order(order) => order.placed.map(|placed| placed.at),
             _ => None,
         }
     }

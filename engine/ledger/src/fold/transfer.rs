@@ -4,7 +4,7 @@
 
 use super::lots::parts;
 use super::{Draft, Fold, Source};
-use crate::account::{Allocation, Lot};
+use crate::account::{Allocation, Lot, RuleIndex};
 use crate::entry::{EntryKind, LotPart, Sink, Why};
 use crate::ruleset::Ruleset;
 use crate::{Instant, Text};
@@ -70,7 +70,7 @@ impl<S: Sink> Fold<'_, S> {
                 number: self.member.lots_opened,
                 source_kind: source.kind,
                 source: Text::new(source.id),
-                rule: None,
+                rule: RuleIndex::default(),
                 ruleset: rules.tag(),
                 amount: part.points,
                 left: part.points,
@@ -97,10 +97,10 @@ fn uncovered(rules: &Ruleset, at: Instant) -> Lot {
         source: Text::default(),
         occurred_at: at,
         ruleset: rules.tag(),
-        rule: None,
-        starts_at: at,
+        rule: RuleIndex::default(),
+        waits: false,
+        turns_at: at,
         expires_at: rules.expires_at(&rules.life, at, at),
-        cancel_at: Instant::MAX,
         amount: 0,
         left: 0,
     }

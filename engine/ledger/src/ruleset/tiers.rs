@@ -5,7 +5,6 @@ use crate::Ratio;
 use crate::calendar::{Duration, day_number};
 use crate::zone::{Zone, add_months, civil, days};
 use crate::{EarnRule, Instant, Ruleset};
-use bincode::{Decode, Encode};
 use serde::Deserialize;
 use smol_str::SmolStr;
 use std::ops::RangeInclusive;
@@ -31,7 +30,7 @@ pub struct Tiers {
 }
 
 /// `[tiers] metric`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// Eligible amounts, minor units of the program's currency.
