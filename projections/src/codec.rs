@@ -1,12 +1,13 @@
-//! Rows of views: one byte that names the codec, then bincode. The only file that knows bincode's settings.
+//! Rows of views: one byte that names the codec, then bincode; states and records as the ledger packs them. The only file that
+//! knows bincode's settings.
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::enc::write::Writer;
 use bincode::error::EncodeError;
 use bincode::{Decode, Encode};
 
-/// The codec of every row written today.
-const BINCODE_2: u8 = 1;
+/// The codec of every row written today; 1 had states and records as bincode, too.
+const TODAY: u8 = 2;
 /// A row is never larger, whatever its bytes claim.
 const ROW_BYTES_MAX: usize = 256 * 1024 * 1024;
 
@@ -33,7 +34,7 @@ impl BadRow {
 
 /// Appends a value, with the codec's byte.
 pub fn write<T: Encode>(value: &T, out: &mut Vec<u8>) {
-    out.push(BINCODE_2);
+    out.push(TODAY);
     append(value, out);
 }
 
@@ -46,13 +47,13 @@ pub fn append<T: Encode>(value: &T, out: &mut Vec<u8>) {
 
 /// Begins a row of values that are appended one behind the other.
 pub fn tag(row: &mut Vec<u8>) {
-    row.push(BINCODE_2);
+    row.push(TODAY);
 }
 
 /// The values of such a row.
 pub fn untagged<'a>(what: &'static str, row: &'a [u8]) -> Result<&'a [u8], BadRow> {
     match row.split_first() {
-        Some((&BINCODE_2, bytes)) => Ok(bytes),
+        Some((&TODAY, bytes)) => Ok(bytes),
         Some((tag, _)) => Err(BadRow::new(what, format!("codec {tag} is not known"))),
         None => Err(BadRow::new(what, "it is empty")),
     }
@@ -96,7 +97,7 @@ mod tests {
     fn bytes_are_fixed() {
         let mut row = Vec::new();
         write(&(Text::new("main"), LotPart { lot: 7, points: -300, expires_at: Instant::MAX }), &mut row);
-        assert_eq!(row, [1, 4, b'm', b'a', b'i', b'n', 7, 251, 87, 2, 253, 254, 255, 255, 255, 255, 255, 255, 255]);
+        assert_eq!(row, [2, 4, b'm', b'a', b'i', b'n', 7, 251, 87, 2, 253, 254, 255, 255, 255, 255, 255, 255, 255]);
         let back: (Text, LotPart) = read("test", &row).expect("reads");
         assert_eq!((back.0.as_str(), back.1.points), ("main", -300));
     }
@@ -109,6 +110,6 @@ mod tests {
         assert!(read::<u64>("test", &[9, 7]).is_err());
         row.push(0);
         assert!(read::<u64>("test", &row).is_err());
-        assert!(read::<Text>("test", &[1, 255, 1, 2]).is_err());
+        assert!(read::<Text>("test", &[2, 255, 1, 2]).is_err());
     }
 }
