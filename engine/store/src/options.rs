@@ -11,7 +11,7 @@ const OPEN_FILES_MAX: i32 = 256;
 /// Write-ahead log of one shard, at most: what a restart has to read.
 const WAL_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// A file of a checkpoint is cut here. Each file counts as a run, so one should hold a usual checkpoint.
-pub(crate) const VIEW_FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+pub(crate) const VIEW_FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// Read ahead by scans.
 pub(crate) const SCAN_READAHEAD_BYTES: usize = 2 * MIB;
 /// Bits a key in the filters of views: 0.05 % false positives, so that a new identity costs no read.

@@ -131,18 +131,11 @@ fn a_failed_checkpoint_changes_nothing() {
 fn large_checkpoints_are_cut_into_files() {
     let dir = tempfile::tempdir().unwrap();
     let view = store(dir.path()).view(0, 1).unwrap();
-    // Does not pack: two files' worth.
-    let noise = |n: u32| {
-        let mut state = u64::from(n);
-        let bytes = std::iter::repeat_with(move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as u8
-        });
-        bytes.take(1000).collect::<Vec<_>>()
-    };
-    view.ingest(Position(2), (0..140_000).map(|n| (key(n), Some(noise(n))))).unwrap();
-    assert!(view.get(&key(139_999)).unwrap().is_some() && view.get(&key(140_000)).unwrap().is_none());
-    assert_eq!(all(&view).len(), 140_000);
+    // Two files' worth.
+    let row = vec![7; 16_000];
+    view.ingest(Position(2), (0..35_000).map(|n| (key(n), Some(&row)))).unwrap();
+    assert!(view.get(&key(34_999)).unwrap().is_some() && view.get(&key(35_000)).unwrap().is_none());
+    assert_eq!(all(&view).len(), 35_000);
     let ends = fs::read_dir(view.path()).unwrap().map(|entry| entry.unwrap().path());
     assert_eq!(ends.filter(|path| path.extension().is_some_and(|end| end == "sst")).count(), 2);
 }
