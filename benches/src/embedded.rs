@@ -36,6 +36,23 @@ pub fn ingest(input: &Input, dir: &Path, shards: u32) -> Result<Taken> {
     Ok(Taken { lap, stop: watch.lap(), counts })
 }
 
+/// Opens all shards of a store as a service does, each on a thread of its own.
+pub fn ready(dir: &Path, options: LedgerOptions) -> Result<(Lap, u64)> {
+    let watch = Stopwatch::start();
+    let store = Store::open(dir, StoreOptions::default())?;
+    let shard = |shard: u32| -> Result<u64> {
+        let mut ledger = Ledger::open(&store, shard, options)?;
+        let from = ledger.next_position();
+        ledger.derive(|_| ())?;
+        Ok(ledger.next_position().0 - from.0)
+    };
+    let folded = std::thread::scope(|scope| {
+        let open: Vec<_> = store.shard_ids().into_iter().map(|id| scope.spawn(move || shard(id))).collect();
+        open.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).sum::<Result<u64>>()
+    })?;
+    Ok((watch.lap(), folded))
+}
+
 /// Opens a store as it is: the last checkpoint, and the tail of the log folded again.
 pub fn reopen(dir: &Path, options: LedgerOptions) -> Result<(Lap, u64, LedgerReader)> {
     let watch = Stopwatch::start();

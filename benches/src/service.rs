@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// By its name, the program is the service that gets killed.
 pub const KILLED: &str = "service-to-be-killed";
+/// As a store has them where nobody chose.
+const SHARDS: u32 = 2;
 /// No checkpoint comes by itself.
 const NEVER: LedgerOptions = LedgerOptions { delta_bytes_max: usize::MAX / 4, checkpoint_facts: usize::MAX, link_key: None };
 
@@ -48,12 +50,11 @@ pub fn killed_and_ready(facts: usize, members: u32, dir: &Path) -> Result<(Lap, 
     service.args([facts.to_string(), members.to_string(), KILLED.to_string()]).arg(dir);
     let status = service.status()?;
     ensure!(status.signal() == Some(Signal::KILL.as_raw()), "the service ended by itself: {status}");
-    let (lap, folded, _) = embedded::reopen(dir, NEVER)?;
-    Ok((lap, folded))
+    embedded::ready(dir, NEVER)
 }
 
 fn open(dir: &Path, options: LedgerOptions) -> Result<Embedded> {
-    let store = Store::open(dir, StoreOptions { embedded_shards: Some(1), ..StoreOptions::default() })?;
+    let store = Store::open(dir, StoreOptions { embedded_shards: Some(SHARDS), ..StoreOptions::default() })?;
     let make = Arc::new(move |store: &Store, shard: u32| {
         let ledger = Ledger::open(store, shard, options)?;
         Ok(Box::new(ledger) as Box<dyn Inline>)

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 const MIB: usize = 1024 * 1024;
 
-/// Bounds of a shard's ledger in memory.
+/// Bounds of ledgers in memory: of a store's shards together where it says how many it has, else of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LedgerOptions {
     /// A checkpoint is written when memory since the last one reaches this. What the last one wrote stays near while both
@@ -41,6 +41,16 @@ impl Default for LedgerOptions {
 }
 
 impl LedgerOptions {
+    /// What of it is one shard's.
+    fn of_shard(self, store: &Store) -> LedgerOptions {
+        let shards = store.embedded_shards().map_or(1, |shards| shards.max(1) as usize);
+        LedgerOptions {
+            delta_bytes_max: (self.delta_bytes_max / shards).max(1),
+            checkpoint_facts: (self.checkpoint_facts / shards).max(1),
+            ..self
+        }
+    }
+
     /// The key that a shared secret makes.
     pub fn link_key_of(secret: &[u8]) -> [u8; 32] {
         blake3::derive_key("accrue link 1", secret)
@@ -70,7 +80,7 @@ impl Ledger {
                 load(&log, store.view(shard, generation)?, store.coupon_secret())?
             }
         };
-        Ok(Ledger::over(store, log, tiers, options))
+        Ok(Ledger::over(store, log, tiers, options.of_shard(store)))
     }
 
     /// A second ledger over the same log, with a view of its own outside the store: for verification.
