@@ -5,6 +5,7 @@
 mod book;
 mod checkpoint;
 mod filling;
+pub(crate) mod hand_over;
 pub(crate) mod judge;
 mod merge;
 mod onward;
@@ -21,7 +22,7 @@ use crate::reader::LedgerReader;
 use crate::rows::RecordRow;
 use crate::shared::{Shared, Tiers};
 use accrue_ledger::{Kind, Needs, RecordKey, Records};
-use accrue_store::{Candidate, Frame, Group, Inline, InlineError, Position, ShardLog, Store, Verdict, member_hash};
+use accrue_store::{Candidate, Frame, Group, Inline, InlineError, Position, ShardLog, Store, Verdict};
 use book::{Booking, Owner};
 use checkpoint::Checkpointer;
 use filling::Filling;
@@ -30,6 +31,7 @@ use prefetch::{Asking, Prefetched};
 use std::sync::Arc;
 use touch::Ahead;
 
+pub use hand_over::decision_of;
 pub use open::LedgerOptions;
 pub(crate) use refold::{History, booked_of};
 
@@ -104,14 +106,14 @@ impl Inline for Ledger {
         let mut tiers = shared.tiers.write();
         self.ahead.step(&tiers.live);
         let fact = candidate.fact;
+        if fact.kind.is_of_hand_over() {
+            return Ok(self.offer_between(&mut tiers, candidate, (position, pending, log))?);
+        }
         let winner = tiers.winner(candidate.hash, fact.program, fact.member)?;
         let owner = Owner::of(candidate, winner);
         if let Some(first) = self.seen_before(&tiers, candidate, (owner.hash, owner.member(fact)))? {
-            let winner = |member: &str| tiers.winner(member_hash(fact.program, member), fact.program, member).ok().flatten();
-            let one = |a: &str, b: &str| {
-                a == b || (tiers.merges && *winner(a).as_deref().unwrap_or(a) == *winner(b).as_deref().unwrap_or(b))
-            };
-            return Ok(judge::compare(candidate, first, pending, log, one)?);
+            let first = self.decided_at(&tiers, candidate, first, Some(pending))?.unwrap_or(first);
+            return Ok(judge::compare(candidate, first, pending, log, |a, b| tiers.one_member(fact.program, a, b))?);
         }
         if let Some(detail) = self.reserved(fact, candidate.bytes) {
             return Ok(Verdict::Refused { code: "reserved_source", detail });
@@ -139,8 +141,8 @@ impl Inline for Ledger {
         if let Err(refusal) = accrue_ledger::check(fact, rules) {
             return Ok(Verdict::Refused { code: refusal.code, detail: refusal.detail });
         }
-        let booking = Booking { candidate, rules: &program.timeline, position, pending: Some(pending), owner };
-        Ok(self.book(&mut tiers, &booking)?)
+        let (rules, pending) = (&program.timeline, Some(pending));
+        Ok(self.book(&mut tiers, Booking { candidate, cause: candidate, rules, position, pending, owner })?)
     }
 
     fn replay(&mut self, frame: &Frame<'_>, _log: &ShardLog) -> Result<(), InlineError> {

@@ -33,7 +33,7 @@ pub use compare::{Comparison, LedgerShift, MemberShift, RuleShift, Tally};
 pub use digest::Digest;
 pub use error::ProjectionError;
 pub use explain::{Explanation, RuleFinding};
-pub use ledger::{Ledger, LedgerOptions};
+pub use ledger::{Ledger, LedgerOptions, decision_of};
 pub use look_up::LookUp;
 pub use number::is_number;
 pub use profile::{Note, Profile};

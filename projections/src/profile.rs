@@ -65,6 +65,11 @@ pub(crate) fn open(log: &ShardLog, positions: &[Position]) -> Result<Vec<(Positi
 }
 
 impl Profile {
+    /// The same of facts that several shards know; `None`: nothing was said.
+    pub fn of_all(facts: Vec<pb::Fact>) -> Option<Profile> {
+        Some(Profile::of(facts)).filter(|profile| *profile != Profile::default())
+    }
+
     /// What these facts come to, in the order in which they happened.
     pub(crate) fn of(mut facts: Vec<pb::Fact>) -> Profile {
         let at = |fact: &pb::Fact| fact.occurred_at.as_ref().and_then(accrue_proto::from_timestamp).unwrap_or(Instant::MIN);

@@ -23,8 +23,9 @@ use crate::programs::Programs;
 use crate::rows::{CouponRow, read_page};
 use crate::shared::{Shared, Tiers};
 use crate::tier::Tier;
-use accrue_ledger::{Entry, Family, Fold, Instant, Member, Record, RecordKey, Records, Text, Timeline, replay};
+use accrue_ledger::{Custody, Entry, Family, Fold, Instant, Member, Record, RecordKey, Records, Text, Timeline, replay};
 use accrue_store::{Position, keys, member_hash};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Which past is asked for (§1).
@@ -288,7 +289,7 @@ impl LedgerReader {
 
     pub(crate) fn find(&self, program: &str, member: &str, asked: AsOf, now: Instant) -> Result<Option<Found>, ProjectionError> {
         let at = asked.as_of.unwrap_or(now);
-        let (owner, state, needed, positions, programs) = {
+        let (owner, state, needed, positions, (programs, custody)) = {
             let tiers = self.shared.tiers.read();
             let winner = tiers.winner(member_hash(program, member), program, member)?;
             let owner = winner.unwrap_or_else(|| Text::new(member));
@@ -298,11 +299,13 @@ impl LedgerReader {
             };
             let tied_later = state.links().is_some_and(|links| links.changed_at > at);
             let past = asked.known != AsKnown::Now || state.last.at > at || tied_later;
+            // An alias has no state, nor has what is with another shard.
             if !state.known && !past {
                 return Ok(None);
             }
             let positions = if past { Some(positions_of_all(&tiers, program, &owner, &state)?) } else { None };
-            (owner, state, needed, positions, Arc::clone(&tiers.programs))
+            let custody = if past { custody_then(&tiers, program, &state)? } else { BTreeMap::new() };
+            (owner, state, needed, positions, (Arc::clone(&tiers.programs), custody))
         };
         self.shared.wait_durable(needed)?;
         let position = self.shared.durable();
@@ -327,7 +330,7 @@ impl LedgerReader {
         let mut entries = Vec::new();
         // Who was one with whom is that of then, too.
         let (winner, family, (mut state, mut records)) = if state.links().is_some() {
-            let family = Family::of(&booked);
+            let family = Family::of(&booked).with(custody);
             let winner = Text::new(family.winner(member));
             let replayed = family.replay(&rules, &winner, &booked, &mut entries);
             (winner, Some(family), replayed)
@@ -340,6 +343,17 @@ impl LedgerReader {
         }
         Ok(Some(Found { member: winner, state, rules, at, position, past: Some((records, entries)), family }))
     }
+}
+
+/// Where facts counted in the past, as far as this shard can tell: what it gave away again was here then.
+fn custody_then(tiers: &Tiers, program: &str, state: &Member) -> Result<BTreeMap<Text, Custody>, ProjectionError> {
+    let family = state.links().into_iter().flat_map(|links| &links.family);
+    let then = |member: &Text| {
+        let now = tiers.custody(program, member)?;
+        let here = now.own || now.here || !now.to.is_empty();
+        Ok((member.clone(), Custody { own: now.own, here, ..Custody::default() }))
+    };
+    family.map(then).collect()
 }
 
 /// The positions of a member's facts and of everybody's whom merges ever tied to it, ascending.

@@ -7,9 +7,10 @@ use crate::programs::Programs;
 use crate::rows::{RecordRow, read_first, read_member, read_positions};
 use crate::tier::{Identity, Slot, Tier};
 use crate::totals::Totals;
-use accrue_ledger::{Instant, Member, RecordKey, Text};
-use accrue_store::{Position, ShardLog, View, keys};
+use accrue_ledger::{Custody, Instant, Links, Member, RecordKey, Text};
+use accrue_store::{Position, ShardLog, View, keys, member_hash};
 use parking_lot::{Condvar, Mutex, RwLock};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -177,6 +178,41 @@ impl Tiers {
         }
         let state = self.state(hash, program, member)?;
         Ok(state.and_then(|(state, _)| state.winner().cloned()))
+    }
+
+    /// What is known of the merges of somebody: inside, none; outside, nothing is known of it at all.
+    pub fn links(&self, program: &str, member: &str) -> Result<Option<Option<Links>>, ProjectionError> {
+        let hash = member_hash(program, member);
+        if let Some(slot) = self.in_memory(hash, program, member) {
+            return Ok((slot.state.facts > 0).then(|| slot.state.links().cloned()));
+        }
+        Ok(self.state(hash, program, member)?.map(|(state, _)| state.links().cloned()))
+    }
+
+    /// Where a member's facts count: of somebody whom no merge names, here, if there are any.
+    pub fn custody(&self, program: &str, member: &str) -> Result<Custody, ProjectionError> {
+        let links = self.links(program, member)?;
+        Ok(links.map(|links| links.map_or_else(Custody::at_home, |links| links.custody)).unwrap_or_default())
+    }
+
+    /// Whether a member's facts are part of a state here; `None`: nothing is known of it.
+    pub fn counts_here(&self, program: &str, member: &str) -> Result<Option<bool>, ProjectionError> {
+        Ok(self.links(program, member)?.map(|links| links.is_none_or(|links| links.served)))
+    }
+
+    /// Everybody whom merges ever tied to a member, itself included.
+    pub fn family(&self, program: &str, member: &str) -> Result<BTreeSet<Text>, ProjectionError> {
+        let tied = self.links(program, member)?.flatten().map(|links| links.family).unwrap_or_default();
+        Ok(tied.into_iter().chain([Text::new(member)]).collect())
+    }
+
+    /// Whether two names mean the same member, as far as is known here.
+    pub fn one_member(&self, program: &str, a: &str, b: &str) -> bool {
+        let winner = |member: &str| {
+            let links = self.links(program, member).ok().flatten().flatten();
+            links.map(|links| links.winner).filter(|winner| !winner.is_empty()).unwrap_or_else(|| Text::new(member))
+        };
+        a == b || (self.merges && winner(a) == winner(b))
     }
 
     /// The positions of a member's facts, ascending.

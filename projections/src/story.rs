@@ -7,6 +7,7 @@
 //! Reads files; knows nothing of Kafka, HTTP or clocks: what is recorded is stamped with the latest instant of the story.
 
 mod desk;
+mod desks;
 mod expect;
 mod file;
 mod later;
@@ -18,6 +19,7 @@ mod step;
 mod swept;
 
 pub use desk::{Delivered, Desk};
+pub use desks::Desks;
 
 use crate::answer::EntryAnswer;
 use crate::error::ProjectionError;
@@ -101,6 +103,12 @@ pub enum StoryError {
         /// What, and a hint.
         detail: String,
     },
+    /// More than one shard answers for a member.
+    #[error("more than one shard answers for member {0}")]
+    Twice(String),
+    /// What goes between shards does not come to an end.
+    #[error("what goes between shards does not come to an end: {0}")]
+    Restless(String),
     /// The store in the scratch directory.
     #[error(transparent)]
     Store(#[from] StoreError),

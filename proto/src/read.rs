@@ -6,6 +6,7 @@
 mod card;
 mod coupon;
 mod exception;
+mod hand_over;
 mod member;
 mod noted;
 mod order;
@@ -167,6 +168,9 @@ fn body<'a>(kind: Kind, parts: &Parts<'a>, fact: &[u8]) -> Result<Body<'a>, Faul
         | Kind::ReferralCodeSettled
         | Kind::ReferralAnswered
         | Kind::ReferralTold => referral::body(kind, parts)?,
+        Kind::FactForwarded => hand_over::forwarded(parts)?,
+        Kind::HandOverContinued => hand_over::continued(parts)?,
+        Kind::MembersHandedOver => hand_over::handed_over(parts)?,
         Kind::ExceptionResolved => exception::resolved(parts)?,
         Kind::TierCreditAdjusted => tier::credit(parts, fact)?,
         Kind::TierCreditRecalculated => noted::check(fact).map(|()| Body::TierCreditRecalculated)?,

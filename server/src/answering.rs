@@ -80,6 +80,8 @@ fn find<T>(
 ) -> Result<Option<T>, Problem> {
     for open in readers.of_member(&of.program, &of.member)? {
         wait_for(&open, of)?;
+    }
+    for open in readers.that_may_answer(&of.program, &of.member)? {
         if let Some(found) = ask(&open)? {
             return Ok(Some(found));
         }
@@ -111,7 +113,9 @@ fn no_member(of: &OfMember) -> Problem {
 
 fn member(readers: &Readers, of: &OfMember, now: Instant) -> Result<Value, Problem> {
     let found = find(readers, of, |open| open.reader.member(&of.program, &of.member, of.as_of, now))?;
-    found.map_or_else(|| Err(no_member(of)), |found| value(&found))
+    let mut found = found.ok_or_else(|| no_member(of))?;
+    members::add_profiles(readers, of, &mut found, now)?;
+    value(&found)
 }
 
 fn entries(readers: &Readers, of: &OfMember, after: u64, limit: usize, now: Instant) -> Result<Value, Problem> {

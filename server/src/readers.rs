@@ -115,6 +115,23 @@ impl Readers {
         Ok(found)
     }
 
+    /// The same, and behind them those of whom merges tied it to: one of all of them answers for the member.
+    ///
+    /// # Errors
+    /// One is not open here, or not ready.
+    pub fn that_may_answer(&self, program: &str, member: &str) -> Result<Vec<Open>, Problem> {
+        let mut found = self.of_member(program, member)?;
+        let kin: Vec<Vec<String>> = found.iter().map(|open| open.reader.kin(program, member)).collect::<Result<_, _>>()?;
+        for open in
+            kin.iter().flatten().map(|name| self.of_member(program, name)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten()
+        {
+            if found.iter().all(|known| known.reader.shard() != open.reader.shard()) {
+                found.push(open);
+            }
+        }
+        Ok(found)
+    }
+
     /// All shards, each ready; of a spread that is not whole, what is here.
     ///
     /// # Errors

@@ -136,12 +136,18 @@ kinds! {
     ReferralCodeClaimed = 100, "referral_code_claimed";
     /// A friend came by a referral code; made by the engine.
     ReferralAsked = 101, "referral_asked";
+    /// What another shard is to know of a member; made by the engine.
+    FactForwarded = 112, "fact_forwarded";
+    /// The next part of what is handed over; made by the engine, for itself.
+    HandOverContinued = 113, "hand_over_continued";
+    /// Everything known of some members is there; made by the engine.
+    MembersHandedOver = 114, "members_handed_over";
 }
 
 impl Kind {
     /// Requests may be refused; each is stored together with its decision (§7).
     pub fn is_request(self) -> bool {
-        self as u8 >= Kind::RedemptionRequested as u8
+        self as u8 >= Kind::RedemptionRequested as u8 && !self.is_of_hand_over()
     }
 
     /// Whether its body is personal data: sealed in the log under a key of the member's own (§11).
@@ -164,7 +170,12 @@ impl Kind {
                 | Kind::ReferralCodeClaimed
                 | Kind::ReferralAsked
         );
-        of_referrals || matches!(self, Kind::PointsReceived)
+        of_referrals || matches!(self, Kind::PointsReceived) || self.is_of_hand_over()
+    }
+
+    /// Between shards alone: it is no fact of the member that it is sent to.
+    pub fn is_of_hand_over(self) -> bool {
+        matches!(self, Kind::FactForwarded | Kind::HandOverContinued | Kind::MembersHandedOver)
     }
 }
 
@@ -303,6 +314,29 @@ pub enum Body<'a> {
     PointsReceived(PointsReceived<'a>),
     /// What has to do with referrals.
     Referral(ReferralFact<'a>),
+    /// `fact_forwarded`
+    FactForwarded {
+        /// Whose fact it is.
+        about: &'a str,
+        /// The fact or request, as it came: protobuf.
+        fact: &'a [u8],
+        /// Its decision, protobuf; `None`: a fact, or nobody has decided yet.
+        decision: Option<&'a [u8]>,
+    },
+    /// `hand_over_continued`
+    HandOverContinued {
+        /// To whose shard.
+        to: &'a str,
+        /// The position at which the hand-over began.
+        started: u64,
+        /// The last position that was sent.
+        after: u64,
+    },
+    /// `members_handed_over`
+    MembersHandedOver {
+        /// Whose facts are all there.
+        members: Names<'a>,
+    },
     /// `exception_resolved`
     ExceptionResolved {
         /// `<code>/<id of the source>`.
@@ -576,6 +610,7 @@ impl<'a> Fact<'a> {
             Body::CardIssued { .. } | Body::CardStatusChanged { .. } | Body::CardReplaced { .. } => None,
             Body::RedemptionReversed { .. } | Body::RulesetActivated { .. } | Body::Noted => None,
             Body::ExceptionResolved { .. } | Body::PointsReceived(_) | Body::Referral(_) => None,
+            Body::FactForwarded { .. } | Body::HandOverContinued { .. } | Body::MembersHandedOver { .. } => None,
             Body::TierCreditAdjusted { .. } | Body::TierCreditRecalculated => None,
             Body::TierOverridden { .. } | Body::TierOverrideEnded => None,
         }

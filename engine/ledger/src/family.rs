@@ -9,7 +9,7 @@ use crate::member::Member;
 use crate::records::Records;
 use crate::replay::Booked;
 use crate::ruleset::Timeline;
-use crate::standing::Links;
+use crate::standing::{Custody, Links};
 use crate::{Instant, Text};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +23,8 @@ pub struct Family {
     /// Merges that would have tied somebody to itself: `(id, source)`.
     refused: BTreeSet<(Text, Text)>,
     changed_at: Option<Instant>,
+    /// Where their facts count; who is not in it is at home here.
+    custody: BTreeMap<Text, Custody>,
 }
 
 impl Family {
@@ -54,6 +56,39 @@ impl Family {
         family
     }
 
+    /// The same where some are of other shards.
+    pub fn with(self, custody: BTreeMap<Text, Custody>) -> Family {
+        Family { custody, ..self }
+    }
+
+    /// Whether the state of a winner, or of somebody without one, is in this shard.
+    pub fn serves(&self, winner: &str) -> bool {
+        self.custody_of(winner).is_none_or(|custody| custody.own && custody.here)
+    }
+
+    /// Whether a member's facts are part of a state in this shard.
+    pub fn counts(&self, member: &str) -> bool {
+        self.serves(self.winner(member)) && self.custody_of(member).is_none_or(|custody| custody.here)
+    }
+
+    /// Where a member's facts count; `None`: nobody said, so here.
+    pub fn custody_of(&self, member: &str) -> Option<&Custody> {
+        self.custody.iter().find(|(known, _)| **known == *member).map(|(_, custody)| custody)
+    }
+
+    /// Members whose own shard is another one.
+    pub fn guests(&self) -> impl Iterator<Item = (&Text, &Custody)> {
+        self.custody.iter().filter(|(_, custody)| !custody.own)
+    }
+
+    pub(crate) fn custody(&self) -> &BTreeMap<Text, Custody> {
+        &self.custody
+    }
+
+    pub(crate) fn custody_mut(&mut self) -> &mut BTreeMap<Text, Custody> {
+        &mut self.custody
+    }
+
     /// The member whose state holds this one's facts.
     pub fn winner<'a>(&'a self, member: &'a str) -> &'a str {
         self.winners.iter().find(|(known, _)| **known == *member).map_or(member, |(_, winner)| winner.as_str())
@@ -66,7 +101,7 @@ impl Family {
 
     /// What to remember of it with a member. `None`: no merge names it.
     pub fn links(&self, member: &str) -> Option<Box<Links>> {
-        let named = self.members.iter().any(|known| *known == *member);
+        let named = self.members.iter().chain(self.custody.keys()).any(|known| *known == *member);
         let alias_of = |(alias, winner): (&Text, &Text)| (*winner == *member).then(|| alias.clone());
         named.then(|| {
             Box::new(Links {
@@ -76,15 +111,18 @@ impl Family {
                     .find(|(known, _)| **known == *member)
                     .map_or_else(Text::default, |(_, to)| to.clone()),
                 merged: self.winners.iter().filter_map(alias_of).collect(),
-                family: self.members.iter().cloned().collect(),
+                family: self.members.iter().chain(self.custody.keys()).cloned().collect::<BTreeSet<_>>().into_iter().collect(),
                 changed_at: self.changed_at.unwrap_or(Instant::MIN),
+                custody: self.custody_of(member).cloned().unwrap_or_else(Custody::at_home),
+                served: self.counts(member),
             })
         })
     }
 
     /// The state of a member with these facts: those of its whole family. An alias has no state of its own, but what ties it.
     pub fn replay<S: Sink>(&self, rules: &Timeline, member: &str, booked: &[Booked<'_>], sink: &mut S) -> (Member, Records) {
-        let mut own: Vec<&Booked<'_>> = booked.iter().filter(|booked| self.winner(booked.fact.member) == member).collect();
+        let counts = |fact: &Fact<'_>| self.winner(fact.member) == member && self.counts(fact.member);
+        let mut own: Vec<&Booked<'_>> = booked.iter().filter(|booked| counts(&booked.fact)).collect();
         own.sort_by(|a, b| a.cmp(b));
         let (mut state, mut records) = (Member::default(), Records::complete());
         let exclusions = exclusions_of(own.iter().map(|booked| &booked.fact));
@@ -112,7 +150,7 @@ impl Family {
 }
 
 /// The other member that a fact ties to its own, or unties.
-fn other<'a>(fact: &Fact<'a>) -> Option<&'a str> {
+pub(crate) fn other<'a>(fact: &Fact<'a>) -> Option<&'a str> {
     match fact.body {
         Body::MembersMerged { loser } | Body::MembersUnmerged { loser } => Some(loser),
         _ => None,
@@ -120,7 +158,7 @@ fn other<'a>(fact: &Fact<'a>) -> Option<&'a str> {
 }
 
 /// Alias → winner, one step; later merges tie winners.
-fn roots_of<'a>(edges: &[(&'a str, &'a str)]) -> BTreeMap<&'a str, &'a str> {
+pub(crate) fn roots_of<'a>(edges: &[(&'a str, &'a str)]) -> BTreeMap<&'a str, &'a str> {
     let mut roots = BTreeMap::new();
     for (winner, loser) in edges {
         let (winner, loser) = (root(&roots, winner), root(&roots, loser));
@@ -131,7 +169,7 @@ fn roots_of<'a>(edges: &[(&'a str, &'a str)]) -> BTreeMap<&'a str, &'a str> {
     roots
 }
 
-fn root<'a>(roots: &BTreeMap<&'a str, &'a str>, mut member: &'a str) -> &'a str {
+pub(crate) fn root<'a>(roots: &BTreeMap<&'a str, &'a str>, mut member: &'a str) -> &'a str {
     while let Some(winner) = roots.get(member) {
         member = winner;
     }

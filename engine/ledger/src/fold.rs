@@ -200,6 +200,8 @@ impl<'a, S: Sink> Fold<'a, S> {
             Body::CouponRevoked { .. } | Body::PointsAdjusted(_) | Body::RulesetActivated { .. } => {}
             Body::PointsTransferred { .. } | Body::PointsReceived(_) => {}
             Body::Referral(said) => self.referral(said, rules, at),
+            // What goes between shards is taken out before it is folded.
+            Body::FactForwarded { .. } | Body::HandOverContinued { .. } | Body::MembersHandedOver { .. } => {}
             Body::TierOverridden { .. } | Body::TierOverrideEnded => {}
             Body::TierCreditAdjusted { amount } => self.tier_credit(*amount, rules, at),
             Body::TierCreditRecalculated => self.tier_credit_dropped(rules, at),
@@ -393,6 +395,7 @@ pub fn needs(member: &Member, records: &Records, fact: &Fact<'_>) -> Needs {
         Body::PointsTransferred { .. } | Body::PointsReceived(_) => {}
         Body::Referral(ReferralFact::Told(told)) => want(RecordKey::friend(told.friend)),
         Body::Referral(_) => {}
+        Body::FactForwarded { .. } | Body::HandOverContinued { .. } | Body::MembersHandedOver { .. } => {}
     }
     if keys.is_empty() { Needs::Nothing } else { Needs::Records(keys) }
 }

@@ -16,6 +16,7 @@ mod expression;
 mod fact;
 mod family;
 mod fold;
+mod gathering;
 mod instant;
 mod invariants;
 mod link;
@@ -49,6 +50,7 @@ pub use fact::{
 };
 pub use family::Family;
 pub use fold::{Applied, Fold, exclusions_of, needs};
+pub use gathering::Gathering;
 pub use instant::Instant;
 pub use invariants::{Broken, broken_invariants};
 pub use link::{Derived, ENGINE, Onward, PointsReceived, derive};
@@ -73,7 +75,7 @@ pub use ruleset::{
     Liability, Life, Limit, LineFilter, MAIN, Metric, On, OrderOfLots, Price, Refund, Reward, RewardKind, Ruleset, RulesetError,
     SpendOrder, Start, TIERS_MAX, ThresholdBonus, Tier, Tiers, Timeline, When as EarnWhen, Window, canonical, time_zone_data,
 };
-pub use standing::{Card, CardStatus, Links, Standing, Status};
+pub use standing::{Card, CardStatus, Custody, Links, Standing, Status};
 pub use text::Text;
 pub use tier::{Day, Override, Progress as TierProgress, TierState};
 pub use zone::Zone;

@@ -139,9 +139,14 @@ impl Member {
         self.standing.as_ref()?.links.as_deref()
     }
 
-    /// The member that this one is an alias of.
+    /// The member that this one is an alias of, where that one's state is in the same shard.
     pub fn winner(&self) -> Option<&Text> {
-        self.links().map(|links| &links.winner).filter(|winner| !winner.is_empty())
+        self.links().filter(|links| links.served).map(|links| &links.winner).filter(|winner| !winner.is_empty())
+    }
+
+    /// Whether its facts are part of a state in another shard, or on their way there.
+    pub fn is_elsewhere(&self) -> bool {
+        self.links().is_some_and(|links| !links.served)
     }
 
     pub(crate) fn standing_mut(&mut self) -> &mut Standing {

@@ -90,4 +90,28 @@ pub struct Links {
     pub family: Vec<Text>,
     /// The latest instant at which that changed.
     pub changed_at: Instant,
+    /// Whether its facts count in this shard, and where they are if not.
+    pub custody: Custody,
+    /// The state that its facts are part of is in this shard: its own, or the winner's.
+    pub served: bool,
+}
+
+/// In which shard a member's facts count. One shard at a time has it: who has it decides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Custody {
+    /// This is the shard of its own: what is told of it under its name comes here first.
+    pub own: bool,
+    /// All its facts are here, and count here.
+    pub here: bool,
+    /// To whose shard it was given last, and what comes is sent on; empty: to nobody's.
+    pub to: Text,
+    /// It is on its way: to whose shard, and the position at which that began.
+    pub moving: Option<(Text, u64)>,
+}
+
+impl Custody {
+    /// Of somebody whose facts come here.
+    pub fn at_home() -> Custody {
+        Custody { own: true, here: true, ..Custody::default() }
+    }
 }

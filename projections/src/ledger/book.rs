@@ -1,6 +1,8 @@
 //! Booking a new fact: decide if it is a request, fold it, keep what it changed.
 
 use super::Ledger;
+use super::hand_over::Parcel;
+use super::merge::Change;
 use crate::error::ProjectionError;
 use crate::rows::{PAGE_ENTRIES_MAX, RecordRow, append_entry, later, remembered};
 use crate::shared::Tiers;
@@ -55,11 +57,21 @@ fn handed_out(entry: &EntryRef<'_>) -> Option<(Box<str>, RecordKey)> {
 /// One fact being booked.
 pub(super) struct Booking<'a> {
     pub candidate: &'a Candidate<'a>,
+    /// What came: the same, or what it was forwarded in.
+    pub cause: &'a Candidate<'a>,
     pub rules: &'a Timeline,
     pub position: Position,
     /// Frames that are not in the log yet.
     pub pending: Option<&'a Group>,
     pub owner: Owner,
+}
+
+/// What became of a fact that was folded.
+pub(super) struct Folded {
+    late: bool,
+    parked: bool,
+    /// What is to be sent so that members that are one come together.
+    pub derived: Vec<u8>,
 }
 
 /// The member whose state a fact is folded into: its own, or the winner that it is an alias of.
@@ -85,25 +97,80 @@ impl Owner {
 
 impl Ledger {
     /// Judges a request (on what is known before its position) and books the fact.
-    pub(super) fn book(&mut self, tiers: &mut Tiers, booking: &Booking<'_>) -> Result<Verdict, ProjectionError> {
+    pub(super) fn book(&mut self, tiers: &mut Tiers, booking: Booking<'_>) -> Result<Verdict, ProjectionError> {
+        let fact = booking.candidate.fact;
+        let (booking, mut before) = self.place(tiers, booking)?;
+        if tiers.merges && !fact.kind.links_members() && tiers.counts_here(fact.program, fact.member)? == Some(false) {
+            return self.book_apart(tiers, &booking, before);
+        }
+        let (decision, folded) = self.fold_first(tiers, &booking, None)?;
+        before.extend(folded.derived);
+        if fact.kind.links_members() {
+            let mut parcel = Parcel::new(self, booking.cause);
+            self.send_on(tiers, booking.candidate, &mut parcel)?;
+            before.extend(parcel.list);
+        }
+        Ok(Verdict::New { decision, late: folded.late, parked: folded.parked, derived: before })
+    }
+
+    /// Folds a fact that comes for the first time, or a request: judged on what is known, if nobody has decided on it (`given`).
+    /// With what follows from it.
+    pub(super) fn fold_first(
+        &mut self,
+        tiers: &mut Tiers,
+        booking: &Booking<'_>,
+        given: Option<&Decision>,
+    ) -> Result<(Option<Decision>, Folded), ProjectionError> {
+        let fact = booking.candidate.fact;
         let slot = self.open_slot(tiers, booking)?;
-        let decision = booking.candidate.fact.kind.is_request().then(|| self.decide(tiers, slot, booking));
+        let decided = (fact.kind.is_request() && given.is_none()).then(|| self.decide(tiers, slot, booking));
         let before = self.ties(tiers, slot, booking)?;
-        let (late, parked) = self.fold(tiers, slot, booking, decision.as_ref())?;
+        let mut folded = self.fold(tiers, slot, booking, given.or(decided.as_ref()))?;
         let after = self.ties(tiers, slot, booking)?;
-        let derived = self.onward(booking, decision.as_ref(), (&before, &after));
-        Ok(Verdict::New { decision, late, parked, derived })
+        let of = (booking.rules, booking.position);
+        folded.derived.extend(self.onward(fact, decided.as_ref(), of, (&before, &after)));
+        Ok((decided, folded))
+    }
+
+    /// Folds a fact, or a request with the decision that it has, once more.
+    pub(super) fn fold_booked(
+        &mut self,
+        tiers: &mut Tiers,
+        booking: &Booking<'_>,
+        decision: Option<&Decision>,
+    ) -> Result<Folded, ProjectionError> {
+        let slot = self.open_slot(tiers, booking)?;
+        self.fold(tiers, slot, booking, decision)
+    }
+
+    /// The first fact of somebody whom only merges named says that this is its own shard.
+    fn place<'a>(&mut self, tiers: &mut Tiers, booking: Booking<'a>) -> Result<(Booking<'a>, Vec<u8>), ProjectionError> {
+        let fact = booking.candidate.fact;
+        let named = if tiers.merges { tiers.links(fact.program, fact.member)?.flatten() } else { None };
+        if named.is_none_or(|links| links.custody.own) {
+            return Ok((booking, Vec::new()));
+        }
+        let Booking { candidate, cause, rules, position, pending, .. } = booking;
+        let gathered = self.gather(tiers, &Change { cause, rules, position, pending, fact: None, received: Vec::new() })?;
+        self.site = None;
+        let owner = Owner::of(candidate, tiers.winner(candidate.hash, fact.program, fact.member)?);
+        Ok((Booking { candidate, cause, rules, position, pending, owner }, gathered.derived))
     }
 
     /// Books a fact of the log again, with the decision it has there.
     pub(super) fn book_decided(
         &mut self,
         tiers: &mut Tiers,
-        booking: &Booking<'_>,
+        booking: Booking<'_>,
         decision: Option<&Decision>,
     ) -> Result<(), ProjectionError> {
-        let slot = self.open_slot(tiers, booking)?;
-        self.fold(tiers, slot, booking, decision)?;
+        let fact = booking.candidate.fact;
+        let (booking, _) = self.place(tiers, booking)?;
+        if tiers.merges && !fact.kind.links_members() && tiers.counts_here(fact.program, fact.member)? == Some(false) {
+            self.book_apart(tiers, &booking, Vec::new())?;
+        } else {
+            self.fold_booked(tiers, &booking, decision)?;
+        }
         Ok(())
     }
 
@@ -134,14 +201,20 @@ impl Ledger {
         slot: u32,
         booking: &Booking<'_>,
         decision: Option<&Decision>,
-    ) -> Result<(bool, bool), ProjectionError> {
+    ) -> Result<Folded, ProjectionError> {
         let (fact, position) = (booking.candidate.fact, booking.position);
         let state = &tiers.live.slots[slot as usize].state;
         let late = must_fold_again(state, fact, decision.map(|decision| decision.at));
         let tied = state.links().is_some() && (late || !state.known);
+        let mut derived = Vec::new();
         let parked = if tied || fact.kind.links_members() {
             self.records = accrue_ledger::Records::default();
-            self.fold_family(tiers, booking, decision)?
+            let (rules, pending) = (booking.rules, booking.pending);
+            let fact = Some((booking.candidate, decision));
+            let change = Change { cause: booking.cause, rules, position, pending, fact, received: Vec::new() };
+            let gathered = self.gather(tiers, &change)?;
+            derived = gathered.derived;
+            gathered.parked
         } else if late {
             self.records = accrue_ledger::Records::default();
             self.fold_again(tiers, slot, booking, decision)?
@@ -156,7 +229,10 @@ impl Ledger {
         tiers.next = position.next();
         tiers.latest = Instant(later(tiers.latest.0, at));
         self.note_person(tiers, slot, booking)?;
-        Ok((late, parked))
+        if fact.kind == Kind::MemberErased && derived.is_empty() {
+            derived = self.erase_guests_of(tiers, booking)?;
+        }
+        Ok(Folded { late, parked, derived })
     }
 
     /// In order: on top of what is there.

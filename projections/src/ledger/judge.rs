@@ -1,6 +1,6 @@
 //! Seen before? Identities, natural keys, and whether the content is the same (facts.md, "Idempotency").
 
-use super::Ledger;
+use super::{Ledger, hand_over};
 use crate::codec::BadRow;
 use crate::error::ProjectionError;
 use crate::filter::Hashed;
@@ -8,7 +8,7 @@ use crate::rows::RecordRow;
 use crate::shared::Tiers;
 use crate::tier::Identity;
 use accrue_ledger::{Decision, RecordKey};
-use accrue_proto::{Malformed, fingerprint, read_decision, same_content_if};
+use accrue_proto::{fingerprint, read_decision, same_content_if};
 use accrue_store::{Candidate, Frame, Group, Position, ShardLog, Verdict};
 
 /// What memory says of an identity.
@@ -87,16 +87,20 @@ pub fn compare(
     log: &ShardLog,
     one_member: impl Fn(&str, &str) -> bool,
 ) -> Result<Verdict, ProjectionError> {
-    type Read = Result<(bool, Option<Decision>, bool, u64), Malformed>;
+    type Read = Result<(bool, Option<Decision>, bool, u64), ProjectionError>;
     let look = |frame: &Frame<'_>| -> Read {
-        let decision = frame.decision.map(read_decision).transpose()?;
-        Ok((same_content_if(candidate.bytes, frame.fact, &one_member), decision, frame.parked, fingerprint(frame.fact)))
+        // What another shard forwarded is compared by what is inside, but with its like.
+        let is_like = candidate.fact.kind == frame.kind;
+        let (fact, decision) = if is_like { (frame.fact, frame.decision) } else { hand_over::content(frame)? };
+        let decision = decision.map(read_decision).transpose();
+        let decision = decision.map_err(|error| ProjectionError::Frame { position: first, error })?;
+        Ok((same_content_if(candidate.bytes, fact, &one_member), decision, frame.parked, fingerprint(fact)))
     };
     let read = match pending.read(first) {
         Some(frame) => look(&frame),
         None => log.read(first, look)?,
     };
-    let (same, decision, parked, known) = read.map_err(|error| ProjectionError::Frame { position: first, error })?;
+    let (same, decision, parked, known) = read?;
     if same {
         return Ok(Verdict::Duplicate { first, decision, parked });
     }

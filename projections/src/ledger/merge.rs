@@ -1,108 +1,230 @@
-//! Members that become one, or two again (§11): everybody whom merges tie to them is folded again from the facts of all.
+//! Members that become one, or two again (§11): everybody whom merges tie to them is folded again from the facts of all. Those whose
+//! winner is in another shard are handed over ([`super::hand_over`]).
 
 use super::Ledger;
 use super::book::{Booking, Page};
+use super::hand_over::Parcel;
 use super::refold::{Again, History, Undo};
 use crate::error::ProjectionError;
 use crate::rows::{RecordRow, remembered};
 use crate::shared::Tiers;
-use accrue_ledger::{Body, Booked, Decision, Fact, Family, RecordKey, Text, waits};
-use accrue_store::{Position, member_hash};
+use accrue_ledger::{Body, Booked, Custody, Decision, Fact, Family, Kind, RecordKey, Status, Text, Timeline, waits};
+use accrue_store::{Candidate, Group, Position, member_hash};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What is new among members that merges tie together.
+pub(super) struct Change<'a> {
+    /// What came: its member is one of this shard's own.
+    pub cause: &'a Candidate<'a>,
+    pub rules: &'a Timeline,
+    pub position: Position,
+    /// Frames that are not in the log yet.
+    pub pending: Option<&'a Group>,
+    /// A fact that is new, with its decision.
+    pub fact: Option<(&'a Candidate<'a>, Option<&'a Decision>)>,
+    /// Who was handed over.
+    pub received: Vec<&'a str>,
+}
+
+/// What became of it.
+pub(super) struct Gathered {
+    /// The new fact waits for its order.
+    pub parked: bool,
+    /// What is to be sent to other shards.
+    pub derived: Vec<u8>,
+}
 
 /// A family's facts with where they are: new ones at the end.
 struct Facts<'a> {
     booked: Vec<Booked<'a>>,
     positions: Vec<Position>,
+    /// All positions of each member's own.
+    own: BTreeMap<Text, Vec<u64>>,
 }
 
 impl Ledger {
-    /// Folds a fact of members that are, were or become one, with everything else known of all of them.
-    pub(super) fn fold_family(
-        &mut self,
-        tiers: &mut Tiers,
-        booking: &Booking<'_>,
-        decision: Option<&Decision>,
-    ) -> Result<bool, ProjectionError> {
-        let (fact, rules) = (booking.candidate.fact, booking.rules);
-        let program = fact.program;
-        tiers.merges |= fact.kind.links_members();
-        let members = family_of(tiers, fact)?;
-        let mut all = Vec::new();
+    /// Folds members that are, were or become one with everything known of all of them, and says what has to be sent so that all of
+    /// it comes together.
+    pub(super) fn gather(&mut self, tiers: &mut Tiers, change: &Change<'_>) -> Result<Gathered, ProjectionError> {
+        let (program, rules) = (change.cause.fact.program, change.rules);
+        tiers.merges = true;
+        let of_fact = change.fact.iter().flat_map(|(candidate, _)| tied_by(candidate.fact));
+        let named = [change.cause.fact.member].into_iter().chain(change.received.iter().copied()).chain(of_fact);
+        let members = family_of(tiers, program, named)?;
+        let mut own = BTreeMap::new();
         for member in &members {
-            all.extend(tiers.positions(member_hash(program, member), program, member)?);
+            own.insert(member.clone(), tiers.positions(member_hash(program, member), program, member)?);
         }
+        let mut all: Vec<Position> = own.values().flatten().copied().collect();
         all.sort_unstable();
-        let history = History::read(&self.shared.log, &all, None, booking.pending)?;
-        let mut facts = Facts { booked: history.booked()?, positions: history.positions().collect() };
-        let before = Family::of(&facts.booked);
+        let history = History::read(&self.shared.log, &all, None, change.pending)?;
+        let own = own.into_iter().map(|(member, at)| (member, at.into_iter().map(|at| at.0).collect())).collect();
+        let mut facts = Facts { booked: history.booked()?, positions: history.positions().collect(), own };
+        let known = facts.booked.len();
+        let before = Family::of(&facts.booked).with(self.custody_of_all(tiers, program, &members)?);
         for member in members.iter().filter(|member| before.winner(member) == member.as_str()) {
             let mut undo = Undo { program, rules, totals: &mut tiers.totals };
             before.replay(rules, member, &facts.booked, &mut undo);
         }
-        facts.booked.push(Booked { fact: fact.clone(), decision: decision.cloned() });
-        facts.positions.push(booking.position);
-        let (after, mut parked) = (Family::of(&facts.booked), false);
-        for member in &members {
-            parked |= self.fold_one_of(tiers, booking, &after, member, &facts)?;
+        if let Some((candidate, decision)) = change.fact {
+            facts.booked.push(Booked { fact: candidate.fact.clone(), decision: decision.cloned() });
+            facts.positions.push(change.position);
+            facts.own.entry(Text::new(candidate.fact.member)).or_default().push(change.position.0);
         }
-        Ok(parked)
+        let mut after = Family::of(&facts.booked).with(self.custody_after(tiers, change, &members)?);
+        let gathering = after.gather(&before, &facts.booked, known, change.position.0);
+        let mut parked = false;
+        for member in &members {
+            parked |= self.fold_one_of(tiers, change, &after, member, &facts)?;
+        }
+        let mut parcel = Parcel::new(self, change.cause);
+        let bytes_of = |index: usize| match (history.frames().get(index), change.fact) {
+            (Some(kept), _) => &kept.fact[..],
+            (None, Some((candidate, _))) => candidate.bytes,
+            (None, None) => &[],
+        };
+        for (index, to) in &gathering.told {
+            parcel.forward(to, to, bytes_of(*index), None);
+        }
+        gathering.moves.iter().for_each(|to| parcel.go_on(to, change.position, Position::NONE));
+        for kept in history.undecided() {
+            let member = kept.fact()?.member;
+            if after.counts(member) && !before.counts(member) {
+                parcel.forward(after.winner(member), member, &kept.fact, None);
+            }
+        }
+        let erased = |index: &usize| facts.booked[*index].fact.kind == Kind::MemberErased;
+        for index in (0..facts.booked.len()).filter(erased) {
+            self.erase_guests(tiers, &after, &facts.booked[index].fact, bytes_of(index), &mut parcel)?;
+        }
+        Ok(Gathered { parked, derived: parcel.list })
+    }
+
+    /// The shards of those who are erased together with a member of this one are told.
+    fn erase_guests(
+        &self,
+        tiers: &Tiers,
+        family: &Family,
+        erased: &Fact<'_>,
+        bytes: &[u8],
+        parcel: &mut Parcel<'_>,
+    ) -> Result<(), ProjectionError> {
+        let winner = family.winner(erased.member);
+        let state = tiers.state(member_hash(erased.program, winner), erased.program, winner)?;
+        if !family.counts(erased.member) || state.is_none_or(|(state, _)| state.status() != Status::Erased) {
+            return Ok(());
+        }
+        for (member, _) in family.guests().filter(|(member, _)| family.winner(member) == winner && family.counts(member)) {
+            parcel.forward(member, member, bytes, None);
+        }
+        Ok(())
+    }
+
+    /// The same for an erasure that came in order, of somebody who is one with others.
+    pub(super) fn erase_guests_of(&self, tiers: &Tiers, booking: &Booking<'_>) -> Result<Vec<u8>, ProjectionError> {
+        let (fact, mut parcel) = (booking.candidate.fact, Parcel::new(self, booking.cause));
+        for member in tiers.family(fact.program, fact.member)? {
+            let links = tiers.links(fact.program, &member)?.flatten();
+            if links.is_some_and(|links| links.served && !links.custody.own && *links.winner == *booking.owner.member(fact)) {
+                parcel.forward(&member, &member, booking.candidate.bytes, None);
+            }
+        }
+        Ok(parcel.list)
+    }
+
+    fn custody_of_all(
+        &self,
+        tiers: &Tiers,
+        program: &str,
+        members: &BTreeSet<Text>,
+    ) -> Result<BTreeMap<Text, Custody>, ProjectionError> {
+        members.iter().map(|member| Ok((member.clone(), tiers.custody(program, member)?))).collect()
+    }
+
+    fn custody_after(
+        &self,
+        tiers: &Tiers,
+        change: &Change<'_>,
+        members: &BTreeSet<Text>,
+    ) -> Result<BTreeMap<Text, Custody>, ProjectionError> {
+        let mut custody = self.custody_of_all(tiers, change.cause.fact.program, members)?;
+        for (member, custody) in &mut custody {
+            if **member == *change.cause.fact.member && !custody.own {
+                (custody.own, custody.here) = (true, true);
+            }
+            if change.received.contains(&member.as_str()) {
+                (custody.here, custody.to, custody.moving) = (true, Text::default(), None);
+            }
+        }
+        Ok(custody)
     }
 
     /// Replaces everything derived of one of them; says whether the new fact waits for its order there.
     fn fold_one_of(
         &mut self,
         tiers: &mut Tiers,
-        booking: &Booking<'_>,
+        change: &Change<'_>,
         family: &Family,
         member: &Text,
         facts: &Facts<'_>,
     ) -> Result<bool, ProjectionError> {
-        let (rules, program) = (booking.rules, booking.candidate.fact.program);
+        let (rules, program) = (change.rules, change.cause.fact.program);
         let hash = member_hash(program, member);
         let slot = tiers.slot_of(hash, program, member)?;
         let known = tiers.records(hash, program, member)?;
-        let mut rows: BTreeMap<RecordKey, RecordRow> = known.into_keys().map(|key| (key, RecordRow::default())).collect();
+        let kept = |(key, row): (RecordKey, RecordRow)| (key, if is_of_requests(key) { row } else { RecordRow::default() });
+        let mut rows: BTreeMap<RecordKey, RecordRow> = known.into_iter().map(kept).collect();
         let (mut parts, mut codes) = (SmallVec::new(), Vec::new());
         let (bytes, _) = tiers.live.arena.open();
         let mut page = Page { program, rules, first: 0, bytes, parts: &mut parts, totals: &mut tiers.totals, codes: &mut codes };
         let (state, mut records) = family.replay(rules, member, &facts.booked, &mut page);
         let end = bytes.len();
-        let fact = booking.candidate.fact;
-        let parked = family.winner(fact.member) == member.as_str() && waits(fact, &records);
+        let is_its = |fact: &Fact<'_>| family.counts(fact.member) && family.winner(fact.member) == member.as_str();
+        let parked = change.fact.is_some_and(|(new, _)| is_its(new.fact) && waits(new.fact, &records));
         for (key, record) in records.drain_changed() {
             rows.entry(key).or_default().record = record;
         }
-        let mut own = Vec::new();
-        for (booked, position) in facts.booked.iter().zip(&facts.positions) {
-            if *booked.fact.member == **member {
-                own.push(position.0);
-            }
-            if let Some((key, version)) =
-                remembered(&booked.fact).filter(|_| family.winner(booked.fact.member) == member.as_str())
-            {
+        // What counts elsewhere is remembered under its own name.
+        let owner = |of: &str| if family.counts(of) { family.winner(of) == member.as_str() } else { *of == **member };
+        for (booked, position) in facts.booked.iter().zip(&facts.positions).filter(|(booked, _)| owner(booked.fact.member)) {
+            if let Some((key, version)) = remembered(&booked.fact) {
                 rows.entry(key).or_default().firsts.push((version, position.0));
             }
         }
-        Again { state, rows, codes, positions: own }.replace(tiers, slot, &parts, end);
+        let positions = facts.own.get(member).cloned().unwrap_or_default();
+        Again { state, rows, codes, positions }.replace(tiers, slot, &parts, end);
         let of = &mut tiers.live.slots[slot as usize];
-        (of.next, of.dirty) = (booking.position.next(), true);
+        (of.next, of.dirty) = (change.position.next(), true);
         Ok(parked)
     }
 }
 
-/// Everybody whom merges ever tied to the members that a fact names.
-pub(super) fn family_of(tiers: &Tiers, fact: &Fact<'_>) -> Result<BTreeSet<Text>, ProjectionError> {
-    let mut named = vec![fact.member];
-    if let Body::MembersMerged { loser } | Body::MembersUnmerged { loser } = fact.body {
-        named.push(loser);
-    }
+/// The family of records that say where a request of another shard's was decided.
+pub(super) const DECIDED: Kind = Kind::FactForwarded;
+
+fn is_of_requests(key: RecordKey) -> bool {
+    key.family == DECIDED as u8
+}
+
+/// Everybody whom merges ever tied to some members.
+pub(super) fn family_of<'a>(
+    tiers: &Tiers,
+    program: &str,
+    named: impl IntoIterator<Item = &'a str>,
+) -> Result<BTreeSet<Text>, ProjectionError> {
     let mut members = BTreeSet::new();
     for member in named {
-        let state = tiers.state(member_hash(fact.program, member), fact.program, member)?;
-        members.extend(state.iter().filter_map(|(state, _)| state.links()).flat_map(|links| links.family.iter().cloned()));
-        members.insert(Text::new(member));
+        members.extend(tiers.family(program, member)?);
     }
     Ok(members)
+}
+
+/// The members that a fact ties or unties; else its own alone.
+pub(super) fn tied_by<'a>(fact: &Fact<'a>) -> impl Iterator<Item = &'a str> {
+    let other = match fact.body {
+        Body::MembersMerged { loser } | Body::MembersUnmerged { loser } => Some(loser),
+        _ => None,
+    };
+    [fact.member].into_iter().chain(other)
 }

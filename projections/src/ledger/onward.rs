@@ -2,15 +2,15 @@
 
 use super::Ledger;
 use super::book::Booking;
-use super::merge::family_of;
+use super::merge::{family_of, tied_by};
 use crate::error::ProjectionError;
 use crate::shared::Tiers;
 use accrue_ledger::{
-    Body, Decision, Derived, ENGINE, Fact, Onward, ReferralOnward, Text, TiesOf, TransferTo, derive, derive_referrals,
+    Body, Decision, Derived, ENGINE, Fact, Onward, ReferralOnward, Text, TiesOf, Timeline, TransferTo, derive, derive_referrals,
     is_reserved_member,
 };
 use accrue_proto::{lot_to, pb, to_timestamp, write_fact};
-use accrue_store::{member_hash, push_derived};
+use accrue_store::{Position, member_hash, push_derived};
 
 /// The key of the proof's field and its length, as they stand before it (`fact.proto`, 15).
 const PROOF_HEADER: [u8; 2] = [15 << 3 | 2, PROOF_BYTES as u8];
@@ -21,9 +21,14 @@ pub(super) type ProofKey = [u8; 32];
 
 impl Ledger {
     /// The list that the fact's frame will hold; mostly empty.
-    pub(super) fn onward(&self, booking: &Booking<'_>, decision: Option<&Decision>, ties: (&[TiesOf], &[TiesOf])) -> Vec<u8> {
-        let fact = booking.candidate.fact;
-        let of_referrals = derive_referrals(fact, decision, booking.rules, ties, booking.position.0 as i64);
+    pub(super) fn onward(
+        &self,
+        fact: &Fact<'_>,
+        decision: Option<&Decision>,
+        (rules, position): (&Timeline, Position),
+        ties: (&[TiesOf], &[TiesOf]),
+    ) -> Vec<u8> {
+        let of_referrals = derive_referrals(fact, decision, rules, ties, position.0 as i64);
         let mut list = Vec::new();
         for derived in derive(fact, decision).into_iter().chain(of_referrals) {
             push_derived(&mut list, &written(fact.program, derived, &self.proof_key));
@@ -39,11 +44,21 @@ impl Ledger {
             let tied = state.referrals.is_some().then(|| TiesOf::new(booking.owner.member(fact), Some(state)));
             return Ok(tied.into_iter().collect());
         }
+        self.ties_of(tiers, fact.program, tied_by(fact))
+    }
+
+    /// The same of members that merges tie to these.
+    pub(super) fn ties_of<'a>(
+        &self,
+        tiers: &Tiers,
+        program: &str,
+        named: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<TiesOf>, ProjectionError> {
         let of = |member: &Text| {
-            let known = tiers.state(member_hash(fact.program, member), fact.program, member)?;
+            let known = tiers.state(member_hash(program, member), program, member)?;
             Ok(TiesOf::new(member, known.as_ref().map(|(state, _)| state)))
         };
-        family_of(tiers, fact)?.iter().map(of).collect()
+        family_of(tiers, program, named)?.iter().map(of).collect()
     }
 
     /// Why a fact can't come from outside; `None`: it may, or it is the engine's own.
@@ -77,8 +92,13 @@ fn written(program: &str, derived: Derived, key: &ProofKey) -> Vec<u8> {
         body: Some(body),
         ..pb::Fact::default()
     };
+    proven(&fact, key)
+}
+
+/// A fact of the engine's own, as it is written.
+pub(super) fn proven(fact: &pb::Fact, key: &ProofKey) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write_fact(&fact, &mut bytes);
+    write_fact(fact, &mut bytes);
     let proof = blake3::keyed_hash(key, &bytes);
     bytes.extend_from_slice(&PROOF_HEADER);
     bytes.extend_from_slice(proof.as_bytes());

@@ -8,26 +8,43 @@ use crate::profile;
 use crate::shared::Tiers;
 use accrue_ledger::{Body, Instant, Kind, RecordKey, Status, Text};
 use accrue_proto::{pb, read_fact};
-use accrue_store::{DeadLetter, Position, member_hash};
+use accrue_store::{Candidate, DeadLetter, Position, member_hash};
 use std::sync::Arc;
 
 /// A member that is to be erased, with all its aliases.
 pub(super) struct Erasure {
-    program: Text,
-    members: Vec<Text>,
-    position: Position,
-    at: Instant,
+    pub program: Text,
+    pub members: Vec<Text>,
+    pub position: Position,
+    pub at: Instant,
 }
 
 impl Ledger {
     /// After a fact was folded into `slot`: keeps what its member is looked up by, and notes whom to erase.
     pub(super) fn note_person(&mut self, tiers: &mut Tiers, slot: u32, booking: &Booking<'_>) -> Result<(), ProjectionError> {
         let fact = booking.candidate.fact;
+        self.note_look_ups(tiers, booking.candidate)?;
+        if fact.kind != Kind::MemberErased && !fact.kind.links_members() {
+            return Ok(());
+        }
+        if fact.kind == Kind::MemberErased && tiers.live.slots[slot as usize].state.is_elsewhere() {
+            // Its points are with another shard, its keys are here.
+            let members = vec![Text::new(fact.member)];
+            let (program, position) = (Text::new(fact.program), booking.position);
+            self.erasures.push(Erasure { program, members, position, at: fact.occurred_at });
+            return Ok(());
+        }
+        self.note_erased(tiers, fact.program, fact.member, booking.position)
+    }
+
+    /// Keeps what the member of a fact is looked up by, if it says anything of that.
+    pub(super) fn note_look_ups(&self, tiers: &mut Tiers, candidate: &Candidate<'_>) -> Result<(), ProjectionError> {
+        let fact = candidate.fact;
         let found_by = match &fact.body {
             Body::CardIssued { code } | Body::CardReplaced { new: code, .. } => vec![LookUp::Card((*code).to_owned())],
             _ if fact.kind == Kind::MemberProfileChanged => {
                 let vault = self.shared.log.vault_if_any()?;
-                let opened = vault.map(|vault| vault.open_fact(booking.candidate.bytes)).transpose()?.flatten();
+                let opened = vault.map(|vault| vault.open_fact(candidate.bytes)).transpose()?.flatten();
                 opened.as_ref().map(LookUp::of).unwrap_or_default()
             }
             _ => Vec::new(),
@@ -35,19 +52,26 @@ impl Ledger {
         for hash in found_by.iter().filter_map(|look_up| look_up.hash(&self.secret, fact.program)) {
             tiers.live.look_ups.insert((Text::new(fact.program), hash, Text::new(fact.member)), true);
         }
-        if fact.kind != Kind::MemberErased && !fact.kind.links_members() {
-            return Ok(());
-        }
-        let state = &tiers.live.slots[slot as usize].state;
-        // Who is merged into an erased member is erased with it.
+        Ok(())
+    }
+
+    /// Who is merged into an erased member is erased with it.
+    pub(super) fn note_erased(
+        &mut self,
+        tiers: &Tiers,
+        program: &str,
+        member: &str,
+        position: Position,
+    ) -> Result<(), ProjectionError> {
+        let winner = tiers.winner(member_hash(program, member), program, member)?.unwrap_or_else(|| Text::new(member));
+        let Some((state, _)) = tiers.state(member_hash(program, &winner), program, &winner)? else { return Ok(()) };
         if state.status() != Status::Erased {
             return Ok(());
         }
-        let winner = Text::new(booking.owner.member(fact));
+        let Some(at) = state.standing.as_ref().and_then(|standing| standing.erased_at) else { return Ok(()) };
         let merged = state.links().into_iter().flat_map(|links| links.merged.iter().cloned());
-        let members = [Text::new(fact.member), winner].into_iter().chain(merged).collect();
-        let at = state.standing.as_ref().and_then(|standing| standing.erased_at).unwrap_or(fact.occurred_at);
-        self.erasures.push(Erasure { program: Text::new(fact.program), members, position: booking.position, at });
+        let members = [Text::new(member), winner.clone()].into_iter().chain(merged).collect();
+        self.erasures.push(Erasure { program: Text::new(program), members, position, at });
         Ok(())
     }
 

@@ -1,31 +1,39 @@
 //! A late fact: that member alone is folded again from its beginning, with the fact in its place (§1).
 
-use super::Ledger;
 use super::book::{Booking, Page, keep_parts};
+use super::{Ledger, hand_over};
 use crate::error::ProjectionError;
 use crate::rows::{RecordRow, remembered};
 use crate::shared::Tiers;
 use crate::tier::weight;
 use crate::totals::Totals;
-use accrue_ledger::{Booked, Decision, EntryRef, Instant, Member, RecordKey, Sink, Timeline, replay, waits};
+use accrue_ledger::{Booked, Decision, EntryRef, Fact, Instant, Kind, Member, RecordKey, Sink, Timeline, replay, waits};
 use accrue_proto::{Malformed, read_decision, read_fact};
 use accrue_store::{Frame, Group, Position, ShardLog};
 use smallvec::SmallVec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The bytes of a member's facts and decisions, in order of position.
 #[derive(Default)]
 pub struct History {
     frames: Vec<Kept>,
+    /// Requests that nobody has decided yet: they count for nothing.
+    undecided: Vec<Kept>,
+    /// Some of it came through other shards.
+    unsettled: bool,
 }
 
-struct Kept {
-    position: Position,
-    fact: Vec<u8>,
-    decision: Option<Vec<u8>>,
+pub(super) struct Kept {
+    pub position: Position,
+    pub fact: Vec<u8>,
+    pub decision: Option<Vec<u8>>,
 }
 
 impl Kept {
+    pub fn fact(&self) -> Result<Fact<'_>, ProjectionError> {
+        read_fact(&self.fact).map_err(|error| ProjectionError::Frame { position: self.position, error })
+    }
+
     fn booked(&self) -> Result<Booked<'_>, Malformed> {
         booked_of(&self.fact, self.decision.as_deref())
     }
@@ -46,13 +54,28 @@ impl History {
         recorded: Option<Instant>,
         pending: Option<&Group>,
     ) -> Result<History, ProjectionError> {
+        let mut history = History::read_all(log, positions, recorded, pending)?;
+        if history.unsettled {
+            history.settle()?;
+        }
+        Ok(history)
+    }
+
+    /// The same with everything that stands there, requests that came and their decisions apart.
+    pub(super) fn read_all(
+        log: &ShardLog,
+        positions: &[Position],
+        recorded: Option<Instant>,
+        pending: Option<&Group>,
+    ) -> Result<History, ProjectionError> {
         let mut history = History::default();
         let mut keep = |frame: &Frame<'_>| -> Result<(), ProjectionError> {
             if recorded.is_some_and(|recorded| frame.recorded_at > recorded) {
                 return Ok(());
             }
-            let (fact, decision) = (frame.fact.to_vec(), frame.decision.map(<[u8]>::to_vec));
-            history.frames.push(Kept { position: frame.position, fact, decision });
+            let (fact, decision) = hand_over::content(frame)?;
+            history.unsettled |= frame.kind == Kind::FactForwarded || (frame.kind.is_request() && decision.is_none());
+            history.frames.push(Kept { position: frame.position, fact: fact.to_vec(), decision: decision.map(<[u8]>::to_vec) });
             Ok(())
         };
         let appended = log.head().next_position;
@@ -64,6 +87,41 @@ impl History {
             }
         }
         Ok(history)
+    }
+
+    /// A request that was decided in another shard stands here twice: as it came, and with its decision.
+    fn settle(&mut self) -> Result<(), ProjectionError> {
+        let mut decided = BTreeSet::new();
+        let mut read = Vec::with_capacity(self.frames.len());
+        for kept in &self.frames {
+            let fact = kept.fact()?;
+            let identity = accrue_store::identity(fact.program, fact.source, fact.id);
+            let waits = fact.kind.is_request() && kept.decision.is_none();
+            if !waits {
+                decided.insert(identity);
+            }
+            read.push((identity, waits));
+        }
+        let mut seen = BTreeSet::new();
+        let mut settled = Vec::with_capacity(self.frames.len());
+        for (kept, (identity, waits)) in std::mem::take(&mut self.frames).into_iter().zip(read) {
+            if waits && decided.contains(&identity) || !seen.insert(identity) {
+                continue;
+            }
+            if waits { self.undecided.push(kept) } else { settled.push(kept) }
+        }
+        self.frames = settled;
+        Ok(())
+    }
+
+    /// Requests that wait for somebody to decide.
+    pub(super) fn undecided(&self) -> &[Kept] {
+        &self.undecided
+    }
+
+    /// The bytes of the facts, in the order of [`History::booked`].
+    pub(super) fn frames(&self) -> &[Kept] {
+        &self.frames
     }
 
     /// Where they are, in the order of [`History::booked`].

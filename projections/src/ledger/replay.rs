@@ -2,6 +2,7 @@
 
 use super::Ledger;
 use super::book::{Booking, Owner};
+use super::hand_over::Arrival;
 use crate::error::ProjectionError;
 use accrue_ledger::{Decision, Fact, Kind};
 use accrue_proto::{read_decision, read_fact};
@@ -68,9 +69,15 @@ impl Ledger {
         self.site = None;
         let fact = candidate.fact;
         if let Some(program) = programs.get(fact.program) {
-            let owner = Owner::of(candidate, tiers.winner(candidate.hash, fact.program, fact.member)?);
-            let booking = Booking { candidate, rules: &program.timeline, position, pending: None, owner };
-            self.book_decided(&mut tiers, &booking, decision)?;
+            let rules = &program.timeline;
+            if fact.kind.is_of_hand_over() {
+                let (log, logged) = (self.shared.log.clone(), Some(decision));
+                self.take_between(&mut tiers, Arrival { candidate, rules, position, pending: None, log: &log, logged })?;
+            } else {
+                let owner = Owner::of(candidate, tiers.winner(candidate.hash, fact.program, fact.member)?);
+                let booking = Booking { candidate, cause: candidate, rules, position, pending: None, owner };
+                self.book_decided(&mut tiers, booking, decision)?;
+            }
         }
         Ok(())
     }

@@ -6,9 +6,21 @@ use crate::look_up::{LookUp, LookUpHash};
 use crate::profile::{self, Profile};
 use crate::{number, tier::Tier};
 use accrue_ledger::{Instant, Status, Text};
-use accrue_proto::read_fact;
+use accrue_proto::{pb, read_fact};
 use accrue_store::{Position, keys, member_hash};
 use std::collections::{BTreeMap, BTreeSet};
+
+fn known(asked: AsOf, position: Position, recorded: Instant) -> bool {
+    match asked.known {
+        AsKnown::Now => true,
+        AsKnown::At(at) => recorded <= at,
+        AsKnown::Position(at) => position <= at,
+    }
+}
+
+fn happened(fact: &pb::Fact) -> Instant {
+    fact.occurred_at.as_ref().and_then(accrue_proto::from_timestamp).unwrap_or(Instant::MIN)
+}
 
 impl LedgerReader {
     /// A member's personal data as it was then. `None`: there is none, or it was destroyed.
@@ -24,21 +36,55 @@ impl LedgerReader {
                 positions.extend(tiers.personal(program, member)?);
             }
         }
-        let known = |position: Position, recorded: Instant| match asked.known {
-            AsKnown::Now => true,
-            AsKnown::At(at) => recorded <= at,
-            AsKnown::Position(at) => position <= at,
-        };
         let erased_at = found.state.standing.as_ref().and_then(|standing| standing.erased_at);
         let counts = |fact: &accrue_proto::pb::Fact| {
-            let at = fact.occurred_at.as_ref().and_then(accrue_proto::from_timestamp).unwrap_or(Instant::MIN);
+            let at = happened(fact);
             let whose = found.family.as_ref().map_or(&*found.member, |family| family.winner(&fact.member));
             at <= found.at && erased_at.is_none_or(|erased| at > erased) && *whose == *found.member
         };
         let opened = profile::open(&self.shared.log, &positions.into_iter().collect::<Vec<_>>())?;
-        let facts = opened.into_iter().filter(|(position, recorded, fact)| known(*position, *recorded) && counts(fact));
+        let facts = opened.into_iter().filter(|(position, recorded, fact)| known(asked, *position, *recorded) && counts(fact));
         let profile = Profile::of(facts.map(|(_, _, fact)| fact).collect());
         Ok(Some(profile).filter(|profile| *profile != Profile::default()))
+    }
+
+    /// Whose shards may have the state that a member's facts are part of, where this one has it not: the winner's first.
+    ///
+    /// # Errors
+    /// As [`LedgerReader::member`].
+    pub fn kin(&self, program: &str, member: &str) -> Result<Vec<String>, ProjectionError> {
+        let Some(links) = self.shared.tiers.read().links(program, member)?.flatten() else { return Ok(Vec::new()) };
+        let winner = Some(links.winner).filter(|winner| !winner.is_empty());
+        let others = links.family.into_iter().filter(|other| **other != *member && winner.as_ref() != Some(other));
+        Ok(winner.clone().into_iter().chain(others).map(|name| name.to_string()).collect())
+    }
+
+    /// Whether the state that a member's facts are part of is in this shard.
+    ///
+    /// # Errors
+    /// As [`LedgerReader::member`].
+    pub fn answers_for(&self, program: &str, member: &str) -> Result<bool, ProjectionError> {
+        Ok(self.shared.tiers.read().counts_here(program, member)?.unwrap_or(false))
+    }
+
+    /// What people have said of a member under its own name, as far as its keys open it: in the shard of its own.
+    ///
+    /// # Errors
+    /// As [`LedgerReader::member`].
+    pub fn said_of(&self, program: &str, member: &str, asked: AsOf, now: Instant) -> Result<Vec<pb::Fact>, ProjectionError> {
+        let mut positions = BTreeSet::new();
+        {
+            let tiers = self.shared.tiers.read();
+            let winner = tiers.winner(member_hash(program, member), program, member)?;
+            positions.extend(tiers.personal(program, winner.as_deref().unwrap_or(member))?);
+        }
+        let until = asked.as_of.unwrap_or(now);
+        let opened = profile::open(&self.shared.log, &positions.into_iter().collect::<Vec<_>>())?;
+        let counts = |position: Position, recorded: Instant, fact: &pb::Fact| {
+            fact.member == member && known(asked, position, recorded) && happened(fact) <= until
+        };
+        let said = opened.into_iter().filter(|(position, recorded, fact)| counts(*position, *recorded, fact));
+        Ok(said.map(|(_, _, fact)| fact).collect())
     }
 
     /// A member's 16 digits.
@@ -63,7 +109,10 @@ impl LedgerReader {
         };
         let (mut members, asked) = (BTreeSet::new(), AsOf::default());
         for candidate in candidates {
-            let Some(found) = self.find(program, &candidate, asked, now)? else { continue };
+            let Some(found) = self.find(program, &candidate, asked, now)? else {
+                members.extend(self.found_elsewhere(program, &candidate, look_up, now)?);
+                continue;
+            };
             let holds = match look_up {
                 LookUp::Number(_) => found.state.status() != Status::Erased,
                 LookUp::Card(_) => {
@@ -78,6 +127,27 @@ impl LedgerReader {
             }
         }
         Ok(members.into_iter().collect())
+    }
+
+    /// The winner of somebody whose points are with another shard, where what its own shard knows of it says so.
+    fn found_elsewhere(
+        &self,
+        program: &str,
+        member: &str,
+        look_up: &LookUp,
+        now: Instant,
+    ) -> Result<Option<String>, ProjectionError> {
+        let links = self.shared.tiers.read().links(program, member)?.flatten();
+        let Some(links) = links.filter(|links| links.custody.own && !links.winner.is_empty()) else { return Ok(None) };
+        let profile = Profile::of(self.said_of(program, member, AsOf::default(), now)?);
+        let said = match look_up {
+            LookUp::Email(_) => profile.email.map(LookUp::Email),
+            LookUp::Phone(_) => profile.phone.map(LookUp::Phone),
+            // Its number, too, is of this shard; cards are found where the points are.
+            LookUp::Number(_) => Some(look_up.clone()),
+            LookUp::Card(_) => None,
+        };
+        Ok(said.filter(|said| said.normal() == look_up.normal()).map(|_| links.winner.to_string()))
     }
 
     fn says(

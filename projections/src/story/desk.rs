@@ -10,8 +10,8 @@ use accrue_store::{
 };
 use std::path::Path;
 
-/// The only shard of a desk.
-const SHARD: u32 = 0;
+/// The shard of a desk that is alone.
+const ONLY: u32 = 0;
 /// Schema number of the protobuf that is written.
 const SCHEMA: u8 = 1;
 const MIB: usize = 1024 * 1024;
@@ -19,6 +19,7 @@ const MIB: usize = 1024 * 1024;
 /// One shard, its log and its ledger, and nobody else.
 pub struct Desk {
     store: Store,
+    shard: u32,
     log: ShardLog,
     options: LedgerOptions,
     /// `None`: closed, and not opened again because of an error.
@@ -69,17 +70,26 @@ impl Desk {
     /// # Errors
     /// The store can't be opened or read.
     pub fn open(dir: &Path, options: LedgerOptions) -> Result<Desk, StoryError> {
+        Desk::of(&Desk::store_in(dir, 1)?, ONLY, options)
+    }
+
+    /// A store without syncs.
+    pub(super) fn store_in(dir: &Path, shards: u32) -> Result<Store, StoryError> {
         let small = StoreOptions {
             block_cache_bytes: 16 * MIB,
             write_buffer_bytes: 16 * MIB,
             sync: false,
-            embedded_shards: Some(SHARD + 1),
+            embedded_shards: Some(shards),
             ..StoreOptions::default()
         };
-        let store = Store::open(dir, small)?;
-        let log = store.shard(SHARD)?;
+        Ok(Store::open(dir, small)?)
+    }
+
+    /// The desk of one shard of several.
+    pub(super) fn of(store: &Store, shard: u32, options: LedgerOptions) -> Result<Desk, StoryError> {
+        let (store, log) = (store.clone(), store.shard(shard)?);
         let (group, recorded_at) = (Group::default(), Instant(0));
-        let mut desk = Desk { store, log, options, ledger: None, group, recorded_at, decision: Vec::new() };
+        let mut desk = Desk { store, shard, log, options, ledger: None, group, recorded_at, decision: Vec::new() };
         desk.open_ledger()?;
         Ok(desk)
     }
@@ -153,14 +163,20 @@ impl Desk {
         Ok(delivered)
     }
 
+    /// What follows from the frames behind a position for other members.
+    pub(super) fn leads_to(&self, from: Position) -> Result<Vec<Vec<u8>>, StoryError> {
+        let mut facts = Vec::new();
+        self.log.for_each(from, self.next_position(), |frame| -> Result<(), StoryError> {
+            facts.extend(frame.derived.map(<[u8]>::to_vec));
+            Ok(())
+        })?;
+        Ok(facts)
+    }
+
     /// What follows for other members, and from that: right after what it follows from.
     fn carry(&mut self, mut from: Position) -> Result<(), StoryError> {
         loop {
-            let (end, mut facts) = (self.next_position(), Vec::new());
-            self.log.for_each(from, end, |frame| -> Result<(), StoryError> {
-                facts.extend(frame.derived.map(<[u8]>::to_vec));
-                Ok(())
-            })?;
+            let (end, facts) = (self.next_position(), self.leads_to(from)?);
             if facts.is_empty() {
                 return Ok(());
             }
@@ -169,7 +185,7 @@ impl Desk {
         }
     }
 
-    fn take_group(&mut self, facts: &[impl AsRef<[u8]>]) -> Result<Vec<Delivered>, StoryError> {
+    pub(super) fn take_group(&mut self, facts: &[impl AsRef<[u8]>]) -> Result<Vec<Delivered>, StoryError> {
         let sealed = self.seal(facts)?;
         let facts: Vec<&[u8]> =
             facts.iter().zip(&sealed).map(|(fact, sealed)| sealed.as_deref().unwrap_or(fact.as_ref())).collect();
@@ -295,12 +311,12 @@ impl Desk {
         // A checkpoint on its way holds the view.
         self.checkpoint()?;
         self.ledger = None;
-        self.store.drop_all_views(SHARD)?;
+        self.store.drop_all_views(self.shard)?;
         self.open_ledger()
     }
 
     fn open_ledger(&mut self) -> Result<(), StoryError> {
-        let mut ledger = Ledger::open(&self.store, SHARD, self.options)?;
+        let mut ledger = Ledger::open(&self.store, self.shard, self.options)?;
         let from = ledger.next_position();
         let log = &self.log;
         log.for_each_block(from, Position::MAX, |frames| -> Result<(), StoryError> { Ok(ledger.replay_all(frames, log)?) })?;

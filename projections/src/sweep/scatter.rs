@@ -111,7 +111,9 @@ impl Plan {
 }
 
 fn is_asked_for(frame: &Frame<'_>, recorded: Option<Instant>) -> bool {
-    frame.kind != Kind::RulesetActivated && recorded.is_none_or(|recorded| frame.recorded_at <= recorded)
+    // What came from other shards counts there; what nobody has decided counts nowhere.
+    let counts = !frame.kind.is_of_hand_over() && (frame.decision.is_some() || !frame.kind.is_request());
+    counts && frame.kind != Kind::RulesetActivated && recorded.is_none_or(|recorded| frame.recorded_at <= recorded)
 }
 
 fn bucket(hash: u64) -> usize {

@@ -194,6 +194,8 @@ mod tests {
         found.sort();
         found.dedup();
         let known = [
+            "HandOverContinued.after",
+            "HandOverContinued.started",
             "ImportedLot.points",
             "Line.quantity",
             "PointsAdjusted.points",

@@ -52,6 +52,7 @@ fn noted(body: &pb::fact::Body) -> Result<(), Fault> {
         B::RedemptionRecorded(_) | B::RedemptionRequested(_) | B::RedemptionReversed(_) | B::RewardGranted(_) => Ok(()),
         B::PointsTransferred(_) | B::PointsReceived(_) | B::ExceptionResolved(_) => Ok(()),
         B::CouponUsed(_) | B::CouponReleased(_) | B::CouponReserved(_) | B::CouponRevoked(_) => Ok(()),
+        B::FactForwarded(_) | B::HandOverContinued(_) | B::MembersHandedOver(_) => Ok(()),
     }
 }
 

@@ -126,7 +126,7 @@ fn body(kind: Kind, dice: &mut Dice) -> Body {
             coupon: Some(pb::coupon_released::Coupon::GrantId(dice.id())),
             order_id: dice.id(),
         }),
-        _ if kind.is_request() => request(kind, dice),
+        _ if kind.is_request() || kind.is_of_hand_over() => request(kind, dice),
         _ => noted(kind, dice),
     }
 }
@@ -256,6 +256,14 @@ fn request(kind: Kind, dice: &mut Dice) -> Body {
         }),
         Kind::ReferralCodeClaimed => Body::ReferralCodeClaimed(pb::ReferralCodeClaimed { code: dice.id(), owner: dice.id() }),
         Kind::ReferralAsked => Body::ReferralAsked(pb::ReferralAsked { code: dice.id(), friend: dice.id() }),
+        Kind::FactForwarded => {
+            let (fact, decision) = (dice.text().into_bytes(), dice.text().into_bytes());
+            Body::FactForwarded(pb::FactForwarded { about: dice.id(), fact, decision })
+        }
+        Kind::HandOverContinued => {
+            Body::HandOverContinued(pb::HandOverContinued { to: dice.id(), started: dice.amount(0), after: dice.amount(0) })
+        }
+        Kind::MembersHandedOver => Body::MembersHandedOver(pb::MembersHandedOver { members: vec![dice.id(), dice.id()] }),
         Kind::TierOverridden => Body::TierOverridden(pb::TierOverridden {
             tier: dice.id(),
             mode: 1 + dice.below(2) as i32,

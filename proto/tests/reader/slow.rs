@@ -136,6 +136,15 @@ fn body(owned: &Owned) -> Body<'_> {
             amount: said.amount,
             withdrawn: said.withdrawn,
         })),
+        Owned::FactForwarded(forwarded) => Body::FactForwarded {
+            about: &forwarded.about,
+            fact: &forwarded.fact,
+            decision: Some(&forwarded.decision[..]).filter(|bytes| !bytes.is_empty()),
+        },
+        Owned::HandOverContinued(next) => {
+            Body::HandOverContinued { to: &next.to, started: next.started.unsigned_abs(), after: next.after.unsigned_abs() }
+        }
+        Owned::MembersHandedOver(of) => Body::MembersHandedOver { members: of.members.iter().map(String::as_str).collect() },
         Owned::PointsTransferred(transfer) => Body::PointsTransferred {
             transfer_id: &transfer.transfer_id,
             to: match transfer.to.as_ref().expect("one of two") {

@@ -2,10 +2,10 @@
 
 use super::value;
 use crate::problem::Problem;
-use crate::question::token;
+use crate::question::{OfMember, token};
 use crate::readers::Readers;
 use accrue_ledger::Instant;
-use accrue_projections::{LookUp, MemberRow};
+use accrue_projections::{LookUp, MemberAnswer, MemberRow, Profile};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 
@@ -42,6 +42,21 @@ pub(super) fn find(readers: &Readers, program: &str, by: &LookUp, now: Instant) 
     found.sort();
     let rows: Vec<Value> = found.iter().map(|(member, shard)| json!({ "member": member, "shard": shard })).collect();
     Ok(json!({ "program": program, "members": rows }))
+}
+
+/// What people have said of a member under other names, in the shards of those: only there it can be read.
+pub(super) fn add_profiles(readers: &Readers, of: &OfMember, found: &mut MemberAnswer, now: Instant) -> Result<(), Problem> {
+    let (mut facts, mut elsewhere) = (Vec::new(), false);
+    for name in found.merged.iter().chain([&found.member]) {
+        for open in readers.of_member(&of.program, name)? {
+            elsewhere |= open.reader.shard() != found.shard;
+            facts.extend(open.reader.said_of(&of.program, name, of.as_of, now)?);
+        }
+    }
+    if elsewhere && found.erased_at.is_none() {
+        found.profile = Profile::of_all(facts);
+    }
+    Ok(())
 }
 
 /// The members with the largest numbers: looks at all of them.

@@ -50,7 +50,9 @@ pub fn quote(readers: &Readers, program: &str, asked: Asked, now: Instant) -> Re
     let mut bytes = Vec::new();
     write_fact(&fact, &mut bytes);
     let fact = read_fact(&bytes).map_err(wrong)?;
-    for open in readers.of_member(program, &member)? {
+    let open = readers.that_may_answer(program, &member)?;
+    let here = open.iter().find(|open| open.reader.answers_for(program, &member).unwrap_or(false)).cloned();
+    for open in here.into_iter().chain(open) {
         let Some(rules) = open.reader.timeline(program) else { continue };
         if let Some(ruleset) = rules.at(fact.occurred_at) {
             accrue_ledger::check(&fact, ruleset)

@@ -192,7 +192,7 @@ fn of_shard(readers: &Readers, open: &Open, offset: i64, bytes: &[u8], watch: St
     let position = position_of(readers, open, bytes).map_err(|error| broken(&error))?;
     let position = position.ok_or("it is taken in, and not found again")?;
     let outcome = open.log.read(position, |frame| {
-        let decision = frame.decision.map(read_decision).transpose()?;
+        let decision = accrue_projections::decision_of(frame).map(read_decision).transpose()?;
         let (late, parked) = (frame.late, frame.parked);
         Ok::<_, Malformed>(match frame.offset == offset {
             true => Outcome::Booked { position, decision, late, parked },

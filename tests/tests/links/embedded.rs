@@ -14,13 +14,13 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const SHARDS: u32 = 4;
+pub const SHARDS: u32 = 4;
 const TRANSFERS: u64 = 3_000;
 /// Where the child that is killed has its store.
-const CHILD_DIR: &str = "ACCRUE_LINKS_CHILD_DIR";
-const ARRIVAL_MAX: Duration = Duration::from_secs(60);
+pub const CHILD_DIR: &str = "ACCRUE_LINKS_CHILD_DIR";
+pub const ARRIVAL_MAX: Duration = Duration::from_secs(60);
 /// Later than everything here.
-const NOW: Instant = Instant(1_710_000_000_000_000);
+pub const NOW: Instant = Instant(1_710_000_000_000_000);
 
 type Readers = Arc<Mutex<BTreeMap<u32, LedgerReader>>>;
 
@@ -75,6 +75,10 @@ impl Log {
         Ok(())
     }
 
+    pub(super) fn readers(&self) -> std::sync::MutexGuard<'_, BTreeMap<u32, LedgerReader>> {
+        self.readers.lock().expect("not poisoned")
+    }
+
     /// Active points and debt of a member.
     fn balance(&self, who: &str) -> Result<(i64, i64)> {
         let number = |answer: &Value, name: &str| answer["balance"]["main"][name].as_i64().unwrap_or(0);
@@ -84,7 +88,7 @@ impl Log {
 
     /// A member, as the API tells it; null: it is not known.
     pub(super) fn answer(&self, who: &str) -> Result<Value> {
-        for reader in self.readers.lock().expect("not poisoned").values() {
+        for reader in self.readers().values() {
             if let Some(answer) = reader.member(PROGRAM, who, AsOf::default(), NOW)? {
                 return Ok(serde_json::to_value(answer)?);
             }
@@ -151,7 +155,7 @@ impl Log {
     }
 
     pub(super) fn stop(mut self) -> Result<()> {
-        self.readers.lock().expect("not poisoned").clear();
+        self.readers().clear();
         Ok(self.embedded.take().context("open")?.stop()?)
     }
 }

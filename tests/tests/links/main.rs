@@ -3,6 +3,8 @@
 //! `cargo build --workspace --bins` first: the Kafka tests run what was built beside them.
 
 mod embedded;
+mod merges;
+mod merges_topic;
 mod referrals;
 mod topic;
 

@@ -10,7 +10,7 @@ use crate::record::{
 };
 use crate::referral::{Code, CodeState, FirstOrder, Friend, Given, Home, OrderWorth, Referrals, Referred, Ties};
 use crate::ruleset::Metric;
-use crate::standing::{Card, CardStatus, Links, Standing, Status};
+use crate::standing::{Card, CardStatus, Custody, Links, Standing, Status};
 use crate::tier::{Day, Override, TierState};
 use std::collections::VecDeque;
 
@@ -103,7 +103,8 @@ sparse!(Standing { status, erased_at, cards, links });
 packed_enum!(Status { Member = 0, Guest = 1, Registered = 2, Left = 3, Erased = 4 });
 packed!(Card { code, status, issued_at, replaced_by });
 packed_enum!(CardStatus { Active = 0, Inactive = 1, Blocked = 2 });
-packed!(Links { winner, merged, family, changed_at });
+packed!(Links { winner, merged, family, changed_at, custody, served });
+packed!(Custody { own, here, to, moving });
 
 sparse!(Counters { used, achievements, troubles });
 packed!(Used { what, id, period, used });
