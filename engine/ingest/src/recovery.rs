@@ -41,7 +41,7 @@ pub(crate) fn recover(
     let mut done = 0;
     let mut next = from;
     let mut step_at = STEP_FRAMES;
-    let result = log.for_each_block(from, end, |frames| -> Result<(), Stop> {
+    let result = log.for_each_run(from, end, |frames| -> Result<(), Stop> {
         inline.replay_all(frames, log)?;
         next = frames.last().map_or(next, |frame| frame.position.next());
         done += frames.len() as u64;

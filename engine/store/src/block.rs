@@ -249,6 +249,11 @@ impl Block {
         self.header.frames as usize
     }
 
+    /// Bytes of it, unpacked.
+    pub fn bytes(&self) -> usize {
+        self.payload.len()
+    }
+
     /// Whether it holds no frame, only offsets that led to none.
     pub fn is_empty(&self) -> bool {
         self.header.frames == 0

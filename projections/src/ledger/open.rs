@@ -111,7 +111,7 @@ impl Ledger {
     pub fn derive(&mut self, mut progress: impl FnMut(Position)) -> Result<(), ProjectionError> {
         let log = self.shared.log.clone();
         let from = self.shared.tiers.read().next;
-        log.for_each_block(from, Position::MAX, |frames| {
+        log.for_each_run(from, Position::MAX, |frames| {
             let told = frames.iter().filter(|frame| frame.position.0 % 10_000 == 0);
             told.for_each(|frame| progress(frame.position));
             self.replay_frames(frames)
@@ -155,7 +155,7 @@ impl Ledger {
         }
         self.prefetched = Prefetched::default();
         self.ahead.clear();
-        log.for_each_block(Position::FIRST, until, |frames| self.replay_frames(frames))?;
+        log.for_each_run(Position::FIRST, until, |frames| self.replay_frames(frames))?;
         self.checkpoint_if_due(true)?;
         log.set_live_generation(before + 1)?;
         self.store.drop_view(shard, before)?;

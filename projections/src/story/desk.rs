@@ -319,7 +319,7 @@ impl Desk {
         let mut ledger = Ledger::open(&self.store, self.shard, self.options)?;
         let from = ledger.next_position();
         let log = &self.log;
-        log.for_each_block(from, Position::MAX, |frames| -> Result<(), StoryError> { Ok(ledger.replay_all(frames, log)?) })?;
+        log.for_each_run(from, Position::MAX, |frames| -> Result<(), StoryError> { Ok(ledger.replay_all(frames, log)?) })?;
         ledger.durable(log.head().next_position);
         self.ledger = Some(ledger);
         Ok(())

@@ -28,7 +28,7 @@ pub fn many(number: u64) -> (String, Vec<u8>) {
 pub fn step(number: u64) -> (String, Vec<u8>) {
     let (at, id) = ("2024-02-01T00:00:00Z", format!("step-{number}"));
     let (family, who) = (number % 8, member(number % MEMBERS));
-    if number >= 200 && number < 200 + 16 {
+    if (200..200 + 16).contains(&number) {
         let (winner, loser) = if number % 16 < 8 { (family, family + 8) } else { (family + 8, family + 16) };
         let body = json!({ "loser": member(loser) });
         return (member(winner), fact(&member(winner), &id, at, "members_merged", &body));
