@@ -200,7 +200,6 @@ impl<'a, S: Sink> Fold<'a, S> {
             Body::CouponRevoked { .. } | Body::PointsAdjusted(_) | Body::RulesetActivated { .. } => {}
             Body::PointsTransferred { .. } | Body::PointsReceived(_) => {}
             Body::Referral(said) => self.referral(said, rules, at),
-            // What goes between shards is taken out before it is folded.
             Body::FactForwarded { .. } | Body::HandOverContinued { .. } | Body::MembersHandedOver { .. } => {}
             Body::TierOverridden { .. } | Body::TierOverrideEnded => {}
             Body::TierCreditAdjusted { amount } => self.tier_credit(*amount, rules, at),
