@@ -71,7 +71,11 @@ proptest! {
 
     #[test]
     fn json_and_back(seed: u64, with_default: bool) {
-        let owned = generate::fact(&mut Dice::new(seed));
+        let mut owned = generate::fact(&mut Dice::new(seed));
+        // Bytes that only the engine makes are not told in JSON.
+        if let Some(pb::fact::Body::FactForwarded(forwarded)) = &mut owned.body {
+            (forwarded.fact, forwarded.decision) = (Vec::new(), Vec::new());
+        }
         let defaults = json::Defaults { currency: with_default.then_some("KWD") };
         let text = json::fact_to_json(&owned, &defaults).to_string();
         let again = json::fact_from_json(text.as_bytes(), &defaults);
