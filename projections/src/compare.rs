@@ -82,7 +82,8 @@ impl Comparison<'_> {
         let mut given = Given { rules, numbers: Numbers::default() };
         let (state, _) = relatives.fold(member, rules, self.at, &mut given);
         let mut numbers = given.numbers;
-        if !state.known {
+        // Of an alias in another shard than its winner's, nothing is left there but the tie.
+        if !state.known || state.winner().is_some() {
             return None;
         }
         numbers.ledgers = outstanding(&state, rules, self.at);
