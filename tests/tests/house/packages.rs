@@ -172,7 +172,7 @@ fn a_wrong_package_is_found() {
     assert!(wrong(|package| package.licence = Some("MIT OR".into()))[0].contains("can't be read"));
     assert!(wrong(|package| package.licence = None)[0].contains("names no licence"));
     assert!(wrong(|package| package.source = Some("git+ssh://example".into()))[0].contains("not from the public registry"));
-    assert!(wrong(|package| package.name = "chrono".into())[0].contains("banned by deny.toml"));
+    assert!(wrong(|package| package.name = "chrono-tz".into())[0].contains("banned by deny.toml"));
     let stranger = |package: &mut Package| {
         package.name = "openssl-sys".into();
         package.used_by.insert("accrue-server".into());
