@@ -79,10 +79,14 @@ fn no_point_is_spent_twice() -> Result<()> {
         }
         world.settle()?;
         let mut members = Vec::new();
-        let [active, spent, debt] = ["active", "spent", "debt"].map(|name| total(&world, name, &mut members));
-        let (active, spent, debt) = (active?, spent?, debt?);
+        let [active, spent, repaid, debt] = ["active", "spent", "repaid", "debt"].map(|name| total(&world, name, &mut members));
+        let (active, spent, repaid, debt) = (active?, spent?, repaid?, debt?);
         let all = MEMBERS as i64 * POINTS;
-        ensure!(active + spent == all, "seed {seed}: {active} active, {spent} spent of {all}, {debt} owed; {members:?}");
+        // What is spent without cover is owed, and counts when it is repaid.
+        ensure!(
+            active + spent + repaid == all,
+            "seed {seed}: {active} active, {spent} spent, {repaid} repaid of {all}, {debt} owed; {members:?}"
+        );
         // Who was one and is parted again may have spent the other's.
         ensure!(parted || debt == 0, "seed {seed}: {debt} points were spent twice; {members:?}");
         if seed % WHOLE_EVERY == 0 {
