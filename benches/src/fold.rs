@@ -80,7 +80,7 @@ pub fn as_they_come(input: &Input, rules: &Timeline) -> Result<(Folded, Members)
             }
         }
         for (fact, hash) in &slice {
-            let (member, records) = members.entry(*hash).or_insert_with(|| (Member::default(), Records::complete()));
+            let (member, records) = members.entry(*hash).or_insert_with(|| (Member::default(), Records::complete_in_bytes()));
             fold(member, records, fact, rules, &mut entries);
         }
         total = total.and(watch.lap());

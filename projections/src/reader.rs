@@ -25,6 +25,7 @@ use crate::shared::{Shared, Tiers};
 use crate::tier::Tier;
 use accrue_ledger::{Custody, Entry, Family, Fold, Instant, Member, Record, RecordKey, Records, Text, Timeline, replay};
 use accrue_store::{Position, keys, member_hash};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -153,7 +154,7 @@ impl LedgerReader {
         };
         let key = RecordKey::order(order_id);
         let record = match &found.past {
-            Some((records, _)) => records.peek(key),
+            Some((records, _)) => records.peek(key).map(Cow::into_owned),
             None => {
                 let tiers = self.shared.tiers.read();
                 let row = tiers.record(member_hash(program, &found.member), program, &found.member, key)?;

@@ -356,7 +356,7 @@ pub(crate) fn issue(
 /// A redemption or grant, with the state or beside it.
 fn kept<'a>(member: &'a Member, records: &Records, key: RecordKey) -> Option<Cow<'a, Kept>> {
     let open = member.open.iter().find(|redemption| redemption.key() == key);
-    open.map(Cow::Borrowed).or_else(|| match records.peek(key) {
+    open.map(Cow::Borrowed).or_else(|| match records.peek(key).map(Cow::into_owned) {
         Some(Record::Redemption(redemption)) => Some(Cow::Owned(*redemption)),
         _ => None,
     })

@@ -287,7 +287,7 @@ impl<'a, S: Sink> Fold<'a, S> {
         match self.records.take(key) {
             Some(Record::Redemption(redemption)) => Some(*redemption),
             Some(other) => {
-                self.records.put(key, &other);
+                self.records.put(key, other);
                 None
             }
             None => None,
@@ -299,7 +299,7 @@ impl<'a, S: Sink> Fold<'a, S> {
         if redemption.is_open() {
             self.member.open.push(redemption);
         } else {
-            self.records.put(redemption.key(), &Record::Redemption(Box::new(redemption)));
+            self.records.put(redemption.key(), Record::Redemption(Box::new(redemption)));
         }
     }
 }
@@ -352,7 +352,7 @@ pub fn needs(member: &Member, records: &Records, fact: &Fact<'_>) -> Needs {
             let key = RecordKey::order(placed.order_id);
             want(key);
             // A cancellation that waited undoes what is tied to the order.
-            if let Some(Record::Order(order)) = records.peek(key).filter(|_| records.has(key)) {
+            if let Some(Record::Order(order)) = records.peek(key).as_deref() {
                 order.tied.iter().filter(|_| order.cancelled).for_each(|&tied| want(tied));
             }
             placed.coupons.iter().for_each(|code| coupon::wants(member, records, crate::CouponRef::Code(code), &mut want));
@@ -361,7 +361,7 @@ pub fn needs(member: &Member, records: &Records, fact: &Fact<'_>) -> Needs {
         Body::OrderCancelled { order_id } => {
             let key = RecordKey::order(order_id);
             want(key);
-            if let (true, Some(Record::Order(order))) = (records.has(key), records.peek(key)) {
+            if let Some(Record::Order(order)) = records.peek(key).as_deref() {
                 order.tied.iter().for_each(|&tied| want(tied));
             }
         }

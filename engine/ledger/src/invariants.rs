@@ -33,8 +33,8 @@ pub fn broken_invariants(member: &Member, records: &Records, at: Instant) -> Vec
     };
     member.open.iter().for_each(&mut check);
     for (_, record) in records.iter() {
-        if let Record::Redemption(redemption) = record {
-            check(&redemption);
+        if let Record::Redemption(redemption) = &*record {
+            check(redemption);
         }
     }
     broken

@@ -52,7 +52,7 @@ pub fn waits(fact: &Fact<'_>, records: &Records) -> bool {
         _ => None,
     };
     let record = order_id.and_then(|order_id| records.peek(RecordKey::order(order_id)));
-    matches!(record, Some(Record::Order(order)) if order.waiting > 0)
+    matches!(record.as_deref(), Some(Record::Order(order)) if order.waiting > 0)
 }
 
 /// Whether a new fact (or, with `decided_at`, a request) can't be folded on top of `member`: it belongs before what was folded,

@@ -26,7 +26,7 @@ impl LedgerReader {
             _ => None,
         };
         let mut friends: Vec<Friend> = match &found.past {
-            Some((records, _)) => records.iter().filter_map(|(_, record)| of(record)).collect(),
+            Some((records, _)) => records.iter().filter_map(|(_, record)| of(record.into_owned())).collect(),
             None => {
                 let tiers = self.shared.tiers.read();
                 let rows = tiers.records(member_hash(program, &found.member), program, &found.member)?;

@@ -12,6 +12,7 @@ use accrue_ledger::{
 };
 use accrue_store::member_hash;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What would be.
@@ -108,7 +109,9 @@ impl LedgerReader {
         let (mut then, mut entries): (Member, Vec<Entry>) = (state.clone(), Vec::new());
         let mut folded = records.clone();
         Fold::new(&mut then, &mut folded, &rules, &mut entries).apply(order, None);
-        let Some(Record::Order(paid)) = folded.peek(RecordKey::order(placed.order_id)) else { return Ok(None) };
+        let Some(Record::Order(paid)) = folded.peek(RecordKey::order(placed.order_id)).map(Cow::into_owned) else {
+            return Ok(None);
+        };
         let Some(told) = explain_order(&paid, &rules, &entries) else { return Ok(None) };
         let mut earns: BTreeMap<String, i64> = BTreeMap::new();
         for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Earned) {

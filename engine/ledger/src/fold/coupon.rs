@@ -19,8 +19,8 @@ pub(crate) fn key_of(member: &Member, records: &Records, coupon: CouponRef<'_>) 
         CouponRef::Code(code) => {
             let has_code = |coupon: &Coupon| coupon.code == *code;
             let open = member.open.iter().find(|redemption| redemption.coupon.as_ref().is_some_and(has_code));
-            open.map(|redemption| redemption.key()).or_else(|| match records.peek(RecordKey::code(code)) {
-                Some(Record::Code(key)) => Some(key),
+            open.map(|redemption| redemption.key()).or_else(|| match records.peek(RecordKey::code(code)).as_deref() {
+                Some(Record::Code(key)) => Some(*key),
                 _ => None,
             })
         }
@@ -48,7 +48,7 @@ impl<S: Sink> Fold<'_, S> {
         let key = RecordKey::order(order_id);
         let mut order = self.take_order(key, order_id);
         self.coupon_on_order(coupon, &mut order, source, rules, at, true);
-        self.records.put(key, &Record::Order(order));
+        self.records.put(key, Record::Order(order));
     }
 
     /// Uses a coupon on an order. `reported`: by a fact about the coupon, so that trouble is an exception.
@@ -215,7 +215,8 @@ impl<S: Sink> Fold<'_, S> {
 
     fn has_coupon(&self, key: RecordKey) -> bool {
         let with_state = self.member.open_index(key).is_some();
-        with_state || matches!(self.records.peek(key), Some(Record::Redemption(redemption)) if redemption.coupon.is_some())
+        with_state
+            || matches!(self.records.peek(key).as_deref(), Some(Record::Redemption(redemption)) if redemption.coupon.is_some())
     }
 
     pub(super) fn coupon_entry(&mut self, kind: EntryKind, why: Why, source: Source<'_>, rules: &Ruleset, at: Instant) {

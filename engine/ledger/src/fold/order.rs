@@ -26,7 +26,7 @@ impl<S: Sink> Fold<'_, S> {
         let known = order.placed.take();
         if known.as_ref().is_some_and(|known| known.version >= placed.version) {
             order.placed = known;
-            self.records.put(key, &Record::Order(order));
+            self.records.put(key, Record::Order(order));
             return;
         }
         let captured = known.as_ref().and_then(|known| self.rules.by_tag(known.ruleset)).map(Arc::clone);
@@ -55,7 +55,7 @@ impl<S: Sink> Fold<'_, S> {
         if order.cancelled {
             self.undo_all_tied(&order, source, rules, at);
         }
-        self.records.put(key, &Record::Order(order));
+        self.records.put(key, Record::Order(order));
     }
 
     pub(super) fn order_fulfilled(&mut self, order_id: &str, source: Source<'_>, rules: &Ruleset, at: Instant) -> Applied {
@@ -69,7 +69,7 @@ impl<S: Sink> Fold<'_, S> {
         } else if first {
             self.start_awaiting(&mut order, rules, at);
         }
-        self.records.put(key, &Record::Order(order));
+        self.records.put(key, Record::Order(order));
         Applied { parked }
     }
 
@@ -84,7 +84,7 @@ impl<S: Sink> Fold<'_, S> {
             self.settle_captured(&mut order, rules, source, at);
         }
         self.undo_all_tied(&order, source, rules, at);
-        self.records.put(key, &Record::Order(order));
+        self.records.put(key, Record::Order(order));
         Applied { parked }
     }
 

@@ -72,7 +72,7 @@ impl<S: Sink> Fold<'_, S> {
             let key = RecordKey::order(order_id);
             let mut order = self.take_order(key, order_id);
             order.tied.push(redemption.key());
-            self.records.put(key, &Record::Order(order));
+            self.records.put(key, Record::Order(order));
         }
         self.hand_out(redemption, source, rules, at);
     }
@@ -148,7 +148,7 @@ impl<S: Sink> Fold<'_, S> {
         self.count(&redemption, rules);
         if let Some(coupon) = &redemption.coupon {
             let code = coupon.code.clone();
-            self.records.put(RecordKey::code(&code), &Record::Code(redemption.key()));
+            self.records.put(RecordKey::code(&code), Record::Code(redemption.key()));
             let kind = if redemption.is_open() { EntryKind::CouponIssued } else { EntryKind::CouponUsed };
             let why = Why::Coupon { code, order: redemption.order_id.clone() };
             let ruleset = rules.tag();

@@ -104,7 +104,7 @@ impl<S: Sink> Fold<'_, S> {
                 Stage::Ordered | Stage::Reversed => self.friend_ordered(&mut friend, told, rules, at),
             }
         }
-        self.records.put(key, &Record::Friend(friend));
+        self.records.put(key, Record::Friend(friend));
     }
 
     fn friend_joined(&mut self, friend: &mut Friend, told: &Told<'_>, rules: &Ruleset, at: Instant) {

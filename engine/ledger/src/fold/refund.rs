@@ -28,19 +28,19 @@ impl<S: Sink> Fold<'_, S> {
         let Some(placed) = &order.placed else {
             order.waiting_refunds.push(waiting(refund));
             self.park(&mut order, source, rules, at);
-            self.records.put(key, &Record::Order(order));
+            self.records.put(key, Record::Order(order));
             return Applied { parked: true };
         };
         if let Some(currency) = refund.currency.filter(|currency| placed.currency != *currency) {
             let about = format!("refund of order {order_id} in {currency}, not {}", placed.currency);
-            self.records.put(key, &Record::Order(order));
+            self.records.put(key, Record::Order(order));
             self.exception("refund_currency", &about, 0, source, rules, at);
             return Applied::default();
         }
         order.refunded_amount += refund.amount.unwrap_or(0);
         refund.lines.iter().for_each(|line| note_line(&mut order.refunds, of_line(line)));
         self.settle_captured(&mut order, rules, source, at);
-        self.records.put(key, &Record::Order(order));
+        self.records.put(key, Record::Order(order));
         Applied::default()
     }
 
@@ -75,7 +75,7 @@ impl<S: Sink> Fold<'_, S> {
         for key in touched {
             if let Some(Record::Order(mut order)) = self.records.take(key) {
                 self.settle_captured(&mut order, rules, source, at);
-                self.records.put(key, &Record::Order(order));
+                self.records.put(key, Record::Order(order));
             }
         }
         if !lost.is_empty() {
@@ -109,7 +109,7 @@ impl<S: Sink> Fold<'_, S> {
             if (pieces, amount) != before && touched.last() != Some(&key) && !touched.contains(&key) {
                 touched.push(key);
             }
-            self.records.put(key, &Record::Order(order));
+            self.records.put(key, Record::Order(order));
         }
         let said = match (by_amount, pieces, amount) {
             (true, _, 0) | (false, 0, _) => return None,
@@ -137,7 +137,7 @@ impl<S: Sink> Fold<'_, S> {
                     touched.push(key);
                 }
             }
-            self.records.put(key, &Record::Order(order));
+            self.records.put(key, Record::Order(order));
         }
         amount
     }

@@ -77,11 +77,11 @@ impl<S: Sink> Fold<'_, S> {
         self.member.standing.as_ref()?.erased_at?;
         let is_erased = self.member.status() == Status::Erased;
         let of_order = |order_id: &str| {
-            let order = match self.records.peek(RecordKey::order(order_id)) {
-                Some(Record::Order(order)) => Some(order),
+            let placed_at = match self.records.peek(RecordKey::order(order_id)).as_deref() {
+                Some(Record::Order(order)) => order.placed.as_ref().map(|placed| placed.at),
                 _ => None,
             };
-            let before = order.and_then(|order| order.placed).is_some_and(|placed| self.is_closed(placed.at));
+            let before = placed_at.is_some_and(|at| self.is_closed(at));
             before.then(|| format!("order {order_id}"))
         };
         match &fact.body {

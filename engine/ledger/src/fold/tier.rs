@@ -219,8 +219,8 @@ impl<S: Sink> Fold<'_, S> {
         if source.kind != Kind::OrderPlaced as u8 {
             return None;
         }
-        match self.records.peek(RecordKey::order(source.id))? {
-            Record::Order(order) => order.placed.map(|placed| placed.at),
+        match &*self.records.peek(RecordKey::order(source.id))? {
+            Record::Order(order) => order.placed.as_ref().map(|placed| placed.at),
             _ => None,
         }
     }
