@@ -394,7 +394,7 @@ impl MemberRow {
             eligible_spend: member::spend(state, rules).0,
             parked: state.parked,
             exceptions: state.exceptions,
-            last_activity: state.last.at.to_string(),
+            last_activity: state.last_activity().to_string(),
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::counters::Trouble;
 use crate::decision::{Decision, Outcome};
 use crate::entry::{EntryKind, EntryRef, LotPart, Sink, TierCause, Why, source_of};
 use crate::fact::{Body, Fact, Kind, TransferTo};
-use crate::member::{Member, Place};
+use crate::member::Member;
 use crate::record::{RecordKey, Redemption};
 use crate::records::{Needs, Records};
 use crate::referral::ReferralFact;
@@ -97,11 +97,8 @@ impl<'a, S: Sink> Fold<'a, S> {
     /// Folds one fact, or a request with its decision, at its place in the member's history: after everything folded so far.
     /// What [`needs`] names must be in `records`.
     pub fn apply(&mut self, fact: &Fact<'_>, decision: Option<&Decision>) -> Applied {
-        let at = decision.map_or(fact.occurred_at, |decision| decision.at);
-        self.advance(at);
-        self.member.passed = at;
-        self.member.last = Place { at, decision: decision.is_some(), id: Text::new(fact.id), source: Text::new(fact.source) };
-        self.member.facts += 1;
+        self.advance(decision.map_or(fact.occurred_at, |decision| decision.at));
+        let at = self.member.comes_to(fact, decision);
         let unknown = !self.member.known;
         let happened = decision.is_none_or(|decision| matches!(decision.outcome, Outcome::Accepted(_)));
         // A referral code has a place in a shard like a member, and is none.
@@ -137,11 +134,8 @@ impl<'a, S: Sink> Fold<'a, S> {
 
     /// Folds a fact that counts for nothing: only its place in the history is noted, and `trouble`, if it is any.
     pub(crate) fn apply_void(&mut self, fact: &Fact<'_>, decision: Option<&Decision>, trouble: Option<&str>) {
-        let at = decision.map_or(fact.occurred_at, |decision| decision.at);
-        self.advance(at);
-        self.member.passed = at;
-        self.member.last = Place { at, decision: decision.is_some(), id: Text::new(fact.id), source: Text::new(fact.source) };
-        self.member.facts += 1;
+        self.advance(decision.map_or(fact.occurred_at, |decision| decision.at));
+        let at = self.member.comes_to(fact, decision);
         self.member.known = true;
         if let (Some(code), Some(rules)) = (trouble, self.rules.at(at)) {
             let source = Source { kind: fact.kind as u8, id: source_of(fact) };

@@ -8,7 +8,7 @@ use crate::referral::Referrals;
 use crate::ruleset::{Ruleset, Timeline};
 use crate::standing::{Links, Standing, Status};
 use crate::tier::{Progress, TierState};
-use crate::{Fact, Instant, Text};
+use crate::{Decision, Fact, Instant, Text};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 
@@ -17,6 +17,8 @@ use std::collections::VecDeque;
 pub struct Member {
     /// The place of the last fact or decision in the member's history.
     pub last: Place,
+    /// For how long before the last fact it did nothing itself, microseconds: the engine told it of others. `MAX`: it never did.
+    pub quiet: i64,
     /// A fact or an accepted request made it known; refusals alone don't.
     pub known: bool,
     /// Nothing happens by itself before this: [`Member::next_boundary`] as of the last fact.
@@ -177,6 +179,25 @@ impl Member {
     pub fn is_gone(&self, at: Instant) -> bool {
         let forever = |excluded: &&Excluded| excluded.redeem && excluded.until == Instant::MAX;
         self.exclusions.iter().filter(forever).any(|excluded| excluded.from <= at)
+    }
+
+    /// When the last fact or decision of its own happened; before any: the last that the engine told it.
+    pub fn last_activity(&self) -> Instant {
+        if self.quiet == i64::MAX { self.last.at } else { Instant(self.last.at.0.saturating_sub(self.quiet)) }
+    }
+
+    /// Notes the next fact or decision of the history.
+    pub(crate) fn comes_to(&mut self, fact: &Fact<'_>, decision: Option<&Decision>) -> Instant {
+        let at = decision.map_or(fact.occurred_at, |decision| decision.at);
+        self.quiet = match fact.kind.is_derived() {
+            false => 0,
+            true if self.facts == 0 => i64::MAX,
+            true => self.quiet.saturating_add(at.0.saturating_sub(self.last.at.0)),
+        };
+        self.passed = at;
+        self.last = Place { at, decision: decision.is_some(), id: Text::new(fact.id), source: Text::new(fact.source) };
+        self.facts += 1;
+        at
     }
 
     /// The next instant at which something happens by itself; `MAX`: never.

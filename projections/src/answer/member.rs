@@ -76,7 +76,7 @@ pub(crate) fn member_answer(shard: u32, program: &str, found: &Found) -> MemberA
         purchases: PurchasesAnswer::of(&state.purchases, currency_of(state, rules).0),
         currency,
         facts: state.facts,
-        last_activity: state.last.at.to_string(),
+        last_activity: state.last_activity().to_string(),
         exclusions: exclusions.collect(),
         budgets: in_force.map_or_else(Vec::new, |rules| counted::budgets(counters, rules, found.at)),
         achievements: in_force.map_or_else(Vec::new, |rules| counted::achievements(counters, rules, found.at)),

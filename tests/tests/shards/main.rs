@@ -2,6 +2,7 @@
 //!
 //! `ACCRUE_HISTORIES` sets how many histories there are (24 by default), `ACCRUE_SEED` which one comes first.
 
+mod friends;
 mod persons;
 mod spending;
 mod world;

@@ -16,6 +16,7 @@ use std::collections::VecDeque;
 
 sparse!(Member {
     last,
+    quiet,
     known,
     due,
     passed,

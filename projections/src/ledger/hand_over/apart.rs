@@ -23,6 +23,8 @@ impl Ledger {
         self.note_person(tiers, slot, booking)?;
         let mut parcel = Parcel::new(self, booking.cause);
         parcel.list = derived;
+        // What follows from a fact alone follows here: where it counts later, it comes as something known.
+        parcel.list.extend(self.onward(fact, None, (booking.rules, booking.position), (&[], &[])));
         self.send_on(tiers, candidate, &mut parcel)?;
         Ok(Verdict::New { decision: None, late: false, parked: fact.kind.is_request(), derived: parcel.list })
     }
