@@ -1,5 +1,7 @@
 //! Every key there is: its form, its default, what it is for. `docs/configuration.md` has the same list; a test compares.
 
+use strsim::levenshtein;
+
 /// What a value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -133,22 +135,8 @@ pub fn nearest(given: &str) -> Option<&'static str> {
     if let Some(key) = KEYS.iter().find(|key| last(key.name) == last(given)) {
         return Some(key.name);
     }
-    let near = KEYS.iter().map(|key| (distance(&wanted, &fold(key.name)), key.name)).min()?;
+    let near = KEYS.iter().map(|key| (levenshtein(&wanted, &fold(key.name)), key.name)).min()?;
     (near.0 <= wanted.chars().count() / 3).then_some(near.1)
-}
-
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.chars().enumerate() {
-            let best = (diagonal + usize::from(from != to)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], best);
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 /// `256MiB` as a number of bytes.

@@ -1,11 +1,9 @@
 //! Members of several partitions that become one, through a real Kafka.
 
 use super::merges::{FACTS, STEPS, earned, many, step};
-use super::topic::{SETS, TOPIC, produce};
-use super::{IN_FORCE_FROM, MEMBERS, PROGRAM, RULESET, beginnings, member};
-use accrue_ingest::kafka::{Connection, KafkaPublisher};
-use accrue_tests::broker::Broker;
-use accrue_tests::service::{Service, Setup};
+use super::topic::{Topic, produce};
+use super::{MEMBERS, PROGRAM, beginnings, member};
+use accrue_tests::service::Service;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::time::Duration;
@@ -43,27 +41,9 @@ fn at_rest(service: &Service) -> Result<()> {
 
 #[test]
 fn merges_through_kafka_survive_kills() -> Result<()> {
-    let (broker, dir) = (Broker::start(1)?, tempfile::Builder::new().prefix("accrue-merges-").tempdir()?);
-    let data = dir.path().join("a");
-    let setup = Setup { dir: &data, brokers: broker.bootstrap(), topic: TOPIC, group: "merges", sets: &SETS };
-    setup.run(&["topics", "apply"])?;
-    let rules = dir.path().join("rules.toml");
-    std::fs::write(&rules, RULESET)?;
-    let rules = rules.display().to_string();
-    setup.run(&["rules", "activate", &rules, "--from", IN_FORCE_FROM, "--kafka"])?;
-    let publisher = KafkaPublisher::connect(&Connection::new(broker.bootstrap()), TOPIC, None)?;
-    produce(&publisher, beginnings().into_iter())?;
-    produce(&publisher, (0..FACTS).map(many))?;
-    let each = STEPS / (KILLS + 1);
-    for part in 0..KILLS {
-        let service = Service::start(&setup)?;
-        produce(&publisher, (part * each..(part + 1) * each).map(step))?;
-        let before = service.durable()?;
-        service.until("some more are durable", |service| Ok(service.durable()? > before + each / 2))?;
-        service.kill()?;
-    }
-    let service = Service::start(&setup)?;
-    produce(&publisher, (KILLS * each..STEPS).map(step))?;
+    let topic = Topic::begin("merges")?;
+    produce(&topic.publisher, beginnings().into_iter().chain((0..FACTS).map(many)))?;
+    let service = topic.through_kills(KILLS, STEPS, step)?;
     at_rest(&service)?;
     let rows = rows(&service)?;
     let names: Vec<&str> = rows.iter().map(|(member, ..)| member.as_str()).collect();
@@ -74,8 +54,5 @@ fn merges_through_kafka_survive_kills() -> Result<()> {
         let answer = get(&service, &format!("members/{}", member(number)))?;
         ensure!(answer["member"] == member(number % 8).as_str(), "{}: {answer}", member(number));
     }
-    service.terminate()?;
-    let report = setup.run_on_store(&["verify"])?;
-    ensure!(report["holds"] == true, "{report}");
-    Ok(())
+    topic.end(service)
 }

@@ -1,11 +1,8 @@
 //! Referrers, codes and friends in different shards: embedded, through a real Kafka, and with kills in between.
 
 use super::embedded::Log;
-use super::topic::{SETS, TOPIC, at_rest, produce};
-use super::{IN_FORCE_FROM, PROGRAM, RULESET, fact};
-use accrue_ingest::kafka::{Connection, KafkaPublisher};
-use accrue_tests::broker::Broker;
-use accrue_tests::service::{Service, Setup};
+use super::topic::{Topic, at_rest};
+use super::{PROGRAM, fact};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -113,25 +110,8 @@ fn referrals_between_shards_survive_kills_once_each() -> Result<()> {
 #[test]
 fn referrals_through_kafka_survive_kills_once_each() -> Result<()> {
     const KILLS: u64 = 3;
-    let (broker, dir) = (Broker::start(1)?, tempfile::Builder::new().prefix("accrue-referrals-").tempdir()?);
-    let data = dir.path().join("a");
-    let setup = Setup { dir: &data, brokers: broker.bootstrap(), topic: TOPIC, group: "referrals", sets: &SETS };
-    setup.run(&["topics", "apply"])?;
-    let rules = dir.path().join("rules.toml");
-    std::fs::write(&rules, RULESET)?;
-    let rules = rules.display().to_string();
-    setup.run(&["rules", "activate", &rules, "--from", IN_FORCE_FROM, "--kafka"])?;
-    let publisher = KafkaPublisher::connect(&Connection::new(broker.bootstrap()), TOPIC, None)?;
-    let each = FACTS / (KILLS + 1);
-    for part in 0..KILLS {
-        let service = Service::start(&setup)?;
-        produce(&publisher, (part * each..(part + 1) * each).map(referral_fact))?;
-        let before = service.durable()?;
-        service.until("some more are durable", |service| Ok(service.durable()? > before + each / 2))?;
-        service.kill()?;
-    }
-    let service = Service::start(&setup)?;
-    produce(&publisher, (KILLS * each..FACTS).map(referral_fact))?;
+    let topic = Topic::begin("referrals")?;
+    let service = topic.through_kills(KILLS, FACTS, referral_fact)?;
     at_rest(&service)?;
     for number in 0..REFERRERS {
         let (status, text) = service.api(&format!("v1/programs/{PROGRAM}/members/{}", referrer(number)))?;
@@ -143,8 +123,5 @@ fn referrals_through_kafka_survive_kills_once_each() -> Result<()> {
         let brought: i64 = friends.iter().filter_map(|friend| friend["points"].as_i64()).sum();
         ensure!(friends.len() as u64 == expected(number).0 && brought == expected(number).2, "{answer}");
     }
-    service.terminate()?;
-    let report = setup.run_on_store(&["verify"])?;
-    ensure!(report["holds"] == true, "{report}");
-    Ok(())
+    topic.end(service)
 }

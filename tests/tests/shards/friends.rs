@@ -58,7 +58,7 @@ fn step(random: &mut Random, number: usize, merges: bool) -> Value {
 
 fn history(seed: u64) -> History {
     let mut random = Random::new(seed ^ 0xF1E2);
-    let facts = (0..STEPS).map(|number| step(&mut random, number, seed % 3 != 0));
+    let facts = (0..STEPS).map(|number| step(&mut random, number, !seed.is_multiple_of(3)));
     History {
         rules_toml: RULES.to_owned(),
         later_rules: Vec::new(),

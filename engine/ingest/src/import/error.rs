@@ -1,6 +1,7 @@
 //! What stops an import, or keeps one order out of it.
 
 use std::fmt;
+use strsim::levenshtein;
 
 /// Something in the file or the mapping that must be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,22 +55,8 @@ pub struct MappingError {
 pub(super) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let fold = |name: &str| name.to_lowercase().replace([' ', '_', '-'], "");
     let wanted = fold(given);
-    let near = known.map(|name| (distance(&wanted, &fold(name)), name)).min()?;
+    let near = known.map(|name| (levenshtein(&wanted, &fold(name)), name)).min()?;
     (near.0 <= wanted.chars().count() / 2).then_some(near.1)
-}
-
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.chars().enumerate() {
-            let best = (diagonal + usize::from(from != to)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], best);
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::ratio::Ratio;
 use crate::zone::Zone;
 use smol_str::SmolStr;
 use std::ops::Range;
+use strsim::levenshtein;
 use toml::Spanned;
 
 /// Why a text is not a ruleset: where, what, and what to do.
@@ -62,22 +63,8 @@ fn with_hint(message: &str) -> String {
     else {
         return message.to_string();
     };
-    let nearest = quoted.map(|known| (distance(given, known), known)).min().filter(|(distance, _)| *distance <= 3);
+    let nearest = quoted.map(|known| (levenshtein(given, known), known)).min().filter(|(distance, _)| *distance <= 3);
     nearest.map_or_else(|| message.to_string(), |(_, known)| format!("{message}; did you mean `{known}`?"))
-}
-
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.chars().enumerate() {
-            let best = (diagonal + usize::from(from != to)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], best);
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 /// The content alone, keys sorted, one line a value: what the hash is over, so that comments and layout don't count.
