@@ -4,26 +4,30 @@ mod booked;
 mod exceptions;
 mod friends;
 mod moves;
+mod past;
 mod person;
 mod quote;
 mod sums;
 mod tiers;
 mod walk;
+mod what_if;
+mod why;
 
 pub use quote::{Points, Quote, RewardQuote};
 pub use walk::Outstanding;
 
 pub use moves::{Fall, TierMoves};
+pub use past::Sweeping;
+pub use what_if::{Changed, CouponChange, LotChange, Outlook, Shift, Shortfall, WhatIf};
 
 use crate::answer::{CouponAnswer, EntryAnswer, MemberAnswer, MemberRow, member_answer};
 use crate::error::ProjectionError;
-use crate::explain::{Explanation, explain_order};
 use crate::ledger::History;
 use crate::programs::Programs;
 use crate::rows::{CouponRow, read_page};
 use crate::shared::{Shared, Tiers};
 use crate::tier::Tier;
-use accrue_ledger::{Custody, Entry, Family, Fold, Instant, Member, Record, RecordKey, Records, Text, Timeline, replay};
+use accrue_ledger::{Booked, Custody, Entry, Family, Fold, Instant, Member, Record, RecordKey, Records, Text, Timeline, replay};
 use accrue_store::{Position, keys, member_hash};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -136,60 +140,36 @@ impl LedgerReader {
         Ok(Some(told.collect()))
     }
 
-    /// Why an order gave what it gave, rule by rule, and all entries it led to. `None`: no such member or order.
+    /// The coupon of a code, wherever its life had come to.
     ///
     /// # Errors
     /// As [`LedgerReader::member`].
-    pub fn explain_order(
-        &self,
-        program: &str,
-        member: &str,
-        order_id: &str,
-        asked: AsOf,
-        now: Instant,
-    ) -> Result<Option<Explanation>, ProjectionError> {
-        let Some((found, entries)) = self.find_entries(program, member, asked, now)? else {
-            return Ok(None);
-        };
-        let key = RecordKey::order(order_id);
-        let record = match &found.past {
-            Some((records, _)) => records.peek(key),
-            None => {
-                let tiers = self.shared.tiers.read();
-                let row = tiers.record(member_hash(program, &found.member), program, &found.member, key)?;
-                row.map(|row| row.open()).transpose()?.flatten()
-            }
-        };
-        let Some(Record::Order(order)) = record else { return Ok(None) };
-        Ok(explain_order(&order, &found.rules, &entries))
-    }
-
-    /// The coupon of a code, wherever its life has come to.
-    ///
-    /// # Errors
-    /// As [`LedgerReader::member`].
-    pub fn coupon(&self, program: &str, code: &str, now: Instant) -> Result<Option<CouponAnswer>, ProjectionError> {
+    pub fn coupon(&self, program: &str, code: &str, asked: AsOf, now: Instant) -> Result<Option<CouponAnswer>, ProjectionError> {
         let Some(row) = self.coupon_row(program, code)? else {
             return Ok(None);
         };
-        let Some(found) = self.find(program, &row.member, AsOf::default(), now)? else {
+        let Some(found) = self.find(program, &row.member, asked, now)? else {
             return Ok(None);
         };
         let open = found.state.open.iter().find(|redemption| redemption.key() == row.key).cloned();
-        let redemption = match open {
-            Some(redemption) => Some(redemption),
-            None => {
-                let tiers = self.shared.tiers.read();
-                let row = tiers.record(member_hash(program, &found.member), program, &found.member, row.key)?;
-                row.map(|row| row.open()).transpose()?.and_then(|record| match record {
-                    Some(Record::Redemption(redemption)) => Some(*redemption),
-                    // Its time came after the last fact: it is in the member's state at `now` only.
-                    _ => None,
-                })
-            }
+        let closed = match (&open, &found.past) {
+            (Some(_), _) => None,
+            (None, Some((records, _))) => records.peek(row.key),
+            (None, None) => self.record(program, &found.member, row.key)?,
         };
-        let redemption = redemption.or_else(|| self.expired_since(program, &found.member, row.key));
-        Ok(redemption.and_then(|redemption| CouponAnswer::of(&redemption, &found.member, now)))
+        let redemption = open.or(match closed {
+            Some(Record::Redemption(redemption)) => Some(*redemption),
+            _ => None,
+        });
+        // Its time may have come after the last fact: it is in the member's state at `now` only.
+        let since = || self.expired_since(program, &found.member, row.key).filter(|_| found.past.is_none());
+        Ok(redemption.or_else(since).and_then(|redemption| CouponAnswer::of(&redemption, &found.member, found.at)))
+    }
+
+    /// A record of a member as of its last fact.
+    fn record(&self, program: &str, member: &str, key: RecordKey) -> Result<Option<Record>, ProjectionError> {
+        let row = self.shared.tiers.read().record(member_hash(program, member), program, member, key)?;
+        Ok(row.map(|row| row.open()).transpose()?.flatten())
     }
 
     /// A coupon that is open in the state as of the last fact, and has ended by itself since.
@@ -289,59 +269,103 @@ impl LedgerReader {
 
     pub(crate) fn find(&self, program: &str, member: &str, asked: AsOf, now: Instant) -> Result<Option<Found>, ProjectionError> {
         let at = asked.as_of.unwrap_or(now);
-        let (owner, state, needed, positions, (programs, custody)) = {
+        let (owner, mut state, needed, programs) = {
             let tiers = self.shared.tiers.read();
             let winner = tiers.winner(member_hash(program, member), program, member)?;
             let owner = winner.unwrap_or_else(|| Text::new(member));
-            let hash = member_hash(program, &owner);
-            let Some((state, needed)) = tiers.state(hash, program, &owner)? else {
+            let Some((state, needed)) = tiers.state(member_hash(program, &owner), program, &owner)? else {
                 return Ok(None);
             };
-            let tied_later = state.links().is_some_and(|links| links.changed_at > at);
-            let past = asked.known != AsKnown::Now || state.last.at > at || tied_later;
-            // An alias has no state, nor has what is with another shard.
-            if !state.known && !past {
-                return Ok(None);
-            }
-            let positions = if past { Some(positions_of_all(&tiers, program, &owner, &state)?) } else { None };
-            let custody = if past { custody_then(&tiers, program, &state)? } else { BTreeMap::new() };
-            (owner, state, needed, positions, (Arc::clone(&tiers.programs), custody))
+            (owner, state, needed, Arc::clone(&tiers.programs))
         };
-        self.shared.wait_durable(needed)?;
-        let position = self.shared.durable();
-        let (known_position, recorded) = match asked.known {
-            AsKnown::Now => (None, None),
-            AsKnown::At(recorded) => (None, Some(recorded)),
-            AsKnown::Position(position) => (Some(position), None),
-        };
-        let Some(rules) = programs.known(program, known_position, recorded) else {
-            return Ok(None);
-        };
-        let Some(positions) = positions else {
-            let mut state = state;
-            Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
-            return Ok(Some(Found { member: owner, state, rules, at, position, past: None, family: None }));
-        };
-        let positions: Vec<Position> =
-            positions.into_iter().filter(|at| known_position.is_none_or(|known| *at <= known)).collect();
-        let history = History::read(&self.shared.log, &positions, recorded, None)?;
-        let mut booked = history.booked()?;
-        booked.retain(|booked| booked.at() <= at);
-        let mut entries = Vec::new();
-        // Who was one with whom is that of then, too.
-        let (winner, family, (mut state, mut records)) = if state.links().is_some() {
-            let family = Family::of(&booked).with(custody);
-            let winner = Text::new(family.winner(member));
-            let replayed = family.replay(&rules, &winner, &booked, &mut entries);
-            (winner, Some(family), replayed)
-        } else {
-            (owner, None, replay(&rules, &mut booked, &mut entries))
-        };
-        Fold::new(&mut state, &mut records, &rules, &mut entries).advance(at);
+        let tied_later = state.links().is_some_and(|links| links.changed_at > at);
+        if asked.known != AsKnown::Now || state.last.at > at || tied_later {
+            return self.find_past(program, member, asked, at);
+        }
+        // An alias has no state, nor has what is with another shard.
         if !state.known {
             return Ok(None);
         }
-        Ok(Some(Found { member: winner, state, rules, at, position, past: Some((records, entries)), family }))
+        self.shared.wait_durable(needed)?;
+        let position = self.shared.durable();
+        let Some(rules) = programs.known(program, None, None) else {
+            return Ok(None);
+        };
+        Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
+        Ok(Some(Found { member: owner, state, rules, at, position, past: None, family: None }))
+    }
+
+    /// The member folded from its beginning.
+    fn find_past(&self, program: &str, member: &str, asked: AsOf, at: Instant) -> Result<Option<Found>, ProjectionError> {
+        let Some(recalled) = self.recall(program, member, asked)? else { return Ok(None) };
+        let mut booked = recalled.history.booked()?;
+        booked.retain(|booked| booked.at() <= at);
+        let found = recalled.fold(member, booked, &recalled.rules, at);
+        Ok(Some(found).filter(|found| found.state.known))
+    }
+
+    /// Everything that was known of a member. `None`: nothing is, or no rules were.
+    pub(crate) fn recall(&self, program: &str, member: &str, asked: AsOf) -> Result<Option<Recalled>, ProjectionError> {
+        let (owner, needed, mut positions, linked, custody, programs) = {
+            let tiers = self.shared.tiers.read();
+            let winner = tiers.winner(member_hash(program, member), program, member)?;
+            let owner = winner.unwrap_or_else(|| Text::new(member));
+            let Some((state, needed)) = tiers.state(member_hash(program, &owner), program, &owner)? else {
+                return Ok(None);
+            };
+            let positions = positions_of_all(&tiers, program, &owner, &state)?;
+            let custody = custody_then(&tiers, program, &state)?;
+            (owner, needed, positions, state.links().is_some(), custody, Arc::clone(&tiers.programs))
+        };
+        self.shared.wait_durable(needed)?;
+        let (known_position, recorded) = asked.known.bounds();
+        let Some(rules) = programs.known(program, known_position, recorded) else {
+            return Ok(None);
+        };
+        positions.retain(|at| known_position.is_none_or(|known| *at <= known));
+        let history = History::read(&self.shared.log, &positions, recorded, None)?;
+        Ok(Some(Recalled { owner, linked, custody, history, rules, position: self.shared.durable() }))
+    }
+}
+
+impl AsKnown {
+    /// The last position and the last instant of recording.
+    pub(crate) fn bounds(self) -> (Option<Position>, Option<Instant>) {
+        match self {
+            AsKnown::Now => (None, None),
+            AsKnown::At(recorded) => (None, Some(recorded)),
+            AsKnown::Position(position) => (Some(position), None),
+        }
+    }
+}
+
+/// Everything that was known of a member and of all whom merges ever tied to it.
+pub(crate) struct Recalled {
+    owner: Text,
+    /// Merges name it.
+    linked: bool,
+    custody: BTreeMap<Text, Custody>,
+    pub history: History,
+    pub rules: Timeline,
+    position: Position,
+}
+
+impl Recalled {
+    /// The member with these facts, under some rules, as of an instant.
+    pub fn fold(&self, member: &str, mut booked: Vec<Booked<'_>>, rules: &Timeline, at: Instant) -> Found {
+        let mut entries = Vec::new();
+        // Who was one with whom is that of then, too.
+        let (winner, family, (mut state, mut records)) = if self.linked {
+            let family = Family::of(&booked).with(self.custody.clone());
+            let winner = Text::new(family.winner(member));
+            let replayed = family.replay(rules, &winner, &booked, &mut entries);
+            (winner, Some(family), replayed)
+        } else {
+            (self.owner.clone(), None, replay(rules, &mut booked, &mut entries))
+        };
+        Fold::new(&mut state, &mut records, rules, &mut entries).advance(at);
+        let position = self.position;
+        Found { member: winner, state, rules: rules.clone(), at, position, past: Some((records, entries)), family }
     }
 }
 
