@@ -7,6 +7,7 @@ mod moves;
 mod past;
 mod person;
 mod quote;
+mod recall;
 mod sums;
 mod tiers;
 mod walk;
@@ -22,14 +23,12 @@ pub use what_if::{Changed, CouponChange, LotChange, Outlook, Shift, Shortfall, W
 
 use crate::answer::{CouponAnswer, EntryAnswer, MemberAnswer, MemberRow, member_answer};
 use crate::error::ProjectionError;
-use crate::ledger::History;
 use crate::programs::Programs;
 use crate::rows::{CouponRow, read_page};
-use crate::shared::{Shared, Tiers};
+use crate::shared::Shared;
 use crate::tier::Tier;
-use accrue_ledger::{Booked, Custody, Entry, Family, Fold, Instant, Member, Record, RecordKey, Records, Text, Timeline, replay};
+use accrue_ledger::{Entry, Family, Fold, Instant, Member, Record, RecordKey, Records, Text, Timeline};
 use accrue_store::{Position, keys, member_hash};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Which past is asked for (§1).
@@ -67,7 +66,7 @@ pub(crate) struct Found {
     pub rules: Timeline,
     pub at: Instant,
     pub position: Position,
-    /// Records and entries, where the member was folded from its beginning.
+    /// Records, where the member was folded from its beginning; and entries, where they are wanted.
     pub past: Option<(Records, Vec<Entry>)>,
     /// Who was one with whom then, where merges are known of it and it was folded from its beginning.
     pub family: Option<Family>,
@@ -229,7 +228,7 @@ impl LedgerReader {
         asked: AsOf,
         now: Instant,
     ) -> Result<Option<(Found, Vec<Entry>)>, ProjectionError> {
-        let Some(mut found) = self.find(program, member, asked, now)? else {
+        let Some(mut found) = self.find_keeping(program, member, asked, now, true)? else {
             return Ok(None);
         };
         if let Some((_, entries)) = &mut found.past {
@@ -268,6 +267,18 @@ impl LedgerReader {
     }
 
     pub(crate) fn find(&self, program: &str, member: &str, asked: AsOf, now: Instant) -> Result<Option<Found>, ProjectionError> {
+        self.find_keeping(program, member, asked, now, false)
+    }
+
+    /// `entries`: keeps them where the member is folded from its beginning; making them takes longer than all the rest.
+    fn find_keeping(
+        &self,
+        program: &str,
+        member: &str,
+        asked: AsOf,
+        now: Instant,
+        entries: bool,
+    ) -> Result<Option<Found>, ProjectionError> {
         let at = asked.as_of.unwrap_or(now);
         let (owner, mut state, needed, programs) = {
             let tiers = self.shared.tiers.read();
@@ -280,7 +291,7 @@ impl LedgerReader {
         };
         let tied_later = state.links().is_some_and(|links| links.changed_at > at);
         if asked.known != AsKnown::Now || state.last.at > at || tied_later {
-            return self.find_past(program, member, asked, at);
+            return self.find_past(program, member, asked, at, entries);
         }
         // An alias has no state, nor has what is with another shard.
         if !state.known {
@@ -294,101 +305,4 @@ impl LedgerReader {
         Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
         Ok(Some(Found { member: owner, state, rules, at, position, past: None, family: None }))
     }
-
-    /// The member folded from its beginning.
-    fn find_past(&self, program: &str, member: &str, asked: AsOf, at: Instant) -> Result<Option<Found>, ProjectionError> {
-        let Some(recalled) = self.recall(program, member, asked)? else { return Ok(None) };
-        let mut booked = recalled.history.booked()?;
-        booked.retain(|booked| booked.at() <= at);
-        let found = recalled.fold(member, booked, &recalled.rules, at);
-        Ok(Some(found).filter(|found| found.state.known))
-    }
-
-    /// Everything that was known of a member. `None`: nothing is, or no rules were.
-    pub(crate) fn recall(&self, program: &str, member: &str, asked: AsOf) -> Result<Option<Recalled>, ProjectionError> {
-        let (owner, needed, mut positions, linked, custody, programs) = {
-            let tiers = self.shared.tiers.read();
-            let winner = tiers.winner(member_hash(program, member), program, member)?;
-            let owner = winner.unwrap_or_else(|| Text::new(member));
-            let Some((state, needed)) = tiers.state(member_hash(program, &owner), program, &owner)? else {
-                return Ok(None);
-            };
-            let positions = positions_of_all(&tiers, program, &owner, &state)?;
-            let custody = custody_then(&tiers, program, &state)?;
-            (owner, needed, positions, state.links().is_some(), custody, Arc::clone(&tiers.programs))
-        };
-        self.shared.wait_durable(needed)?;
-        let (known_position, recorded) = asked.known.bounds();
-        let Some(rules) = programs.known(program, known_position, recorded) else {
-            return Ok(None);
-        };
-        positions.retain(|at| known_position.is_none_or(|known| *at <= known));
-        let history = History::read(&self.shared.log, &positions, recorded, None)?;
-        Ok(Some(Recalled { owner, linked, custody, history, rules, position: self.shared.durable() }))
-    }
-}
-
-impl AsKnown {
-    /// The last position and the last instant of recording.
-    pub(crate) fn bounds(self) -> (Option<Position>, Option<Instant>) {
-        match self {
-            AsKnown::Now => (None, None),
-            AsKnown::At(recorded) => (None, Some(recorded)),
-            AsKnown::Position(position) => (Some(position), None),
-        }
-    }
-}
-
-/// Everything that was known of a member and of all whom merges ever tied to it.
-pub(crate) struct Recalled {
-    owner: Text,
-    /// Merges name it.
-    linked: bool,
-    custody: BTreeMap<Text, Custody>,
-    pub history: History,
-    pub rules: Timeline,
-    position: Position,
-}
-
-impl Recalled {
-    /// The member with these facts, under some rules, as of an instant.
-    pub fn fold(&self, member: &str, mut booked: Vec<Booked<'_>>, rules: &Timeline, at: Instant) -> Found {
-        let mut entries = Vec::new();
-        // Who was one with whom is that of then, too.
-        let (winner, family, (mut state, mut records)) = if self.linked {
-            let family = Family::of(&booked).with(self.custody.clone());
-            let winner = Text::new(family.winner(member));
-            let replayed = family.replay(rules, &winner, &booked, &mut entries);
-            (winner, Some(family), replayed)
-        } else {
-            (self.owner.clone(), None, replay(rules, &mut booked, &mut entries))
-        };
-        Fold::new(&mut state, &mut records, rules, &mut entries).advance(at);
-        let position = self.position;
-        Found { member: winner, state, rules: rules.clone(), at, position, past: Some((records, entries)), family }
-    }
-}
-
-/// Where facts counted in the past, as far as this shard can tell: what it gave away again was here then.
-fn custody_then(tiers: &Tiers, program: &str, state: &Member) -> Result<BTreeMap<Text, Custody>, ProjectionError> {
-    let family = state.links().into_iter().flat_map(|links| &links.family);
-    let then = |member: &Text| {
-        let now = tiers.custody(program, member)?;
-        let here = now.own || now.here || !now.to.is_empty();
-        Ok((member.clone(), Custody { own: now.own, here, ..Custody::default() }))
-    };
-    family.map(then).collect()
-}
-
-/// The positions of a member's facts and of everybody's whom merges ever tied to it, ascending.
-fn positions_of_all(tiers: &Tiers, program: &str, member: &str, state: &Member) -> Result<Vec<Position>, ProjectionError> {
-    let Some(links) = state.links() else {
-        return tiers.positions(member_hash(program, member), program, member);
-    };
-    let mut positions = Vec::new();
-    for member in &links.family {
-        positions.extend(tiers.positions(member_hash(program, member), program, member)?);
-    }
-    positions.sort_unstable();
-    Ok(positions)
 }

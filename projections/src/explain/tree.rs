@@ -314,6 +314,38 @@ impl Story<'_> {
     }
 }
 
+impl Story<'_> {
+    /// Everything whose parts do not add up to it, or that has none and should.
+    pub(crate) fn unexplained(&self) -> Vec<String> {
+        let mut about = vec![About::Tier];
+        for account in &self.state.accounts {
+            let ledger = account.ledger.to_string();
+            about.extend(NUMBERS.map(|name| About::Number { ledger: ledger.clone(), name: name.to_owned() }));
+        }
+        about.extend(self.by_lot.keys().map(|lot| About::Lot(*lot)));
+        for (number, entry) in (0..).zip(self.entries) {
+            about.push(About::Entry(number));
+            if let (EntryKind::CouponIssued, Why::Coupon { code, .. }) = (entry.kind, &entry.why) {
+                about.push(About::Coupon(code.to_string()));
+            }
+        }
+        about.iter().filter_map(|about| self.wrong(about)).collect()
+    }
+
+    fn wrong(&self, about: &About) -> Option<String> {
+        let Some(trees) = self.about(about) else {
+            return (*about != About::Tier).then(|| format!("{about:?} is not explained"));
+        };
+        let made_of = match about {
+            About::Entry(number) => self.entries.get(*number as usize).is_some_and(|entry| moves_lots(entry.kind)),
+            _ => true,
+        };
+        let alone = |node: &&Node| node.points != 0 && made_of && node.parts.is_empty();
+        let wrong = trees.iter().find_map(Node::wrong_sum).or_else(|| trees.iter().find(alone));
+        wrong.map(|node| format!("{about:?}: {} {} is not the sum of its parts: {:?}", node.what, node.points, node.parts))
+    }
+}
+
 fn change(now: i64, before: i64) -> String {
     format!("{now} instead of {before}: {:+}", now - before)
 }

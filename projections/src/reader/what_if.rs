@@ -138,7 +138,7 @@ impl LedgerReader {
         let at = asked.as_of.unwrap_or(now);
         let Some(recalled) = self.recall(program, member, asked)? else { return Ok(None) };
         let booked = recalled.history.booked()?;
-        let before = recalled.fold(member, until(&booked, at), &recalled.rules, at);
+        let before = recalled.fold_all(member, until(&booked, at), &recalled.rules, at);
         if !before.state.known {
             return Ok(None);
         }
@@ -154,7 +154,7 @@ impl LedgerReader {
         };
         for request in &what_if.with {
             let decision = request.kind.is_request().then(|| {
-                let mut known = recalled.fold(member, until(&changed, request.occurred_at), &rules, Instant::MIN);
+                let mut known = recalled.fold(member, until(&changed, request.occurred_at), &rules, Instant::MIN, &mut ());
                 let decided_at = decision_at(&known.state, request);
                 let Some((records, _)) = &mut known.past else { return None };
                 Fold::new(&mut known.state, records, &rules, &mut ()).advance(decided_at);
@@ -172,7 +172,7 @@ impl LedgerReader {
         if let Some((from, rules)) = &what_if.rules {
             otherwise.push(format!("under ruleset {} from {from} on", rules.hash_hex().chars().take(16).collect::<String>()));
         }
-        let after = recalled.fold(member, until(&changed, at), &rules, at);
+        let after = recalled.fold_all(member, until(&changed, at), &rules, at);
         Ok(Some(Ok(outlook(self.shard(), program, otherwise, &before, &after))))
     }
 }

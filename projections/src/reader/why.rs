@@ -57,6 +57,17 @@ impl LedgerReader {
         }))
     }
 
+    /// Numbers of a member whose explanation does not add up to them: every number of every ledger, every lot, entry and coupon,
+    /// and the tier. For tests that check after every fact; empty, one hopes.
+    ///
+    /// # Errors
+    /// As [`LedgerReader::member`].
+    pub fn unexplained(&self, program: &str, member: &str, asked: AsOf, now: Instant) -> Result<Vec<String>, ProjectionError> {
+        let Some((found, entries)) = self.find_entries(program, member, asked, now)? else { return Ok(Vec::new()) };
+        let orders = self.orders_of(program, &found)?;
+        Ok(Story::new(&found.state, &found.rules, &entries, &orders, found.at).unexplained())
+    }
+
     fn orders_of(&self, program: &str, found: &Found) -> Result<Vec<Order>, ProjectionError> {
         if let Some((records, _)) = &found.past {
             return Ok(records.orders().map(|(_, order)| *order).collect());

@@ -1,6 +1,7 @@
 //! A number as a tree: what it is the sum of, line by line, and what became of it.
 
 use crate::print::{Printer, Style, minute, points};
+use accrue_ledger::currency::format_amount;
 use serde_json::Value;
 
 /// Parts of a number that are shown; the rest is one line.
@@ -68,7 +69,12 @@ fn walk(node: &Value, [branch, below]: [&str; 2], depth: usize, lines: &mut Vec<
     if !rest.is_empty() {
         let sum: i64 = rest.iter().filter_map(|part| part["points"].as_i64()).sum();
         let what = format!("… {} more, --output json has all", rest.len());
-        children.push(serde_json::json!({ "what": what, "points": sum }));
+        let decimals = rest
+            .iter()
+            .find_map(|part| part["shown"].as_str())
+            .map(|shown| shown.split_once('.').map_or(0, |(_, cents)| cents.len()));
+        let shown = decimals.map(|decimals| format_amount(sum, decimals as u32));
+        children.push(serde_json::json!({ "what": what, "points": sum, "shown": shown }));
     }
     for (number, child) in (1..).zip(&children) {
         let last = number == children.len() && then.is_empty();
