@@ -8,7 +8,7 @@ mod tier;
 mod totals;
 
 pub use counted::{AchievementAnswer, BudgetAnswer, ExceptionAnswer};
-pub(crate) use member::{balance, member_answer};
+pub(crate) use member::{balance, member_answer, soon};
 pub use purchases::PurchasesAnswer;
 pub use referral::{FriendAnswer, FriendsAnswer, ReferralsAnswer};
 pub use tier::{ExpiringRow, OverrideAnswer, TierAnswer, TierMove};

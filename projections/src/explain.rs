@@ -1,117 +1,24 @@
-//! Why a number is what it is: sentences of entries, and the finding of every rule on an order (§13).
+//! Why a number is what it is: sentences of entries, trees of numbers, and the finding of every rule on an order (§13).
 
-use crate::answer::{EntryAnswer, decimal, money_or_count, rule_name};
+mod arithmetic;
+mod order;
+mod story;
+mod tree;
+
+pub(crate) use order::explain_order;
+pub use order::{AchievementFinding, Explanation, LineFinding, RuleFinding};
+pub(crate) use story::Story;
+pub(crate) use tree::zone_name;
+pub use tree::{About, Explained, NUMBERS, Node};
+
+use crate::answer::{decimal, money_or_count, rule_name};
 use accrue_ledger::currency::{exponent, format_amount};
 use accrue_ledger::{
-    EarnRule, End, Entry, EntryKind, Instant, Kind, Life, Order, Ratio, Ruleset, Start, TierCause, TierChange, Timeline, Why,
-    worth,
+    EarnRule, End, Entry, EntryKind, Instant, Kind, Life, Ratio, Ruleset, Start, TierCause, TierChange, Timeline, Why,
 };
-use serde::Serialize;
-
-/// An order explained.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Explanation {
-    /// The order.
-    pub order_id: String,
-    /// Its instant; empty: it has not come yet.
-    pub occurred_at: String,
-    /// Its highest version.
-    pub version: u32,
-    /// The ruleset that judges it, and from its time zone the calendar.
-    pub ruleset: String,
-    /// Its zone.
-    pub time_zone: String,
-    /// What counts of it now, in its currency.
-    pub eligible: String,
-    /// Refunds noted on it, by line: pieces and amount.
-    pub refunds: Vec<String>,
-    /// What each rule made of it.
-    pub rules: Vec<RuleFinding>,
-    /// The entries it led to: its own, and those of its lots.
-    pub entries: Vec<EntryAnswer>,
-}
-
-/// What a rule made of an order, or what kept it from earning.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RuleFinding {
-    /// The rule.
-    pub rule: String,
-    /// Points now.
-    pub points: i64,
-    /// The calculation, or why not.
-    pub because: String,
-}
 
 fn money(amount: i64, currency: &str) -> String {
     format!("{} {currency}", format_amount(amount, exponent(currency).unwrap_or(2)))
-}
-
-pub(crate) fn explain_order(order: &Order, rules: &Timeline, entries: &[Entry]) -> Option<Explanation> {
-    let own: Vec<u32> = order.placed.iter().flat_map(|placed| &placed.awards).flat_map(|award| &award.lots).copied().collect();
-    let about = |entry: &&(u32, &Entry)| {
-        let named = entry.1.source_kind == Kind::OrderPlaced as u8 && *entry.1.source == *order.order_id;
-        named || entry.1.lots.iter().any(|part| own.contains(&part.lot))
-    };
-    let numbered: Vec<(u32, &Entry)> = (0..).zip(entries).collect();
-    let told = numbered.iter().filter(about).map(|(number, entry)| EntryAnswer::of(*number, entry, rules)).collect();
-    let placed = order.placed.as_ref();
-    let ruleset = placed.and_then(|placed| rules.by_tag(placed.ruleset));
-    let currency = placed.map_or("", |placed| placed.currency.as_str());
-    let mut refunds: Vec<String> = order.refunds.iter().map(|refund| refund_line(refund, currency)).collect();
-    if order.refunded_amount > 0 {
-        refunds.push(format!("amount {}", money(order.refunded_amount, currency)));
-    }
-    let findings = placed.zip(ruleset).map_or(Vec::new(), |(placed, ruleset)| {
-        let worths = worth::worths(order, placed, ruleset);
-        let rules = ruleset.earn.iter().zip(worths).enumerate();
-        let award = |index: usize| placed.awards.iter().find(|award| usize::from(award.rule) == index);
-        rules.map(|(index, (rule, worth))| finding(rule, worth, award(index), currency, ruleset)).collect()
-    });
-    Some(Explanation {
-        order_id: order.order_id.to_string(),
-        occurred_at: placed.map_or_else(String::new, |placed| placed.at.to_string()),
-        version: placed.map_or(0, |placed| placed.version),
-        ruleset: ruleset.map_or_else(String::new, |ruleset| ruleset.hash_hex()),
-        time_zone: ruleset.map_or_else(String::new, |ruleset| ruleset.time_zone.to_string()),
-        eligible: placed
-            .zip(ruleset)
-            .map_or_else(String::new, |(placed, rules)| money(worth::eligible(order, placed, rules), currency)),
-        refunds,
-        rules: findings,
-        entries: told,
-    })
-}
-
-fn refund_line(refund: &accrue_ledger::LineRefund, currency: &str) -> String {
-    format!("line {}: {} pieces, {}", refund.line_id, refund.pieces, money(refund.amount, currency))
-}
-
-fn finding(
-    rule: &accrue_ledger::EarnRule,
-    worth: worth::Worth,
-    award: Option<&accrue_ledger::Award>,
-    currency: &str,
-    ruleset: &Ruleset,
-) -> RuleFinding {
-    let times = times(Some(rule), worth.tier, ruleset);
-    let mut because = match (worth.why_not, rule.per) {
-        (Some(why_not), _) => why_not.sentence().to_string(),
-        (None, None) => format!("{} points{times} for the order, eligible {}", rule.points, money(worth.eligible, currency)),
-        (None, Some(per)) => {
-            let how = format!("{:?}", ruleset.eligible.round).to_lowercase();
-            let factor = if currency == ruleset.currency { String::new() } else { format!(" in {}", ruleset.currency) };
-            let rate = format!("{} per {}", rule.points, money(per, &ruleset.currency));
-            format!("{} eligible{factor} × {rate}{times}, rounded once ({how})", money(worth.eligible, currency))
-        }
-    };
-    let (mut points, limited) = (worth.points, award.and_then(|award| Some((award.points, award.limited.as_ref()?))));
-    if let (Some(limit), Some((awarded, limited))) = (rule.limit, limited) {
-        points = awarded;
-        if limited.desired > awarded {
-            because += &format!("; desired {}, awarded {awarded}: limited to {}", limited.desired, limit.name());
-        }
-    }
-    RuleFinding { rule: rule.id.to_string(), points, because }
 }
 
 /// ` × 1.5 (tier gold)`; nothing where points are not multiplied.

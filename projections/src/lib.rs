@@ -32,11 +32,14 @@ pub use answer::{
 pub use compare::{Comparison, LedgerShift, MemberShift, RuleShift, Tally};
 pub use digest::Digest;
 pub use error::ProjectionError;
-pub use explain::{Explanation, RuleFinding};
+pub use explain::{About, AchievementFinding, Explained, Explanation, LineFinding, NUMBERS, Node, RuleFinding};
 pub use ledger::{Ledger, LedgerOptions, decision_of};
 pub use look_up::LookUp;
 pub use number::is_number;
 pub use profile::{Note, Profile};
-pub use reader::{AsKnown, AsOf, Fall, LedgerReader, Outstanding, Points, Quote, RewardQuote, TierMoves};
+pub use reader::{
+    AsKnown, AsOf, Changed, CouponChange, Fall, LedgerReader, LotChange, Outlook, Outstanding, Points, Quote, RewardQuote, Shift,
+    Shortfall, Sweeping, TierMoves, WhatIf,
+};
 pub use sweep::{Relatives, Sweep, SweepOptions, Swept};
 pub use verify::{Report, verify};

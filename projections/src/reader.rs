@@ -4,29 +4,32 @@ mod booked;
 mod exceptions;
 mod friends;
 mod moves;
+mod past;
 mod person;
 mod quote;
+mod recall;
 mod sums;
 mod tiers;
 mod walk;
+mod what_if;
+mod why;
 
 pub use quote::{Points, Quote, RewardQuote};
 pub use walk::Outstanding;
 
 pub use moves::{Fall, TierMoves};
+pub use past::Sweeping;
+pub use what_if::{Changed, CouponChange, LotChange, Outlook, Shift, Shortfall, WhatIf};
 
 use crate::answer::{CouponAnswer, EntryAnswer, MemberAnswer, MemberRow, member_answer};
 use crate::error::ProjectionError;
-use crate::explain::{Explanation, explain_order};
-use crate::ledger::History;
 use crate::programs::Programs;
 use crate::rows::{CouponRow, read_page};
-use crate::shared::{Shared, Tiers};
+use crate::shared::Shared;
 use crate::tier::Tier;
-use accrue_ledger::{Custody, Entry, Family, Fold, Instant, Member, Record, RecordKey, Records, Text, Timeline, replay};
+use accrue_ledger::{Entry, Family, Fold, Instant, Member, Record, RecordKey, Records, Text, Timeline};
 use accrue_store::{Position, keys, member_hash};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Which past is asked for (§1).
@@ -64,7 +67,7 @@ pub(crate) struct Found {
     pub rules: Timeline,
     pub at: Instant,
     pub position: Position,
-    /// Records and entries, where the member was folded from its beginning.
+    /// Records, where the member was folded from its beginning; and entries, where they are wanted.
     pub past: Option<(Records, Vec<Entry>)>,
     /// Who was one with whom then, where merges are known of it and it was folded from its beginning.
     pub family: Option<Family>,
@@ -137,60 +140,36 @@ impl LedgerReader {
         Ok(Some(told.collect()))
     }
 
-    /// Why an order gave what it gave, rule by rule, and all entries it led to. `None`: no such member or order.
+    /// The coupon of a code, wherever its life had come to.
     ///
     /// # Errors
     /// As [`LedgerReader::member`].
-    pub fn explain_order(
-        &self,
-        program: &str,
-        member: &str,
-        order_id: &str,
-        asked: AsOf,
-        now: Instant,
-    ) -> Result<Option<Explanation>, ProjectionError> {
-        let Some((found, entries)) = self.find_entries(program, member, asked, now)? else {
-            return Ok(None);
-        };
-        let key = RecordKey::order(order_id);
-        let record = match &found.past {
-            Some((records, _)) => records.peek(key).map(Cow::into_owned),
-            None => {
-                let tiers = self.shared.tiers.read();
-                let row = tiers.record(member_hash(program, &found.member), program, &found.member, key)?;
-                row.map(|row| row.open()).transpose()?.flatten()
-            }
-        };
-        let Some(Record::Order(order)) = record else { return Ok(None) };
-        Ok(explain_order(&order, &found.rules, &entries))
-    }
-
-    /// The coupon of a code, wherever its life has come to.
-    ///
-    /// # Errors
-    /// As [`LedgerReader::member`].
-    pub fn coupon(&self, program: &str, code: &str, now: Instant) -> Result<Option<CouponAnswer>, ProjectionError> {
+    pub fn coupon(&self, program: &str, code: &str, asked: AsOf, now: Instant) -> Result<Option<CouponAnswer>, ProjectionError> {
         let Some(row) = self.coupon_row(program, code)? else {
             return Ok(None);
         };
-        let Some(found) = self.find(program, &row.member, AsOf::default(), now)? else {
+        let Some(found) = self.find(program, &row.member, asked, now)? else {
             return Ok(None);
         };
         let open = found.state.open.iter().find(|redemption| redemption.key() == row.key).cloned();
-        let redemption = match open {
-            Some(redemption) => Some(redemption),
-            None => {
-                let tiers = self.shared.tiers.read();
-                let row = tiers.record(member_hash(program, &found.member), program, &found.member, row.key)?;
-                row.map(|row| row.open()).transpose()?.and_then(|record| match record {
-                    Some(Record::Redemption(redemption)) => Some(*redemption),
-                    // Its time came after the last fact: it is in the member's state at `now` only.
-                    _ => None,
-                })
-            }
+        let closed = match (&open, &found.past) {
+            (Some(_), _) => None,
+            (None, Some((records, _))) => records.peek(row.key).map(Cow::into_owned),
+            (None, None) => self.record(program, &found.member, row.key)?,
         };
-        let redemption = redemption.or_else(|| self.expired_since(program, &found.member, row.key));
-        Ok(redemption.and_then(|redemption| CouponAnswer::of(&redemption, &found.member, now)))
+        let redemption = open.or(match closed {
+            Some(Record::Redemption(redemption)) => Some(*redemption),
+            _ => None,
+        });
+        // Its time may have come after the last fact: it is in the member's state at `now` only.
+        let since = || self.expired_since(program, &found.member, row.key).filter(|_| found.past.is_none());
+        Ok(redemption.or_else(since).and_then(|redemption| CouponAnswer::of(&redemption, &found.member, found.at)))
+    }
+
+    /// A record of a member as of its last fact.
+    fn record(&self, program: &str, member: &str, key: RecordKey) -> Result<Option<Record>, ProjectionError> {
+        let row = self.shared.tiers.read().record(member_hash(program, member), program, member, key)?;
+        Ok(row.map(|row| row.open()).transpose()?.flatten())
     }
 
     /// A coupon that is open in the state as of the last fact, and has ended by itself since.
@@ -250,7 +229,7 @@ impl LedgerReader {
         asked: AsOf,
         now: Instant,
     ) -> Result<Option<(Found, Vec<Entry>)>, ProjectionError> {
-        let Some(mut found) = self.find(program, member, asked, now)? else {
+        let Some(mut found) = self.find_keeping(program, member, asked, now, true)? else {
             return Ok(None);
         };
         if let Some((_, entries)) = &mut found.past {
@@ -289,83 +268,42 @@ impl LedgerReader {
     }
 
     pub(crate) fn find(&self, program: &str, member: &str, asked: AsOf, now: Instant) -> Result<Option<Found>, ProjectionError> {
+        self.find_keeping(program, member, asked, now, false)
+    }
+
+    /// `entries`: keeps them where the member is folded from its beginning; making them takes longer than all the rest.
+    fn find_keeping(
+        &self,
+        program: &str,
+        member: &str,
+        asked: AsOf,
+        now: Instant,
+        entries: bool,
+    ) -> Result<Option<Found>, ProjectionError> {
         let at = asked.as_of.unwrap_or(now);
-        let (owner, state, needed, positions, (programs, custody)) = {
+        let (owner, mut state, needed, programs) = {
             let tiers = self.shared.tiers.read();
             let winner = tiers.winner(member_hash(program, member), program, member)?;
             let owner = winner.unwrap_or_else(|| Text::new(member));
-            let hash = member_hash(program, &owner);
-            let Some((state, needed)) = tiers.state(hash, program, &owner)? else {
+            let Some((state, needed)) = tiers.state(member_hash(program, &owner), program, &owner)? else {
                 return Ok(None);
             };
-            let tied_later = state.links().is_some_and(|links| links.changed_at > at);
-            let past = asked.known != AsKnown::Now || state.last.at > at || tied_later;
-            // An alias has no state, nor has what is with another shard.
-            if !state.known && !past {
-                return Ok(None);
-            }
-            let positions = if past { Some(positions_of_all(&tiers, program, &owner, &state)?) } else { None };
-            let custody = if past { custody_then(&tiers, program, &state)? } else { BTreeMap::new() };
-            (owner, state, needed, positions, (Arc::clone(&tiers.programs), custody))
+            (owner, state, needed, Arc::clone(&tiers.programs))
         };
-        self.shared.wait_durable(needed)?;
-        let position = self.shared.durable();
-        let (known_position, recorded) = match asked.known {
-            AsKnown::Now => (None, None),
-            AsKnown::At(recorded) => (None, Some(recorded)),
-            AsKnown::Position(position) => (Some(position), None),
-        };
-        let Some(rules) = programs.known(program, known_position, recorded) else {
-            return Ok(None);
-        };
-        let Some(positions) = positions else {
-            let mut state = state;
-            Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
-            return Ok(Some(Found { member: owner, state, rules, at, position, past: None, family: None }));
-        };
-        let positions: Vec<Position> =
-            positions.into_iter().filter(|at| known_position.is_none_or(|known| *at <= known)).collect();
-        let history = History::read(&self.shared.log, &positions, recorded, None)?;
-        let mut booked = history.booked()?;
-        booked.retain(|booked| booked.at() <= at);
-        let mut entries = Vec::new();
-        // Who was one with whom is that of then, too.
-        let (winner, family, (mut state, mut records)) = if state.links().is_some() {
-            let family = Family::of(&booked).with(custody);
-            let winner = Text::new(family.winner(member));
-            let replayed = family.replay(&rules, &winner, &booked, &mut entries);
-            (winner, Some(family), replayed)
-        } else {
-            (owner, None, replay(&rules, &mut booked, &mut entries))
-        };
-        Fold::new(&mut state, &mut records, &rules, &mut entries).advance(at);
+        let tied_later = state.links().is_some_and(|links| links.changed_at > at);
+        if asked.known != AsKnown::Now || state.last.at > at || tied_later {
+            return self.find_past(program, member, asked, at, entries);
+        }
+        // An alias has no state, nor has what is with another shard.
         if !state.known {
             return Ok(None);
         }
-        Ok(Some(Found { member: winner, state, rules, at, position, past: Some((records, entries)), family }))
+        self.shared.wait_durable(needed)?;
+        let position = self.shared.durable();
+        let Some(rules) = programs.known(program, None, None) else {
+            return Ok(None);
+        };
+        Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
+        Ok(Some(Found { member: owner, state, rules, at, position, past: None, family: None }))
     }
-}
-
-/// Where facts counted in the past, as far as this shard can tell: what it gave away again was here then.
-fn custody_then(tiers: &Tiers, program: &str, state: &Member) -> Result<BTreeMap<Text, Custody>, ProjectionError> {
-    let family = state.links().into_iter().flat_map(|links| &links.family);
-    let then = |member: &Text| {
-        let now = tiers.custody(program, member)?;
-        let here = now.own || now.here || !now.to.is_empty();
-        Ok((member.clone(), Custody { own: now.own, here, ..Custody::default() }))
-    };
-    family.map(then).collect()
-}
-
-/// The positions of a member's facts and of everybody's whom merges ever tied to it, ascending.
-fn positions_of_all(tiers: &Tiers, program: &str, member: &str, state: &Member) -> Result<Vec<Position>, ProjectionError> {
-    let Some(links) = state.links() else {
-        return tiers.positions(member_hash(program, member), program, member);
-    };
-    let mut positions = Vec::new();
-    for member in &links.family {
-        positions.extend(tiers.positions(member_hash(program, member), program, member)?);
-    }
-    positions.sort_unstable();
-    Ok(positions)
 }

@@ -148,7 +148,7 @@ fn check_totals(live: &LedgerReader, program: &str, at: Instant, report: &mut Re
         let sums = by_ledger.entry(row.ledger).or_default();
         row.points.into_iter().for_each(|(kind, points)| *sums.entry(kind).or_default() += points);
     }
-    for (ledger, sums) in live.status(program, at)? {
+    for (ledger, sums) in live.outstanding(program, at)?.ledgers {
         let totals = by_ledger.remove(&ledger).unwrap_or_default();
         let of = |kind: EntryKind| totals.get(kind.name()).copied().unwrap_or(0);
         let checks: [(&str, i64, i64); 7] = [

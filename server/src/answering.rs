@@ -6,18 +6,25 @@ mod exceptions;
 mod ladder;
 mod letters;
 mod members;
+mod order;
+mod past;
 mod program;
 mod quote;
 mod tiers;
+mod what_if;
 
 pub use compared::{Compare, compare};
 pub use letters::letter_row;
+pub use past::{about, known};
 pub use quote::{Asked, quote};
+pub use what_if::{Otherwise, what_if};
 
 use crate::problem::Problem;
 use crate::question::{OfMember, Question, token};
 use crate::readers::{Open, Readers};
 use accrue_ledger::Instant;
+use accrue_projections::Swept;
+use past::Past;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -32,22 +39,41 @@ const POSITION_LOOK: Duration = Duration::from_millis(2);
 /// # Errors
 /// What was asked about is not there, or can't be read.
 pub fn answer(readers: &Readers, question: &Question, now: Instant) -> Result<Value, Problem> {
+    answer_told(readers, question, now, &|_| {})
+}
+
+/// The same; `progress` is told how far it is where everybody of a past is folded.
+///
+/// # Errors
+/// As [`answer`].
+pub fn answer_told(
+    readers: &Readers,
+    question: &Question,
+    now: Instant,
+    progress: &(dyn Fn(Swept) + Sync),
+) -> Result<Value, Problem> {
+    let mut answer = answer_of(readers, question, now, progress)?;
+    if let Some(as_of) = question.as_of() {
+        past::name(&mut answer, as_of, now);
+    }
+    Ok(answer)
+}
+
+fn answer_of(readers: &Readers, question: &Question, now: Instant, progress: &(dyn Fn(Swept) + Sync)) -> Result<Value, Problem> {
+    let past = Past { as_of: question.as_of().unwrap_or_default(), now, progress };
     match question {
         Question::Programs => Ok(json!({ "programs": program::programs(readers) })),
         Question::Member(of) => member(readers, of, now),
         Question::Entries { of, after, limit } => entries(readers, of, *after, *limit, now),
-        Question::Order { of, order } => {
-            let found = find(readers, of, |open| open.reader.explain_order(&of.program, &of.member, order, of.as_of, now))?;
-            let what = || format!("there is no order {order} of member {} in program {}", of.member, of.program);
-            found.map_or_else(|| Err(Problem::not_found(what())), |found| value(&found))
-        }
-        Question::Members { program, after, limit } => members::page(readers, program, after, *limit, now),
-        Question::Find { program, by } => members::find(readers, program, by, now),
-        Question::Top { program, sort, limit } => members::top(readers, program, sort, *limit, now),
-        Question::Exceptions { program, after, limit } => exceptions::page(readers, program, after, *limit),
-        Question::Coupon { program, code } => {
+        Question::Order { of, order } => order::explained(readers, of, order, now),
+        Question::Explain { of, about } => order::tree(readers, of, about, now),
+        Question::Members { program, after, limit, .. } => members::page(readers, program, after, *limit, &past),
+        Question::Find { program, by, .. } => members::find(readers, program, by, &past),
+        Question::Top { program, sort, limit, .. } => members::top(readers, program, sort, *limit, &past),
+        Question::Exceptions { program, after, limit, .. } => exceptions::page(readers, program, after, *limit, &past),
+        Question::Coupon { program, code, as_of } => {
             for open in readers.ready()? {
-                if let Some(coupon) = open.reader.coupon(program, code, now)? {
+                if let Some(coupon) = open.reader.coupon(program, code, *as_of, now)? {
                     return value(&coupon);
                 }
             }
@@ -58,9 +84,9 @@ pub fn answer(readers: &Readers, question: &Question, now: Instant) -> Result<Va
             let found = find(readers, of, |open| open.reader.referrals(&of.program, &of.member, of.as_of, now))?;
             found.map_or_else(|| Err(no_member(of)), |found| value(&found))
         }
-        Question::Expiring { program, within, at, limit } => tiers::expiring(readers, program, within, at.unwrap_or(now), *limit),
-        Question::Totals { program, by, at } => program::totals(readers, program, by.as_deref(), at.unwrap_or(now)),
-        Question::TierMoves { program, at } => ladder::moves(readers, program, at.unwrap_or(now)),
+        Question::Expiring { program, within, limit, .. } => tiers::expiring(readers, program, within, *limit, &past),
+        Question::Totals { program, by, .. } => program::totals(readers, program, by.as_deref(), &past),
+        Question::TierMoves { program, .. } => ladder::moves(readers, program, &past),
         Question::Rulesets { program } => program::rulesets(readers, program, now),
         Question::Digest { program } => program::digest(readers, program),
         Question::DeadLetters { after, limit, all } => letters::page(readers, *after, *limit, *all),

@@ -1,16 +1,17 @@
 //! Who answers a command: a running service, or this process over the data directory itself.
 
-use crate::answering::{Compare, answer, compare, quote};
+use crate::answering::{Compare, Otherwise, answer_told, compare, quote, what_if};
 use crate::client::{Client, Notice};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::progress;
-use crate::question::Question;
+use crate::question::{OfMember, Question};
 use crate::readers::Readers;
 use accrue_ingest::Clock;
-use accrue_projections::Ledger;
+use accrue_projections::{Ledger, Swept};
 use accrue_store::{Store, StoreError, StoreOptions};
 use anyhow::{Context as _, Result};
+use parking_lot::Mutex;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ impl Answers {
     /// What is asked about is not there, or can't be read.
     pub fn ask(&self, question: &Question) -> Result<Value> {
         match self {
-            Answers::Local(local) => Ok(answer(&local.readers, question, Clock::system().now())?),
+            Answers::Local(local) => local.answer(question),
             Answers::Remote(client, _) => client.ask(question),
         }
     }
@@ -84,6 +85,17 @@ impl Answers {
                 Ok(quote(&local.readers, program, asked, Clock::system().now())?)
             }
             Answers::Remote(client, _) => client.quote(program, &body),
+        }
+    }
+
+    /// What a member would be if something were otherwise.
+    ///
+    /// # Errors
+    /// The member or a fact is not there, or can't be read.
+    pub fn what_if(&self, of: &OfMember, asked: Otherwise) -> Result<Value> {
+        match self {
+            Answers::Local(local) => Ok(what_if(&local.readers, of, asked, Clock::system().now())?),
+            Answers::Remote(client, _) => client.what_if(&of.program, &of.member, &serde_json::to_value(asked)?),
         }
     }
 
@@ -143,6 +155,20 @@ impl Answers {
 }
 
 impl Local {
+    fn answer(&self, question: &Question) -> Result<Value> {
+        let bar = Mutex::new(None);
+        let answered = answer_told(&self.readers, question, Clock::system().now(), &|swept: Swept| {
+            let mut bar = bar.lock();
+            let bar = bar.get_or_insert_with(|| progress::facts("folding everybody", swept.of));
+            bar.set_length(swept.of);
+            bar.set_position(swept.facts);
+        });
+        if let Some(bar) = bar.into_inner() {
+            bar.finish_and_clear();
+        }
+        Ok(answered?)
+    }
+
     /// Opens all shards of a store and folds what their views do not have yet.
     ///
     /// # Errors

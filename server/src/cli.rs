@@ -4,7 +4,7 @@ mod asked;
 mod operate;
 mod person;
 
-pub use asked::{MemberArgs, Who, instant};
+pub use asked::{MemberArgs, PastArgs, Who, instant};
 pub use operate::{Activate, Bench, ConfigCommand, Diff, Dlq, Exceptions, Resolve, Rules, Topics};
 pub use person::{MemberFind, MemberQr};
 
@@ -250,6 +250,9 @@ pub struct MemberList {
     /// As --limit with --sort (active, if nothing else is said)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub top: Option<u32>,
+    /// Which past
+    #[command(flatten)]
+    pub past: PastArgs,
 }
 
 /// By what members can be sorted.
@@ -290,12 +293,48 @@ pub struct Explain {
     /// Who, and which past
     #[command(flatten)]
     pub asked: MemberArgs,
-    /// Why this order gave what it gave
-    #[arg(long, value_name = "ID", conflicts_with = "entry")]
+    /// What
+    #[command(flatten)]
+    pub about: ExplainAbout,
+    /// Of this ledger [default: main]
+    #[arg(long, requires = "number")]
+    pub ledger: Option<String>,
+    /// What would be without this fact (ID, or KIND/ID); may be given several times
+    #[arg(long, value_name = "FACT", conflicts_with = "what")]
+    pub without: Vec<String>,
+    /// What would be had this fact happened so much earlier or later: A-1=-P1D
+    #[arg(long, value_name = "FACT=DURATION", conflicts_with = "what")]
+    pub shift: Vec<String>,
+    /// What would be with these facts, too: a JSON object or array; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "what")]
+    pub with: Vec<PathBuf>,
+    /// What would be under this ruleset
+    #[arg(long, value_name = "FILE", conflicts_with = "what")]
+    pub rules: Option<PathBuf>,
+    /// The ruleset judges from then on [default: always]
+    #[arg(long, value_name = "INSTANT", value_parser = instant, requires = "rules")]
+    pub from: Option<Instant>,
+}
+
+/// What is to be explained.
+#[derive(Args, Debug)]
+#[group(id = "what", multiple = false)]
+pub struct ExplainAbout {
+    /// Why this order gave what it gave, or nothing: rule by rule
+    #[arg(long, value_name = "ID")]
     pub order: Option<String>,
-    /// Why this entry is there
+    /// Why this entry is there, and what became of it
     #[arg(long, value_name = "N")]
     pub entry: Option<u32>,
+    /// What happened to this lot
+    #[arg(long, value_name = "N")]
+    pub lot: Option<u32>,
+    /// What this number is made of, down to the facts: active, pending, debt, earned, expiring_soon, tier, …
+    #[arg(long, value_name = "NAME")]
+    pub number: Option<String>,
+    /// What this coupon cost, and its life
+    #[arg(long, value_name = "CODE")]
+    pub coupon: Option<String>,
 }
 
 /// `quote`
@@ -310,9 +349,9 @@ pub struct Quote {
     /// The program
     #[arg(long)]
     pub program: Option<String>,
-    /// When it is paid [default: now]
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    pub at: Option<Instant>,
+    /// Which past: when it is paid
+    #[command(flatten)]
+    pub past: PastArgs,
 }
 
 /// `coupon`
@@ -324,6 +363,9 @@ pub struct Coupon {
     /// Its program [default: the only one there is]
     #[arg(long)]
     pub program: Option<String>,
+    /// Which past
+    #[command(flatten)]
+    pub past: PastArgs,
 }
 
 /// Commands about one program.
@@ -353,9 +395,9 @@ pub struct Expiring {
     /// So long from now on, ISO 8601
     #[arg(long, default_value = "P30D", value_name = "DURATION")]
     pub within: String,
-    /// From then on [default: now]
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    pub at: Option<Instant>,
+    /// Which past: from then on
+    #[command(flatten)]
+    pub past: PastArgs,
     /// At most so many rows, soonest first
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
@@ -370,9 +412,9 @@ pub struct Totals {
     /// Entries by local day or month; without it, what members have, by status
     #[arg(long, value_enum)]
     pub by: Option<By>,
-    /// At this instant [default: now]
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    pub at: Option<Instant>,
+    /// Which past
+    #[command(flatten)]
+    pub past: PastArgs,
 }
 
 /// `tiers`
@@ -381,9 +423,9 @@ pub struct Tiers {
     /// Of which program
     #[command(flatten)]
     pub of: OfProgram,
-    /// Up to this instant [default: now]
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    pub at: Option<Instant>,
+    /// Which past
+    #[command(flatten)]
+    pub past: PastArgs,
     /// Draw it into an SVG file
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,

@@ -96,6 +96,14 @@ impl Client {
         self.post(program, "quote", body)
     }
 
+    /// What a member would be if something were otherwise.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn what_if(&self, program: &str, member: &str, body: &Value) -> Result<Value> {
+        self.post(program, &format!("members/{}/explain", crate::question::encoded(member)), body)
+    }
+
     /// What other rules would make of a program's whole history.
     ///
     /// # Errors

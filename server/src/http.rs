@@ -75,6 +75,7 @@ pub fn router(service: Service) -> Router {
         .route("/v1/programs/{program}/members/{member}", get(ask::member))
         .route("/v1/programs/{program}/members/{member}/entries", get(ask::entries))
         .route("/v1/programs/{program}/members/{member}/orders/{order}/explain", get(ask::order))
+        .route("/v1/programs/{program}/members/{member}/explain", get(ask::explain).post(facts::what_if))
         .route("/v1/programs/{program}/exceptions", get(ask::exceptions))
         .route("/v1/programs/{program}/coupons/{code}", get(ask::coupon))
         .route("/v1/programs/{program}/members/{member}/tiers", get(ask::tiers))

@@ -11,13 +11,17 @@ mod quote;
 mod referral;
 mod runway;
 mod tier;
+mod tree;
+mod what_if;
 mod when;
 
 pub use bars::{Bar, bars};
 pub use compared::compared;
-pub use explain::{balance, entry, order};
+pub use explain::{balance, order};
 pub use member::{ENTRIES_SHOWN, member};
 pub use quote::quote;
 pub use referral::referrals;
 pub use runway::Runway;
+pub use tree::trees;
+pub use what_if::what_if;
 pub use when::When;

@@ -1,8 +1,7 @@
 //! What can be asked: one list, for the command line, the API, and the way between them.
 
 use crate::problem::Problem;
-use accrue_ledger::Instant;
-use accrue_projections::{AsKnown, AsOf, LookUp};
+use accrue_projections::{About, AsKnown, AsOf, LookUp};
 use accrue_store::Position;
 use std::fmt::Write as _;
 
@@ -45,6 +44,13 @@ pub enum Question {
         /// The order.
         order: String,
     },
+    /// What a number of a member is made of.
+    Explain {
+        /// Whose.
+        of: OfMember,
+        /// Which.
+        about: About,
+    },
     /// How a member came from one tier to another.
     Tiers(OfMember),
     /// Whom a member brought.
@@ -55,8 +61,8 @@ pub enum Question {
         program: String,
         /// A duration: `P30D`.
         within: String,
-        /// From this instant on; `None`: now.
-        at: Option<Instant>,
+        /// Which past.
+        as_of: AsOf,
         /// Rows.
         limit: usize,
     },
@@ -68,6 +74,8 @@ pub enum Question {
         after: String,
         /// Rows.
         limit: usize,
+        /// Which past.
+        as_of: AsOf,
     },
     /// Members with the largest numbers.
     Top {
@@ -77,6 +85,8 @@ pub enum Question {
         sort: String,
         /// Rows.
         limit: usize,
+        /// Which past.
+        as_of: AsOf,
     },
     /// Exceptions that wait for a person.
     Exceptions {
@@ -86,6 +96,8 @@ pub enum Question {
         after: String,
         /// Members.
         limit: usize,
+        /// Which past.
+        as_of: AsOf,
     },
     /// Members by what they show or say.
     Find {
@@ -93,6 +105,8 @@ pub enum Question {
         program: String,
         /// Card, number, e-mail or phone.
         by: LookUp,
+        /// Which past.
+        as_of: AsOf,
     },
     /// A coupon.
     Coupon {
@@ -100,6 +114,8 @@ pub enum Question {
         program: String,
         /// Its code.
         code: String,
+        /// Which past.
+        as_of: AsOf,
     },
     /// What members have, or how it came by day or month.
     Totals {
@@ -107,15 +123,15 @@ pub enum Question {
         program: String,
         /// `day`, `month`; `None`: what members have.
         by: Option<String>,
-        /// At this instant; `None`: now.
-        at: Option<Instant>,
+        /// Which past.
+        as_of: AsOf,
     },
     /// Who was in which tier, and the moves between them.
     TierMoves {
         /// The program.
         program: String,
-        /// Up to this instant; `None`: now.
-        at: Option<Instant>,
+        /// Which past.
+        as_of: AsOf,
     },
     /// The program's rulesets over time.
     Rulesets {
@@ -146,6 +162,19 @@ pub enum Question {
 }
 
 impl Question {
+    /// Which past is asked about; `None`: it has none.
+    pub fn as_of(&self) -> Option<AsOf> {
+        match self {
+            Question::Member(of) | Question::Tiers(of) | Question::Referrals(of) => Some(of.as_of),
+            Question::Entries { of, .. } | Question::Order { of, .. } | Question::Explain { of, .. } => Some(of.as_of),
+            Question::Expiring { as_of, .. } | Question::Members { as_of, .. } | Question::Top { as_of, .. } => Some(*as_of),
+            Question::Exceptions { as_of, .. } | Question::Find { as_of, .. } | Question::Coupon { as_of, .. } => Some(*as_of),
+            Question::Totals { as_of, .. } | Question::TierMoves { as_of, .. } => Some(*as_of),
+            Question::Programs | Question::Rulesets { .. } | Question::Digest { .. } => None,
+            Question::DeadLetters { .. } | Question::DeadLetter { .. } => None,
+        }
+    }
+
     /// Path and query under which the API answers it.
     pub fn url(&self) -> String {
         match self {
@@ -156,39 +185,46 @@ impl Question {
                 query.add("page_token", &token(&after.to_string()));
             }),
             Question::Order { of, order } => of.url(&format!("/orders/{}/explain", encoded(order)), |_| {}),
+            Question::Explain { of, about } => of.url("/explain", |query| query.about(about)),
             Question::Tiers(of) => of.url("/tiers", |_| {}),
             Question::Referrals(of) => of.url("/referrals", |_| {}),
-            Question::Expiring { program, within, at, limit } => of_program(program, "expiring", |query| {
+            Question::Expiring { program, within, as_of, limit } => of_program(program, "expiring", |query| {
                 query.add("within", within);
-                at.iter().for_each(|at| query.add("at", &at.to_string()));
+                query.past(as_of);
                 query.add("top", &limit.to_string());
             }),
-            Question::Members { program, after, limit } => of_program(program, "members", |query| {
+            Question::Members { program, after, limit, as_of } => of_program(program, "members", |query| {
+                query.past(as_of);
                 query.add("page_size", &limit.to_string());
                 query.add("page_token", &token(after));
             }),
-            Question::Top { program, sort, limit } => of_program(program, "members", |query| {
+            Question::Top { program, sort, limit, as_of } => of_program(program, "members", |query| {
+                query.past(as_of);
                 query.add("sort", sort);
                 query.add("top", &limit.to_string());
             }),
-            Question::Exceptions { program, after, limit } => of_program(program, "exceptions", |query| {
+            Question::Exceptions { program, after, limit, as_of } => of_program(program, "exceptions", |query| {
+                query.past(as_of);
                 query.add("page_size", &limit.to_string());
                 query.add("page_token", &token(after));
             }),
-            Question::Find { program, by } => of_program(program, "members", |query| match by {
-                LookUp::Card(card) => query.add("card", card),
-                LookUp::Number(number) => query.add("id", number),
-                LookUp::Email(email) => query.add("email", email),
-                LookUp::Phone(phone) => query.add("phone", phone),
+            Question::Find { program, by, as_of } => of_program(program, "members", |query| {
+                query.past(as_of);
+                match by {
+                    LookUp::Card(card) => query.add("card", card),
+                    LookUp::Number(number) => query.add("id", number),
+                    LookUp::Email(email) => query.add("email", email),
+                    LookUp::Phone(phone) => query.add("phone", phone),
+                }
             }),
-            Question::Coupon { program, code } => of_program(program, &format!("coupons/{}", encoded(code)), |_| {}),
-            Question::Totals { program, by, at } => of_program(program, "totals", |query| {
+            Question::Coupon { program, code, as_of } => {
+                of_program(program, &format!("coupons/{}", encoded(code)), |query| query.past(as_of))
+            }
+            Question::Totals { program, by, as_of } => of_program(program, "totals", |query| {
                 by.iter().for_each(|by| query.add("by", by));
-                at.iter().for_each(|at| query.add("at", &at.to_string()));
+                query.past(as_of);
             }),
-            Question::TierMoves { program, at } => of_program(program, "tiers", |query| {
-                at.iter().for_each(|at| query.add("at", &at.to_string()));
-            }),
+            Question::TierMoves { program, as_of } => of_program(program, "tiers", |query| query.past(as_of)),
             Question::Rulesets { program } => of_program(program, "rulesets", |_| {}),
             Question::Digest { program } => of_program(program, "digest", |_| {}),
             Question::DeadLetters { after, limit, all } => {
@@ -206,12 +242,7 @@ impl Question {
 impl OfMember {
     fn url(&self, below: &str, more: impl FnOnce(&mut Query)) -> String {
         let mut query = Query::default();
-        self.as_of.as_of.iter().for_each(|at| query.add("as_of", &at.to_string()));
-        match self.as_of.known {
-            AsKnown::Now => {}
-            AsKnown::At(at) => query.add("as_known_at", &at.to_string()),
-            AsKnown::Position(position) => query.add("as_known_position", &position.to_string()),
-        }
+        query.past(&self.as_of);
         self.min_position.iter().for_each(|position| query.add("min_position", &position.to_string()));
         more(&mut query);
         format!("/v1/programs/{}/members/{}{below}{}", encoded(&self.program), encoded(&self.member), query.0)
@@ -228,6 +259,29 @@ fn of_program(program: &str, below: &str, more: impl FnOnce(&mut Query)) -> Stri
 struct Query(String);
 
 impl Query {
+    fn past(&mut self, past: &AsOf) {
+        past.as_of.iter().for_each(|at| self.add("as_of", &at.to_string()));
+        match past.known {
+            AsKnown::Now => {}
+            AsKnown::At(at) => self.add("as_known_at", &at.to_string()),
+            AsKnown::Position(position) => self.add("as_known_at", &position.to_string()),
+        }
+    }
+
+    fn about(&mut self, about: &About) {
+        match about {
+            About::Balance => {}
+            About::Number { ledger, name } => {
+                self.add("number", name);
+                self.add("ledger", ledger);
+            }
+            About::Entry(number) => self.add("entry", &number.to_string()),
+            About::Lot(number) => self.add("lot", &number.to_string()),
+            About::Tier => self.add("number", "tier"),
+            About::Coupon(code) => self.add("coupon", code),
+        }
+    }
+
     fn add(&mut self, name: &str, value: &str) {
         if value.is_empty() {
             return;
@@ -272,6 +326,7 @@ pub fn token_text(token: &str) -> Result<String, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use accrue_ledger::Instant;
 
     #[test]
     fn urls() {
@@ -282,17 +337,17 @@ mod tests {
             as_of: AsOf { as_of: Some(at), known: AsKnown::Position(Position(7)) },
             min_position: Some(Position(9)),
         };
-        let past = "as_of=2024-03-01T00%3A00%3A00Z&as_known_position=7&min_position=9";
+        let past = "as_of=2024-03-01T00%3A00%3A00Z&as_known_at=7&min_position=9";
         assert_eq!(Question::Member(of.clone()).url(), format!("/v1/programs/acme/members/a%2Fb%20%C3%BC?{past}"));
         assert_eq!(
             Question::Order { of, order: "A?1".into() }.url(),
             format!("/v1/programs/acme/members/a%2Fb%20%C3%BC/orders/A%3F1/explain?{past}")
         );
         assert_eq!(
-            Question::Members { program: "p".into(), after: String::new(), limit: 5 }.url(),
+            Question::Members { program: "p".into(), after: String::new(), limit: 5, as_of: AsOf::default() }.url(),
             "/v1/programs/p/members?page_size=5"
         );
-        let month = Question::Totals { program: "p".into(), by: Some("month".into()), at: None };
+        let month = Question::Totals { program: "p".into(), by: Some("month".into()), as_of: AsOf::default() };
         assert_eq!(month.url(), "/v1/programs/p/totals?by=month");
     }
 

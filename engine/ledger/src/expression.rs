@@ -52,6 +52,11 @@ impl fmt::Debug for Expression {
 }
 
 impl Expression {
+    /// As it is written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// Reads and checks an expression.
     ///
     /// # Errors

@@ -54,7 +54,10 @@ pub enum WhyNot {
     /// Nothing of it earns: excluded lines, payments that don't earn, refunds.
     NothingEligible,
     /// Below `min_eligible`.
-    BelowMinimum,
+    BelowMinimum {
+        /// What was compared with it, minor units of the order's currency.
+        eligible: i64,
+    },
     /// Less than one point after rounding.
     RoundsToZero,
 }
@@ -79,7 +82,7 @@ impl WhyNot {
             }
             WhyNot::NoMatchingLine => "no line of it is what the rule asks for",
             WhyNot::NothingEligible => "nothing of it is eligible",
-            WhyNot::BelowMinimum => "its eligible amount is below the rule's minimum",
+            WhyNot::BelowMinimum { .. } => "its eligible amount is below the rule's minimum",
             WhyNot::RoundsToZero => "it gives less than one point after rounding",
         }
     }
@@ -230,7 +233,7 @@ fn of_rule(
     if let Some(least) = when.min_eligible {
         let compared = if rules.refund.threshold_bonus == ThresholdBonus::Keep { before } else { eligible };
         if i128::from(compared) * factor.num < i128::from(least) * factor.den {
-            return Err(WhyNot::BelowMinimum);
+            return Err(WhyNot::BelowMinimum { eligible: compared });
         }
     }
     let points = match rule.per {
@@ -242,10 +245,14 @@ fn of_rule(
 
 /// `eligible × factor × points ÷ per × multiplier of the tier`, rounded once.
 fn points_for(eligible: i64, rule: &EarnRule, per: i64, factor: Ratio, tier: u8, rules: &Ruleset) -> i64 {
+    rate(rule, per, factor, tier, rules).apply(eligible, rules.eligible.round)
+}
+
+/// Points for one minor unit, exactly: factor × points ÷ per × multiplier of the tier.
+pub fn rate(rule: &EarnRule, per: i64, factor: Ratio, tier: u8, rules: &Ruleset) -> Ratio {
     let rate = Ratio { num: factor.num * i128::from(rule.points), den: factor.den * i128::from(per) };
     let multiplier = rules.multiplier(rule, tier);
-    let rate = Ratio { num: rate.num * multiplier.num, den: rate.den * multiplier.den };
-    rate.apply(eligible, rules.eligible.round)
+    Ratio { num: rate.num * multiplier.num, den: rate.den * multiplier.den }
 }
 
 /// Eligible amount of the lines that a rule asks for, now and before refunds. `None`: no such line.

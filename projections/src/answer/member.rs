@@ -14,6 +14,11 @@ use accrue_ledger::{CouponStatus, Instant, Member, Timeline};
 const SOON_DAYS: i64 = 30;
 const DAY: i64 = 86_400_000_000;
 
+/// What ends at or before this ends soon.
+pub(crate) fn soon(at: Instant) -> Instant {
+    Instant(at.0.saturating_add(SOON_DAYS * DAY))
+}
+
 pub(super) fn spend(state: &Member, rules: &Timeline) -> (String, String) {
     let (exponent, currency) = currency_of(state, rules);
     (format_amount(state.eligible_spend, exponent), currency)
@@ -89,7 +94,7 @@ pub(crate) fn balance(account: &accrue_ledger::Account, at: Instant, rules: &Tim
     let sums = &account.sums;
     let part = |(at, points): (Instant, i64)| PartAnswer { points, at: at.to_string() };
     let expiring = account.expiring(rules.at(at).map(|rules| &**rules));
-    let soon = expiring.iter().filter(|(end, _)| end.0 <= at.0.saturating_add(SOON_DAYS * DAY));
+    let soon = expiring.iter().filter(|(end, _)| *end <= soon(at));
     let mut starting: Vec<(Instant, i64)> = Vec::new();
     for lot in &account.pending {
         match starting.last_mut() {

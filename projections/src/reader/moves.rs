@@ -78,7 +78,7 @@ impl LedgerReader {
 }
 
 impl TierMoves {
-    fn of_member(&mut self, member: &str, first: Instant, entries: &[accrue_ledger::Entry], rules: &Timeline) {
+    pub(super) fn of_member(&mut self, member: &str, first: Instant, entries: &[accrue_ledger::Entry], rules: &Timeline) {
         self.members += 1;
         let first_tier = rules.at(first).and_then(|rules| rules.tiers.as_ref()).map(|tiers| tiers.get(0).id.to_string());
         let (mut ever, mut now) = (BTreeSet::from_iter(first_tier.clone()), first_tier);

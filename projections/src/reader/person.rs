@@ -95,11 +95,12 @@ impl LedgerReader {
         Ok(Some(first).filter(|first| *first != Position::NONE).and_then(of))
     }
 
-    /// The members of this shard that are found by that, the winners of aliases; nobody who was erased.
+    /// The members of this shard that are found by that, the winners of aliases; nobody who was erased. Of a past: those it was
+    /// true of then.
     ///
     /// # Errors
     /// As [`LedgerReader::member`].
-    pub fn look_up(&self, program: &str, look_up: &LookUp, now: Instant) -> Result<Vec<String>, ProjectionError> {
+    pub fn look_up(&self, program: &str, look_up: &LookUp, asked: AsOf, now: Instant) -> Result<Vec<String>, ProjectionError> {
         let candidates = match look_up {
             LookUp::Number(_) => self.with_number(program, &look_up.normal())?.into_iter().collect(),
             _ => match look_up.hash(&self.shared.log.secret(), program) {
@@ -107,10 +108,10 @@ impl LedgerReader {
                 None => Vec::new(),
             },
         };
-        let (mut members, asked) = (BTreeSet::new(), AsOf::default());
+        let mut members = BTreeSet::new();
         for candidate in candidates {
             let Some(found) = self.find(program, &candidate, asked, now)? else {
-                members.extend(self.found_elsewhere(program, &candidate, look_up, now)?);
+                members.extend(self.found_elsewhere(program, &candidate, look_up, asked, now)?);
                 continue;
             };
             let holds = match look_up {
@@ -119,8 +120,8 @@ impl LedgerReader {
                     let mut cards = found.state.standing.iter().flat_map(|standing| &standing.cards);
                     found.state.status() != Status::Erased && cards.any(|card| *card.code == *look_up.normal())
                 }
-                LookUp::Email(_) => self.says(program, &found, look_up, |profile| profile.email.map(LookUp::Email))?,
-                LookUp::Phone(_) => self.says(program, &found, look_up, |profile| profile.phone.map(LookUp::Phone))?,
+                LookUp::Email(_) => self.says(program, &found, look_up, asked, |profile| profile.email.map(LookUp::Email))?,
+                LookUp::Phone(_) => self.says(program, &found, look_up, asked, |profile| profile.phone.map(LookUp::Phone))?,
             };
             if holds {
                 members.insert(found.member.to_string());
@@ -135,11 +136,12 @@ impl LedgerReader {
         program: &str,
         member: &str,
         look_up: &LookUp,
+        asked: AsOf,
         now: Instant,
     ) -> Result<Option<String>, ProjectionError> {
         let links = self.shared.tiers.read().links(program, member)?.flatten();
         let Some(links) = links.filter(|links| links.custody.own && !links.winner.is_empty()) else { return Ok(None) };
-        let profile = Profile::of(self.said_of(program, member, AsOf::default(), now)?);
+        let profile = Profile::of(self.said_of(program, member, asked, now)?);
         let said = match look_up {
             LookUp::Email(_) => profile.email.map(LookUp::Email),
             LookUp::Phone(_) => profile.phone.map(LookUp::Phone),
@@ -155,9 +157,10 @@ impl LedgerReader {
         program: &str,
         found: &Found,
         look_up: &LookUp,
+        asked: AsOf,
         of: impl Fn(Profile) -> Option<LookUp>,
     ) -> Result<bool, ProjectionError> {
-        let profile = self.profile(program, found, AsOf::default())?;
+        let profile = self.profile(program, found, asked)?;
         Ok(profile.and_then(of).is_some_and(|said| said.normal() == look_up.normal()))
     }
 

@@ -1,7 +1,7 @@
 //! Tentative: what a basket would earn, what could be used on it, and what the member would have, if it were paid now.
 //! Nothing is written: an order is folded onto a copy of the member.
 
-use super::{AsOf, LedgerReader};
+use super::{AsKnown, AsOf, LedgerReader};
 use crate::answer::{BalanceAnswer, CouponAnswer, TierAnswer, balance, tier_answer};
 use crate::error::ProjectionError;
 use crate::explain::{RuleFinding, explain_order, sentence};
@@ -87,14 +87,14 @@ impl From<BalanceAnswer> for Points {
 }
 
 impl LedgerReader {
-    /// What an order would do if it were paid at its `occurred_at`. `None`: the program has no rules in force then.
+    /// What an order would do if it were paid at its `occurred_at`, as far as was known then. `None`: the program has no rules in force then.
     ///
     /// # Errors
     /// As [`LedgerReader::member`].
-    pub fn quote(&self, order: &Fact<'_>) -> Result<Option<Quote>, ProjectionError> {
+    pub fn quote(&self, order: &Fact<'_>, known_then: AsKnown) -> Result<Option<Quote>, ProjectionError> {
         let Body::OrderPlaced(placed) = &order.body else { return Ok(None) };
         let (program, at) = (order.program, order.occurred_at);
-        let found = self.find(program, order.member, AsOf { as_of: Some(at), ..AsOf::default() }, at)?;
+        let found = self.find(program, order.member, AsOf { as_of: Some(at), known: known_then }, at)?;
         let known = found.is_some();
         let (owner, state, rules, past) = match found {
             Some(found) => (found.member.to_string(), found.state, found.rules, found.past.map(|(records, _)| records)),
@@ -112,7 +112,7 @@ impl LedgerReader {
         let Some(Record::Order(paid)) = folded.peek(RecordKey::order(placed.order_id)).map(Cow::into_owned) else {
             return Ok(None);
         };
-        let Some(told) = explain_order(&paid, &rules, &entries) else { return Ok(None) };
+        let told = explain_order(&paid, &state, &rules, &entries);
         let mut earns: BTreeMap<String, i64> = BTreeMap::new();
         for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Earned) {
             *earns.entry(entry.ledger.to_string()).or_default() += entry.points;

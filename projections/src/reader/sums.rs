@@ -1,6 +1,6 @@
 //! Sums over all members of a program.
 
-use super::{AsKnown, AsOf, LedgerReader};
+use super::LedgerReader;
 use crate::answer::TotalsRow;
 use crate::error::ProjectionError;
 use crate::totals::Totals;
@@ -8,31 +8,6 @@ use accrue_ledger::{EntryRef, Fold, Instant, Member, Records, Sink, Sums, Timeli
 use std::collections::BTreeMap;
 
 impl LedgerReader {
-    /// Sums of every member's numbers by ledger, as of an instant.
-    ///
-    /// # Errors
-    /// As [`LedgerReader::member`].
-    pub fn status(&self, program: &str, at: Instant) -> Result<BTreeMap<String, Sums>, ProjectionError> {
-        let rules = self.timeline(program).unwrap_or_default();
-        let mut sums: BTreeMap<String, Sums> = BTreeMap::new();
-        let mut earlier = Vec::new();
-        self.each_member(program, "", |member, mut state, _| {
-            if state.last.at > at {
-                earlier.push(member.to_string());
-            } else {
-                Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
-                add_sums(&mut sums, &state);
-            }
-            Ok(true)
-        })?;
-        for member in earlier {
-            if let Some(found) = self.find(program, &member, AsOf { as_of: Some(at), known: AsKnown::Now }, at)? {
-                add_sums(&mut sums, &found.state);
-            }
-        }
-        Ok(sums)
-    }
-
     /// Sums of entries by ledger and local day, what happens by itself up to `at` included.
     ///
     /// # Errors
@@ -64,28 +39,32 @@ impl Sink for VirtualTotals<'_> {
     }
 }
 
+/// Adds a member's numbers.
 pub(super) fn add_sums(sums: &mut BTreeMap<String, Sums>, state: &Member) {
     for account in &state.accounts {
-        let (sum, of) = (sums.entry(account.ledger.to_string()).or_default(), &account.sums);
-        sum.pending += of.pending;
-        sum.active += of.active;
-        sum.debt += of.debt;
-        sum.earned += of.earned;
-        sum.spent += of.spent;
-        sum.expired += of.expired;
-        sum.cancelled += of.cancelled;
-        sum.clawed_back += of.clawed_back;
-        sum.repaid += of.repaid;
-        sum.deducted += of.deducted;
-        sum.moved_in += of.moved_in;
-        sum.moved_out += of.moved_out;
-        sum.added += of.added;
-        sum.imported += of.imported;
-        sum.debt_opened += of.debt_opened;
-        sum.debt_lifted += of.debt_lifted;
-        sum.repaid_back += of.repaid_back;
-        sum.clawback_due += of.clawback_due;
-        sum.forgiven += of.forgiven;
-        sum.clawback_debt += of.clawback_debt;
+        add(sums.entry(account.ledger.to_string()).or_default(), &account.sums);
     }
+}
+
+pub(super) fn add(sum: &mut Sums, of: &Sums) {
+    sum.pending += of.pending;
+    sum.active += of.active;
+    sum.debt += of.debt;
+    sum.earned += of.earned;
+    sum.spent += of.spent;
+    sum.expired += of.expired;
+    sum.cancelled += of.cancelled;
+    sum.clawed_back += of.clawed_back;
+    sum.repaid += of.repaid;
+    sum.deducted += of.deducted;
+    sum.moved_in += of.moved_in;
+    sum.moved_out += of.moved_out;
+    sum.added += of.added;
+    sum.imported += of.imported;
+    sum.debt_opened += of.debt_opened;
+    sum.debt_lifted += of.debt_lifted;
+    sum.repaid_back += of.repaid_back;
+    sum.clawback_due += of.clawback_due;
+    sum.forgiven += of.forgiven;
+    sum.clawback_debt += of.clawback_debt;
 }

@@ -3,7 +3,7 @@
 use super::{AsOf, LedgerReader};
 use crate::answer::{ExpiringRow, TierMove};
 use crate::error::ProjectionError;
-use accrue_ledger::{Fold, Instant, Records};
+use accrue_ledger::{Fold, Instant, Member, Records, Timeline};
 
 impl LedgerReader {
     /// Every move of a member from one tier to another, oldest first, with its cause. `None`: no such member.
@@ -22,7 +22,7 @@ impl LedgerReader {
     }
 
     /// Gives `each` what ends of spendable points after `at` and at or before `until`: member by member, of each soonest first.
-    /// As things are at `at`; at instants before a member's latest fact, as of that. The writer waits meanwhile.
+    /// `at` is not before a member's latest fact ([`LedgerReader::expiring_then`] looks at a past). The writer waits meanwhile.
     ///
     /// # Errors
     /// As [`LedgerReader::member`].
@@ -36,21 +36,33 @@ impl LedgerReader {
         let rules = self.timeline(program).unwrap_or_default();
         self.each_member(program, "", |member, mut state, _| {
             Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
-            let in_force = rules.at(at.max(state.last.at)).map(|rules| &**rules);
-            for account in &state.accounts {
-                for (end, points) in account.expiring(in_force) {
-                    if end > at && end <= until {
-                        each(ExpiringRow {
-                            at: end.to_string(),
-                            member: member.to_string(),
-                            ledger: account.ledger.to_string(),
-                            points,
-                            by_inactivity: account.idle_end(in_force) == Some(end),
-                        });
-                    }
-                }
-            }
+            expiring(member, &state, &rules, at, until, &mut each);
             Ok(true)
         })
+    }
+}
+
+/// What ends of a member's spendable points after `at` and at or before `until`, soonest first.
+pub(super) fn expiring(
+    member: &str,
+    state: &Member,
+    rules: &Timeline,
+    at: Instant,
+    until: Instant,
+    mut each: impl FnMut(ExpiringRow),
+) {
+    let in_force = rules.at(at.max(state.last.at)).map(|rules| &**rules);
+    for account in &state.accounts {
+        for (end, points) in account.expiring(in_force) {
+            if end > at && end <= until {
+                each(ExpiringRow {
+                    at: end.to_string(),
+                    member: member.to_string(),
+                    ledger: account.ledger.to_string(),
+                    points,
+                    by_inactivity: account.idle_end(in_force) == Some(end),
+                });
+            }
+        }
     }
 }

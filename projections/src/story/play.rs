@@ -159,6 +159,17 @@ impl<'a> Play<'a> {
             self.differ(0, "verification", "all holds", broken);
         }
         let latest = self.story.steps.iter().map(|step| step.at).max().unwrap_or(Instant(0));
+        let (reader, asked) = (self.desk.reader()?, AsOf { as_of: Some(Instant(latest.0 + A_DAY)), known: AsKnown::Now });
+        for member in self.story.members() {
+            for wrong in reader.unexplained(program, &member, asked, latest)? {
+                self.differences.push(Difference {
+                    step: 0,
+                    what: format!("explanation of {member}"),
+                    expected: "sums of their parts".to_owned(),
+                    found: wrong,
+                });
+            }
+        }
         for member in swept::differing(&self.desk, program, Instant(latest.0 + A_DAY))? {
             self.differ(0, "sweep over the log", "the same states", member);
         }

@@ -1,21 +1,22 @@
 //! Who was in which tier of a program, and the moves between them.
 
+use super::past::Past;
 use super::program::known;
 use super::value;
 use crate::problem::Problem;
 use crate::readers::Readers;
-use accrue_ledger::Instant;
-use accrue_projections::TierMoves;
+use accrue_projections::{LedgerReader, TierMoves};
 use serde_json::{Value, json};
 
-pub(super) fn moves(readers: &Readers, program: &str, at: Instant) -> Result<Value, Problem> {
+pub(super) fn moves(readers: &Readers, program: &str, past: &Past<'_>) -> Result<Value, Problem> {
     known(readers, program)?;
+    let at = past.at();
     let (mut moves, mut names) = (TierMoves::default(), Vec::new());
     for open in readers.ready()? {
         if let Some(tiers) = open.reader.timeline(program).and_then(|rules| rules.at(at)?.tiers.clone()) {
             names = tiers.list.iter().map(|tier| (tier.id.to_string(), tier.name.to_string())).collect();
         }
-        moves.add(open.reader.moves_between_tiers(program, at)?);
+        moves.add(past.ask(&open, program, |reader| reader.moves_between_tiers(program, at), LedgerReader::tier_moves_then)?);
     }
     if names.is_empty() {
         return Err(Problem::not_found(format!("program {program} has no tiers at {at}")));
@@ -37,7 +38,7 @@ pub(super) fn moves(readers: &Readers, program: &str, at: Instant) -> Result<Val
         lowered.push(row);
     }
     Ok(json!({
-        "program": program, "at": at.to_string(), "members": moves.members,
+        "program": program, "members": moves.members,
         "tiers": tiers, "months": months, "lowered_by_refunds": lowered,
     }))
 }

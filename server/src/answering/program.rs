@@ -1,10 +1,11 @@
 //! A program as a whole: what its members have, how it came, by which rules.
 
+use super::past::Past;
 use super::value;
 use crate::problem::Problem;
 use crate::readers::Readers;
 use accrue_ledger::{Instant, Sums};
-use accrue_projections::{Digest, TotalsRow};
+use accrue_projections::{Digest, LedgerReader, TotalsRow};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,20 +23,22 @@ pub(super) fn known(readers: &Readers, program: &str) -> Result<(), Problem> {
     )))
 }
 
-pub(super) fn totals(readers: &Readers, program: &str, by: Option<&str>, at: Instant) -> Result<Value, Problem> {
+pub(super) fn totals(readers: &Readers, program: &str, by: Option<&str>, past: &Past<'_>) -> Result<Value, Problem> {
     known(readers, program)?;
     match by {
-        None => status(readers, program, at),
-        Some("day") => rows(readers, program, at, 10),
-        Some("month") => rows(readers, program, at, 7),
+        None => status(readers, program, past),
+        Some("day") => rows(readers, program, past, 10),
+        Some("month") => rows(readers, program, past, 7),
         Some(other) => Err(Problem::new("bad_request", format!("by is {other:?}, it has to be day or month"))),
     }
 }
 
-fn status(readers: &Readers, program: &str, at: Instant) -> Result<Value, Problem> {
+fn status(readers: &Readers, program: &str, past: &Past<'_>) -> Result<Value, Problem> {
     let mut sums: BTreeMap<String, Sums> = BTreeMap::new();
     for open in readers.ready()? {
-        for (ledger, of) in open.reader.status(program, at)? {
+        let present = |reader: &LedgerReader| reader.outstanding(program, past.at());
+        let of_shard = past.ask(&open, program, present, LedgerReader::outstanding_then)?;
+        for (ledger, of) in of_shard.ledgers {
             let sum = sums.entry(ledger).or_default();
             for (to, more) in numbers_mut(sum).into_iter().zip(numbers(&of)) {
                 *to.1 += more.1;
@@ -43,7 +46,7 @@ fn status(readers: &Readers, program: &str, at: Instant) -> Result<Value, Proble
         }
     }
     let ledgers: Map<String, Value> = sums.iter().map(|(ledger, sum)| (ledger.clone(), told(sum))).collect();
-    Ok(json!({ "program": program, "at": at.to_string(), "ledgers": ledgers }))
+    Ok(json!({ "program": program, "ledgers": ledgers }))
 }
 
 fn told(sum: &Sums) -> Value {
@@ -72,10 +75,10 @@ fn numbers_mut(sum: &mut Sums) -> [(&'static str, &mut i64); 10] {
 }
 
 /// Sums of entries; `cut`: characters of the day that are the period.
-fn rows(readers: &Readers, program: &str, at: Instant, cut: usize) -> Result<Value, Problem> {
+fn rows(readers: &Readers, program: &str, past: &Past<'_>, cut: usize) -> Result<Value, Problem> {
     let mut sums: BTreeMap<(String, String), TotalsRow> = BTreeMap::new();
     for open in readers.ready()? {
-        for row in open.reader.totals(program, at)? {
+        for row in past.ask(&open, program, |reader| reader.totals(program, past.at()), LedgerReader::totals_then)? {
             let period: String = row.day.chars().take(cut).collect();
             let sum = sums.entry((row.ledger.clone(), period.clone())).or_insert_with(|| TotalsRow {
                 ledger: row.ledger.clone(),
@@ -91,7 +94,7 @@ fn rows(readers: &Readers, program: &str, at: Instant, cut: usize) -> Result<Val
         .into_values()
         .map(|row| json!({ "ledger": row.ledger, "period": row.day, "entries": row.entries, "points": row.points }))
         .collect();
-    Ok(json!({ "program": program, "at": at.to_string(), "rows": rows }))
+    Ok(json!({ "program": program, "rows": rows }))
 }
 
 pub(super) fn rulesets(readers: &Readers, program: &str, now: Instant) -> Result<Value, Problem> {

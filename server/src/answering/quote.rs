@@ -1,9 +1,11 @@
 //! Tentative: a basket becomes an order that nobody books.
 
+use super::past::{known, name};
 use super::value;
 use crate::problem::Problem;
 use crate::readers::Readers;
 use accrue_ledger::Instant;
+use accrue_projections::AsOf;
 use accrue_proto::json::{Defaults, fact_from_value};
 use accrue_proto::{read_fact, write_fact};
 use serde::Deserialize;
@@ -22,6 +24,8 @@ pub struct Asked {
     pub basket: Map<String, Value>,
     /// When it is paid; absent: now.
     pub at: Option<String>,
+    /// As known then: an instant, or a position as text; absent: everything.
+    pub as_known_at: Option<String>,
 }
 
 /// What a basket would earn, which rewards could be used on it, what the balance would be.
@@ -29,7 +33,8 @@ pub struct Asked {
 /// # Errors
 /// The basket is none, or the program has no rules in force.
 pub fn quote(readers: &Readers, program: &str, asked: Asked, now: Instant) -> Result<Value, Problem> {
-    let Asked { member, mut basket, at } = asked;
+    let Asked { member, mut basket, at, as_known_at } = asked;
+    let known = known(as_known_at.as_deref())?;
     let at = match at {
         None => now.to_string(),
         Some(at) => Instant::parse(&at)
@@ -58,8 +63,10 @@ pub fn quote(readers: &Readers, program: &str, asked: Asked, now: Instant) -> Re
             accrue_ledger::check(&fact, ruleset)
                 .map_err(|refusal| Problem::new("bad_request", format!("{}: {}", refusal.code, refusal.detail)))?;
         }
-        if let Some(quote) = open.reader.quote(&fact)? {
-            return value(&quote);
+        if let Some(quote) = open.reader.quote(&fact, known)? {
+            let mut answer = value(&quote)?;
+            name(&mut answer, AsOf { as_of: Some(fact.occurred_at), known }, now);
+            return Ok(answer);
         }
     }
     Err(Problem::not_found(format!("there is no program {program} with a ruleset in force at {at}")))

@@ -1,12 +1,13 @@
 //! Moves between tiers, and points that end soon.
 
+use super::past::Past;
 use super::{find, no_member, value};
 use crate::problem::Problem;
 use crate::question::OfMember;
 use crate::readers::Readers;
 use accrue_ledger::Instant;
 use accrue_ledger::calendar::{self, Duration, To};
-use accrue_projections::ExpiringRow;
+use accrue_projections::{ExpiringRow, LedgerReader, Sweeping};
 use serde_json::{Value, json};
 
 /// Every move of a member from one tier to another.
@@ -17,7 +18,8 @@ pub(super) fn moves(readers: &Readers, of: &OfMember, now: Instant) -> Result<Va
 }
 
 /// Points of a program that end from `at` on within a time, soonest first, at most `limit` rows.
-pub(super) fn expiring(readers: &Readers, program: &str, within: &str, at: Instant, limit: usize) -> Result<Value, Problem> {
+pub(super) fn expiring(readers: &Readers, program: &str, within: &str, limit: usize, past: &Past<'_>) -> Result<Value, Problem> {
+    let at = past.at();
     let Some(length) = Duration::parse(within) else {
         return Err(Problem::new("bad_request", format!("within is {within:?}, it has to be a duration, such as P30D")));
     };
@@ -27,7 +29,7 @@ pub(super) fn expiring(readers: &Readers, program: &str, within: &str, at: Insta
         let Some(rules) = open.reader.timeline(program) else { continue };
         let Some(rules) = rules.at(at).cloned() else { continue };
         until = calendar::add(at, length, To::Exact, &rules.zone);
-        open.reader.each_expiring(program, at, until, |row| {
+        let mut keep = |row: ExpiringRow| {
             of += 1;
             points += row.points;
             rows.push(row);
@@ -36,7 +38,13 @@ pub(super) fn expiring(readers: &Readers, program: &str, within: &str, at: Insta
                 rows.sort();
                 rows.truncate(limit);
             }
-        })?;
+        };
+        if past.as_of.is_present(past.now) {
+            open.reader.each_expiring(program, at, until, &mut keep)?;
+        } else {
+            let then = |reader: &LedgerReader, how: &Sweeping<'_>| reader.expiring_then(how, until, &mut keep);
+            past.ask(&open, program, |_| Ok(()), then)?;
+        }
     }
     rows.sort();
     rows.truncate(limit);

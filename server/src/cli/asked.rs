@@ -14,15 +14,35 @@ pub struct MemberArgs {
     /// The program
     #[arg(long)]
     program: Option<String>,
+    /// Which past
+    #[command(flatten)]
+    past: PastArgs,
+}
+
+/// A past, on two axes.
+#[derive(Args, Debug)]
+pub struct PastArgs {
     /// True then [default: now]
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    #[arg(long, alias = "at", value_name = "INSTANT", value_parser = instant)]
     as_of: Option<Instant>,
-    /// As known then: without what was recorded later
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    as_known_at: Option<Instant>,
-    /// As known at this position of the member's shard
-    #[arg(long, value_name = "POSITION", conflicts_with = "as_known_at")]
-    as_known_position: Option<u64>,
+    /// As known then: without what was recorded later; an instant, or a position of the shard
+    #[arg(long, value_name = "INSTANT|POSITION", value_parser = known)]
+    as_known_at: Option<AsKnown>,
+}
+
+impl PastArgs {
+    /// Which past is meant.
+    pub fn as_of(&self) -> AsOf {
+        AsOf { as_of: self.as_of, known: self.as_known_at.unwrap_or_default() }
+    }
+}
+
+/// A position, or an instant.
+fn known(text: &str) -> Result<AsKnown, String> {
+    match text.parse() {
+        Ok(position) => Ok(AsKnown::Position(Position(position))),
+        Err(_) => instant(text).map(AsKnown::At).map_err(|error| format!("write a position as a number; else {error}")),
+    }
 }
 
 /// A member; the program may be left out.
@@ -50,12 +70,7 @@ impl MemberArgs {
 
     /// Which past is meant.
     pub fn as_of(&self) -> AsOf {
-        let known = match (self.as_known_at, self.as_known_position) {
-            (Some(at), _) => AsKnown::At(at),
-            (None, Some(position)) => AsKnown::Position(Position(position)),
-            (None, None) => AsKnown::Now,
-        };
-        AsOf { as_of: self.as_of, known }
+        self.past.as_of()
     }
 }
 
@@ -108,5 +123,7 @@ mod tests {
         assert!(instant("2024-13-12").is_err() && instant("now").is_err());
         assert_eq!(letter("2/17"), Ok((2, 17)));
         assert!(letter("17").is_err() && letter("a/1").is_err());
+        assert_eq!(known("17"), Ok(AsKnown::Position(Position(17))));
+        assert!(matches!(known("2024-10-12"), Ok(AsKnown::At(_))) && known("then").is_err());
     }
 }

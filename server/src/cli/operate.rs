@@ -1,7 +1,7 @@
 //! The words of who runs it: rules, dead letters, topics, configuration, measuring.
 
 use super::OfProgram;
-use super::asked::{MemberArgs, instant, letter};
+use super::asked::{MemberArgs, PastArgs, instant, letter};
 use accrue_ledger::Instant;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -121,6 +121,9 @@ pub enum Exceptions {
         /// Members, at most
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
+        /// Which past
+        #[command(flatten)]
+        past: PastArgs,
     },
     /// One of them, whole
     Show {

@@ -1,6 +1,6 @@
 //! Finding members, and what is printed on their cards.
 
-use super::MemberArgs;
+use super::{MemberArgs, PastArgs};
 use accrue_projections::LookUp;
 use clap::Args;
 
@@ -16,6 +16,9 @@ pub struct MemberFind {
     /// By what
     #[command(flatten)]
     by: By,
+    /// Which past
+    #[command(flatten)]
+    pub past: PastArgs,
 }
 
 #[derive(Args, Debug)]

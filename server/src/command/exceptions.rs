@@ -25,11 +25,12 @@ const ROWS: [Column; 7] = [
 
 pub(super) fn run(ctx: &Ctx, exceptions: Exceptions) -> Result<()> {
     match exceptions {
-        Exceptions::List { program, limit } => {
+        Exceptions::List { program, limit, past } => {
+            let as_of = past.as_of();
             let answers = ctx.answers()?;
             let program = answers.program(program.named())?;
             let (rows, more) = pages("exceptions", answers.page_rows(), limit as usize, |limit, after| {
-                answers.ask(&Question::Exceptions { program: program.clone(), after: after.to_owned(), limit })
+                answers.ask(&Question::Exceptions { program: program.clone(), after: after.to_owned(), limit, as_of })
             })?;
             ctx.printer.rows(&json!({ "program": program, "exceptions": rows }), &rows, &ROWS)?;
             if more {

@@ -26,7 +26,7 @@ const FALLS_SHOWN: usize = 20;
 pub(super) fn run(ctx: &Ctx, of: &Tiers) -> Result<()> {
     let answers = ctx.answers()?;
     let program = answers.program(of.of.named())?;
-    let answer = answers.ask(&Question::TierMoves { program: program.clone(), at: of.at })?;
+    let answer = answers.ask(&Question::TierMoves { program: program.clone(), as_of: of.past.as_of() })?;
     let rows = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
     let (tiers, months, falls) = (rows("tiers"), rows("months"), rows("lowered_by_refunds"));
     if let Some(path) = &of.picture {
@@ -37,7 +37,7 @@ pub(super) fn run(ctx: &Ctx, of: &Tiers) -> Result<()> {
             .iter()
             .map(|row| Month { name: word(row, "month"), up: number(row, "up"), down: number(row, "down") })
             .collect();
-        let title = format!("Tiers of {program} up to {}", word(&answer, "at").chars().take(10).collect::<String>());
+        let title = format!("Tiers of {program} up to {}", word(&answer, "as_of").chars().take(10).collect::<String>());
         chart::tiers(path, &title, &ever, &moves)?;
     }
     match ctx.printer.output() {
@@ -56,7 +56,7 @@ pub(super) fn run(ctx: &Ctx, of: &Tiers) -> Result<()> {
                 ctx.printer.rows(&answer, &falls[..falls.len().min(FALLS_SHOWN)], &FALLS)?;
                 ctx.printer.text("\n")?;
             }
-            eprintln!("as of {} UTC", minute(answer["at"].as_str().unwrap_or_default()));
+            eprintln!("as of {} UTC", minute(answer["as_of"].as_str().unwrap_or_default()));
             Ok(())
         }
     }

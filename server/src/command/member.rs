@@ -88,10 +88,10 @@ pub(super) fn list(ctx: &Ctx, list: &MemberList) -> Result<()> {
     if list.sort.is_some() || list.top.is_some() {
         return top(ctx, &answers, program, list);
     }
-    let first = list.after.clone().unwrap_or_default();
+    let (first, as_of) = (list.after.clone().unwrap_or_default(), list.past.as_of());
     let page = |limit: usize, after: &str| {
         let after = if after.is_empty() { first.clone() } else { after.to_owned() };
-        answers.ask(&Question::Members { program: program.clone(), after, limit })
+        answers.ask(&Question::Members { program: program.clone(), after, limit, as_of })
     };
     let (rows, more) = pages("members", answers.page_rows(), list.limit as usize, page)?;
     let whole = json!({ "program": program, "members": rows });
@@ -105,7 +105,7 @@ pub(super) fn list(ctx: &Ctx, list: &MemberList) -> Result<()> {
 fn top(ctx: &Ctx, answers: &Answers, program: String, list: &MemberList) -> Result<()> {
     let sort = list.sort.and_then(|sort| sort.to_possible_value()).map_or("active".to_owned(), |sort| sort.get_name().to_owned());
     let limit = list.top.unwrap_or(list.limit) as usize;
-    let answer = answers.ask(&Question::Top { program, sort, limit })?;
+    let answer = answers.ask(&Question::Top { program, sort, limit, as_of: list.past.as_of() })?;
     let rows = answer["members"].as_array().cloned().unwrap_or_default();
     ctx.printer.rows(&answer, &rows, &ROWS)
 }

@@ -23,7 +23,7 @@ pub(super) fn find(ctx: &Ctx, find: &MemberFind) -> Result<()> {
     }
     let answers = ctx.answers()?;
     let program = answers.program(find.name.as_deref().or(find.program.as_deref()))?;
-    let answer = answers.ask(&Question::Find { program, by })?;
+    let answer = answers.ask(&Question::Find { program, by, as_of: find.past.as_of() })?;
     let rows = answer["members"].as_array().cloned().unwrap_or_default();
     if rows.is_empty() {
         return Err(Failure::not_found("no member is found by that"));

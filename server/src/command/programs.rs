@@ -54,7 +54,7 @@ const PERIODS: [Column; 12] = [
 pub(super) fn coupon(ctx: &Ctx, coupon: &Coupon) -> Result<()> {
     let answers = ctx.answers()?;
     let program = answers.program(coupon.program.as_deref())?;
-    let answer = answers.ask(&Question::Coupon { program, code: coupon.code.clone() })?;
+    let answer = answers.ask(&Question::Coupon { program, code: coupon.code.clone(), as_of: coupon.past.as_of() })?;
     ctx.printer.rows(&answer, std::slice::from_ref(&answer), &COUPON)
 }
 
@@ -65,7 +65,7 @@ pub(super) fn totals(ctx: &Ctx, totals: &Totals) -> Result<()> {
         By::Day => "day".to_owned(),
         By::Month => "month".to_owned(),
     });
-    let answer = answers.ask(&Question::Totals { program, by: by.clone(), at: totals.at })?;
+    let answer = answers.ask(&Question::Totals { program, by: by.clone(), as_of: totals.past.as_of() })?;
     if by.is_none() {
         let rows: Vec<Value> =
             answer["ledgers"].as_object().into_iter().flatten().map(|(ledger, sums)| with_ledger(ledger, sums)).collect();
@@ -76,7 +76,7 @@ pub(super) fn totals(ctx: &Ctx, totals: &Totals) -> Result<()> {
     if ctx.printer.output() == Output::Table {
         let earned: Vec<Bar> = earned_by_period(&rows);
         ctx.printer.text(&format!("\n{}\n{}", ctx.printer.style.bold("Points earned"), bars(&earned, ctx.printer.style)))?;
-        eprintln!("as of {} UTC", minute(answer["at"].as_str().unwrap_or_default()));
+        eprintln!("as of {} UTC", minute(answer["as_of"].as_str().unwrap_or_default()));
     }
     Ok(())
 }

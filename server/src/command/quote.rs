@@ -1,6 +1,7 @@
 //! `accrue quote`: what a basket would do, without booking it.
 
 use super::Ctx;
+use super::explain::known_text;
 use crate::cli::{Output, Quote};
 use crate::failure::Failure;
 use crate::page;
@@ -20,8 +21,12 @@ pub(super) fn run(ctx: &Ctx, quote: &Quote) -> Result<()> {
     };
     let program = answers.program(program)?;
     let mut body = json!({ "member": member, "basket": basket });
-    if let Some(at) = quote.at {
+    let past = quote.past.as_of();
+    if let Some(at) = past.as_of {
         body["at"] = json!(at.to_string());
+    }
+    if let Some(known) = known_text(past.known) {
+        body["as_known_at"] = json!(known);
     }
     let answer = answers.quote(&program, body)?;
     match ctx.printer.output() {

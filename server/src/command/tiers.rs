@@ -39,7 +39,7 @@ pub(super) fn expiring(ctx: &Ctx, asked: &Expiring) -> Result<()> {
     let answers = ctx.answers()?;
     let program = answers.program(asked.of.named())?;
     let (within, limit) = (asked.within.clone(), asked.limit as usize);
-    let answer = answers.ask(&Question::Expiring { program, within, at: asked.at, limit })?;
+    let answer = answers.ask(&Question::Expiring { program, within, as_of: asked.past.as_of(), limit })?;
     let rows = answer["expiring"].as_array().cloned().unwrap_or_default();
     ctx.printer.rows(&answer, &rows, &EXPIRING)?;
     if ctx.printer.output() == Output::Table {

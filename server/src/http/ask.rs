@@ -1,11 +1,11 @@
 //! Reading: a path and a query become a question.
 
 use super::Service;
-use crate::answering::answer;
+use crate::answering::{about, answer, known};
 use crate::problem::Problem;
 use crate::question::{OfMember, PAGE_SIZE, Question, token_text};
 use accrue_ledger::Instant;
-use accrue_projections::{AsKnown, AsOf, LookUp};
+use accrue_projections::{About, AsKnown, AsOf, LookUp};
 use accrue_store::Position;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -57,6 +57,21 @@ fn instant(name: &str, text: Option<&str>) -> Result<Option<Instant>, Problem> {
     text.map(read).transpose()
 }
 
+/// Both axes.
+pub(super) fn past(as_of: Option<&str>, known_at: Option<&str>, position: Option<u64>) -> Result<AsOf, Problem> {
+    let known = match (known_at, position) {
+        (Some(_), Some(_)) => {
+            return Err(Problem::new(
+                "bad_request",
+                "as_known_at and as_known_position are two answers to one question: give one",
+            ));
+        }
+        (None, Some(position)) => AsKnown::Position(Position(position)),
+        (at, None) => known(at)?,
+    };
+    Ok(AsOf { as_of: instant("as_of", as_of)?, known })
+}
+
 /// Which past.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,20 +85,12 @@ pub(super) struct Past {
 }
 
 impl Past {
+    fn as_of(&self) -> Result<AsOf, Problem> {
+        past(self.as_of.as_deref(), self.as_known_at.as_deref(), self.as_known_position)
+    }
+
     fn of(&self, program: String, member: String) -> Result<OfMember, Problem> {
-        let known = match (instant("as_known_at", self.as_known_at.as_deref())?, self.as_known_position) {
-            (Some(_), Some(_)) => {
-                return Err(Problem::new(
-                    "bad_request",
-                    "as_known_at and as_known_position are two answers to one question: give one",
-                ));
-            }
-            (Some(at), None) => AsKnown::At(at),
-            (None, Some(position)) => AsKnown::Position(Position(position)),
-            (None, None) => AsKnown::Now,
-        };
-        let as_of = AsOf { as_of: instant("as_of", self.as_of.as_deref())?, known };
-        Ok(OfMember { program, member, as_of, min_position: self.min_position.map(Position) })
+        Ok(OfMember { program, member, as_of: self.as_of()?, min_position: self.min_position.map(Position) })
     }
 
     /// Only lists have pages.
@@ -116,6 +123,43 @@ pub(super) async fn entries(State(service): State<Service>, path: Words<(String,
     };
     let of = past.of(program, member)?;
     service.ask(Question::Entries { of, after, limit }).await
+}
+
+/// Which number.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhichNumber {
+    as_of: Option<String>,
+    as_known_at: Option<String>,
+    as_known_position: Option<u64>,
+    min_position: Option<u64>,
+    number: Option<String>,
+    ledger: Option<String>,
+    entry: Option<u32>,
+    lot: Option<u32>,
+    coupon: Option<String>,
+}
+
+impl WhichNumber {
+    fn about(&self) -> Result<About, Problem> {
+        let number = self.number.as_deref().map(|name| about(name, self.ledger.as_deref()));
+        let entry = self.entry.map(|entry| Ok(About::Entry(entry)));
+        let coupon = self.coupon.clone().map(|code| Ok(About::Coupon(code)));
+        let mut all = number.into_iter().chain(entry).chain(self.lot.map(|lot| Ok(About::Lot(lot)))).chain(coupon);
+        match (all.next(), all.next()) {
+            (None, _) => Ok(About::Balance),
+            (Some(one), None) => one,
+            _ => Err(Problem::new("bad_request", "ask for one of number, entry, lot and coupon")),
+        }
+    }
+}
+
+pub(super) async fn explain(State(service): State<Service>, path: Words<(String, String)>, query: Asked<WhichNumber>) -> Answer {
+    let ((program, member), which) = (words(path)?, asked(query)?);
+    let as_of = past(which.as_of.as_deref(), which.as_known_at.as_deref(), which.as_known_position)?;
+    let of = OfMember { program, member, as_of, min_position: which.min_position.map(Position) };
+    let about = which.about()?;
+    service.ask(Question::Explain { of, about }).await
 }
 
 pub(super) async fn tiers(State(service): State<Service>, path: Words<(String, String)>, query: Asked<Past>) -> Answer {
@@ -151,9 +195,16 @@ pub(super) struct Which {
     id: Option<String>,
     email: Option<String>,
     phone: Option<String>,
+    as_of: Option<String>,
+    as_known_at: Option<String>,
+    as_known_position: Option<u64>,
 }
 
 impl Which {
+    fn past(&self) -> Result<AsOf, Problem> {
+        past(self.as_of.as_deref(), self.as_known_at.as_deref(), self.as_known_position)
+    }
+
     /// What somebody is looked for by.
     fn look_up(&mut self) -> Result<Option<LookUp>, Problem> {
         let card = self.card.take().map(LookUp::Card);
@@ -173,43 +224,39 @@ impl Which {
 
 pub(super) async fn members(State(service): State<Service>, path: Words<String>, query: Asked<Which>) -> Answer {
     let (program, mut which) = (words(path)?, asked(query)?);
+    let as_of = which.past()?;
     if let Some(by) = which.look_up()? {
-        return service.ask(Question::Find { program, by }).await;
+        return service.ask(Question::Find { program, by, as_of }).await;
     }
     let question = match (which.sort, which.top) {
         (None, None) => {
             let limit = service.page_size(which.page_size)?;
-            Question::Members { program, after: token_text(which.page_token.as_deref().unwrap_or_default())?, limit }
+            Question::Members { program, after: token_text(which.page_token.as_deref().unwrap_or_default())?, limit, as_of }
         }
         _ if which.page_size.is_some() || which.page_token.is_some() => {
             return Err(Problem::new("bad_request", "the largest are one page: leave page_size and page_token out"));
         }
         (sort, top) => {
             let limit = service.page_size(top)?;
-            Question::Top { program, sort: sort.unwrap_or_else(|| "active".to_owned()), limit }
+            Question::Top { program, sort: sort.unwrap_or_else(|| "active".to_owned()), limit, as_of }
         }
     };
     service.ask(question).await
 }
 
-/// Which page.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WhichPage {
-    page_size: Option<usize>,
-    page_token: Option<String>,
-}
-
-pub(super) async fn exceptions(State(service): State<Service>, path: Words<String>, query: Asked<WhichPage>) -> Answer {
+pub(super) async fn exceptions(State(service): State<Service>, path: Words<String>, query: Asked<Past>) -> Answer {
     let (program, which) = (words(path)?, asked(query)?);
+    let as_of = which.as_of()?;
     let limit = service.page_size(which.page_size)?;
     let after = token_text(which.page_token.as_deref().unwrap_or_default())?;
-    service.ask(Question::Exceptions { program, after, limit }).await
+    service.ask(Question::Exceptions { program, after, limit, as_of }).await
 }
 
-pub(super) async fn coupon(State(service): State<Service>, path: Words<(String, String)>) -> Answer {
-    let (program, code) = words(path)?;
-    service.ask(Question::Coupon { program, code }).await
+pub(super) async fn coupon(State(service): State<Service>, path: Words<(String, String)>, query: Asked<Past>) -> Answer {
+    let ((program, code), past) = (words(path)?, asked(query)?);
+    past.no_page()?;
+    let as_of = past.as_of()?;
+    service.ask(Question::Coupon { program, code, as_of }).await
 }
 
 /// Which totals.
@@ -217,13 +264,16 @@ pub(super) async fn coupon(State(service): State<Service>, path: Words<(String, 
 #[serde(deny_unknown_fields)]
 pub(super) struct WhichTotals {
     by: Option<String>,
-    at: Option<String>,
+    #[serde(alias = "at")]
+    as_of: Option<String>,
+    as_known_at: Option<String>,
+    as_known_position: Option<u64>,
 }
 
 pub(super) async fn totals(State(service): State<Service>, path: Words<String>, query: Asked<WhichTotals>) -> Answer {
     let (program, which) = (words(path)?, asked(query)?);
-    let at = instant("at", which.at.as_deref())?;
-    service.ask(Question::Totals { program, by: which.by, at }).await
+    let as_of = past(which.as_of.as_deref(), which.as_known_at.as_deref(), which.as_known_position)?;
+    service.ask(Question::Totals { program, by: which.by, as_of }).await
 }
 
 /// What ends.
@@ -231,28 +281,34 @@ pub(super) async fn totals(State(service): State<Service>, path: Words<String>, 
 #[serde(deny_unknown_fields)]
 pub(super) struct WhatEnds {
     within: String,
-    at: Option<String>,
+    #[serde(alias = "at")]
+    as_of: Option<String>,
+    as_known_at: Option<String>,
+    as_known_position: Option<u64>,
     top: Option<usize>,
 }
 
 pub(super) async fn expiring(State(service): State<Service>, path: Words<String>, query: Asked<WhatEnds>) -> Answer {
     let (program, which) = (words(path)?, asked(query)?);
-    let at = instant("at", which.at.as_deref())?;
+    let as_of = past(which.as_of.as_deref(), which.as_known_at.as_deref(), which.as_known_position)?;
     let limit = service.page_size(which.top)?;
-    service.ask(Question::Expiring { program, within: which.within, at, limit }).await
+    service.ask(Question::Expiring { program, within: which.within, as_of, limit }).await
 }
 
 /// Up to when.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpTo {
-    at: Option<String>,
+    #[serde(alias = "at")]
+    as_of: Option<String>,
+    as_known_at: Option<String>,
+    as_known_position: Option<u64>,
 }
 
 pub(super) async fn ladder(State(service): State<Service>, path: Words<String>, query: Asked<UpTo>) -> Answer {
     let (program, which) = (words(path)?, asked(query)?);
-    let at = instant("at", which.at.as_deref())?;
-    service.ask(Question::TierMoves { program, at }).await
+    let as_of = past(which.as_of.as_deref(), which.as_known_at.as_deref(), which.as_known_position)?;
+    service.ask(Question::TierMoves { program, as_of }).await
 }
 
 pub(super) async fn rulesets(State(service): State<Service>, path: Words<String>) -> Answer {

@@ -1,9 +1,10 @@
 //! Writing: facts straight in, and dead letters again.
 
 use super::Service;
-use crate::answering::{Asked, Compare, compare, quote as quote_of};
+use crate::answering::{Asked, Compare, Otherwise, compare, quote as quote_of, what_if as what_if_of};
 use crate::intake::{Door, Taken, Through, receipt_json};
 use crate::problem::Problem;
+use crate::question::OfMember;
 use accrue_ingest::{Embedded, Message};
 use axum::Json;
 use axum::body::Bytes;
@@ -61,6 +62,24 @@ pub(super) async fn quote(
         let asked: Asked = serde_json::from_slice(&body)
             .map_err(|error| Problem::new("invalid_json", format!("send {{\"member\": …, \"basket\": {{…}}}}: {error}")))?;
         quote_of(&service.0.readers, &program, asked, service.0.clock.now())
+    });
+    answered.await.map(Json)
+}
+
+/// What a member would be if something were otherwise; nothing is written.
+pub(super) async fn what_if(
+    State(service): State<Service>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    let Path((program, member)) = path.map_err(|error| Problem::new("bad_request", error.body_text()))?;
+    let body = body.map_err(too_large(&service))?;
+    let answered = service.work(move |service| {
+        let asked: Otherwise = serde_json::from_slice(&body)
+            .map_err(|error| Problem::new("invalid_json", format!("send {{\"without\": [\"A-1\"]}}: {error}")))?;
+        let as_of = super::ask::past(asked.as_of.as_deref(), asked.as_known_at.as_deref(), None)?;
+        let of = OfMember { program, member, as_of, min_position: None };
+        what_if_of(&service.0.readers, &of, asked, service.0.clock.now())
     });
     answered.await.map(Json)
 }

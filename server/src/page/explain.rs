@@ -1,9 +1,24 @@
-//! Why: an order rule by rule, an entry with its lots, a balance by what it is made of.
+//! Why: an order rule by rule, a balance by what it is made of.
 
 use crate::print::{Column, Printer, minute, points, right, text};
 use serde_json::Value;
 
-const RULES: [Column; 3] = [text("rule", "/rule"), right("points", "/points"), text("because", "/because")];
+const RULES: [Column; 6] = [
+    text("rule", "/rule"),
+    right("points", "/points"),
+    text("because", "/because"),
+    text("key", "/key"),
+    text("wanted", "/wanted"),
+    text("is", "/found"),
+];
+const LINES: [Column; 5] = [
+    text("line", "/line_id"),
+    text("sku", "/sku"),
+    right("value", "/value"),
+    text("", "/because"),
+    text("asked for by", "/rules"),
+];
+const ACHIEVEMENTS: [Column; 3] = [text("achievement", "/achievement"), right("points", "/points"), text("because", "/because")];
 const ENTRIES: [Column; 7] = [
     right("entry", "/entry"),
     text("when", "/at").instant(),
@@ -13,7 +28,6 @@ const ENTRIES: [Column; 7] = [
     right("active", "/active_after"),
     text("why", "/why"),
 ];
-const LOTS: [Column; 3] = [right("lot", "/lot"), right("points", "/points"), text("ends", "/expires_at").instant()];
 
 fn of<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
@@ -40,38 +54,18 @@ pub fn order(answer: &Value, printer: &Printer) -> String {
         of(answer, "ruleset").chars().take(16).collect::<String>(),
         of(answer, "time_zone")
     ));
+    for line in list(answer, "standing").iter().filter_map(Value::as_str) {
+        page += &format!("{line}\n");
+    }
     for refund in list(answer, "refunds").iter().filter_map(Value::as_str) {
         page += &format!("given back: {refund}\n");
     }
-    page += &format!("\n{}\n{}\n", style.bold("Rules"), printer.table(list(answer, "rules"), &RULES));
-    page + &format!("\n{}\n{}\n", style.bold("Entries"), printer.table(list(answer, "entries"), &ENTRIES))
-}
-
-/// An entry and what it did to lots.
-pub fn entry(answer: &Value, printer: &Printer) -> String {
-    let style = printer.style;
-    let number = points(answer["points"].as_i64().unwrap_or_default());
-    let mut page = format!(
-        "{}\n",
-        style.bold(&format!("entry {}: {} {number} {}", answer["entry"], of(answer, "kind"), of(answer, "ledger")))
-    );
-    page += &format!(
-        "{} UTC; {} spendable afterwards\n{}\n",
-        minute(of(answer, "at")),
-        points(answer["active_after"].as_i64().unwrap_or_default()),
-        of(answer, "why")
-    );
-    let rule = if of(answer, "rule").is_empty() { String::new() } else { format!("rule {}, ", of(answer, "rule")) };
-    page += &style.dim(&format!(
-        "{rule}ruleset {}, from {} {}\n",
-        of(answer, "ruleset"),
-        of(answer, "source_kind"),
-        of(answer, "source")
-    ));
-    if !list(answer, "lots").is_empty() {
-        page += &format!("\n{}\n", printer.table(list(answer, "lots"), &LOTS));
+    let parts: [(&str, &str, &[Column]); 3] =
+        [("Rules", "rules", &RULES), ("Achievements", "achievements", &ACHIEVEMENTS), ("Lines", "lines", &LINES)];
+    for (title, name, columns) in parts.into_iter().filter(|(_, name, _)| !list(answer, name).is_empty()) {
+        page += &format!("\n{}\n{}\n", style.bold(title), printer.table(list(answer, name), columns));
     }
-    page
+    page + &format!("\n{}\n{}\n", style.bold("Entries"), printer.table(list(answer, "entries"), &ENTRIES))
 }
 
 /// Every number of a member, and the entries that it is the sum of.
@@ -90,7 +84,7 @@ pub fn balance(answer: &Value, entries: &[Value], printer: &Printer) -> String {
         }
     }
     page += &style.dim(&format!(
-        "\n{} entries; `accrue entries` has all of them, `accrue explain … --entry N` or `--order ID` goes further\n",
+        "\n{} entries; `accrue entries` has all of them; `accrue explain … --number active`, `--entry N`, `--lot N` or `--order ID` goes further\n",
         entries.len()
     ));
     page

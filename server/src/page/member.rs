@@ -193,6 +193,9 @@ pub fn member(answer: &Value, entries: &[Value], when: &When, printer: &Printer)
         let entries = told(entries, "at", |text| when.at(text));
         page.push_str(&section("Last entries", &printer.table(&entries, &ENTRY_COLUMNS), style));
     }
+    page.push_str(
+        &style.dim("why: `accrue explain MEMBER --number active`, `--number tier`, `--entry N`, `--lot N`, `--order ID`\n"),
+    );
     Ok(page)
 }
 

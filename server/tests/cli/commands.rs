@@ -109,7 +109,7 @@ fn a_demo_and_every_question_about_it() {
     let whole = desk.run(&format!("explain --dir store {member}")).out;
     assert!(whole.contains("earned") && whole.contains("× earned"), "{whole}");
     let entry = desk.run(&format!("explain --dir store {member} --entry 0")).out;
-    assert!(entry.starts_with("entry 0: "), "{entry}");
+    assert!(entry.contains("entry 0") && entry.contains("spendable points"), "{entry}");
 
     desk.write("basket.json", r#"{ "lines": [{ "sku": "pot", "quantity": 1, "unit_price": "5000.00" }] }"#);
     let quote = desk.json(&format!("quote --dir store --member {member} --file basket.json"));

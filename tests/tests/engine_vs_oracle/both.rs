@@ -142,6 +142,17 @@ impl<'a> Both<'a> {
         self.door.known.keys()
     }
 
+    /// Numbers whose explanation does not add up.
+    pub fn unexplained(&self, member: &str, at: i64) -> Result<Vec<String>> {
+        let asked = AsOf { as_of: Some(Instant(at)), known: AsKnown::Now };
+        Ok(self.desk.reader()?.unexplained(&self.program, member, asked, Instant(at))?)
+    }
+
+    /// The last position after so many deliveries, at least one.
+    pub fn position_after(&self, count: usize) -> Position {
+        self.known_after[count - 1].0
+    }
+
     /// Invariants of the engine that do not hold.
     pub fn broken(&self, member: &str, at: i64) -> Result<Vec<String>> {
         Ok(self.desk.reader()?.broken_invariants(&self.program, member, Instant(at))?)

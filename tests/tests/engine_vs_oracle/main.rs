@@ -5,6 +5,8 @@
 
 mod both;
 mod compare;
+mod otherwise;
+mod past;
 mod shrink;
 
 use accrue_projections::story::Desk;
@@ -126,6 +128,10 @@ fn compare_at_instants(both: &Both<'_>, history: &History, random: &mut Random) 
             let broken = both.broken(member, at)?;
             if !broken.is_empty() {
                 return Ok(Some(told(member, at, ", invariants", &broken)));
+            }
+            let unexplained = both.unexplained(member, at)?;
+            if !unexplained.is_empty() {
+                return Ok(Some(told(member, at, ", explanations", &unexplained)));
             }
         }
     }

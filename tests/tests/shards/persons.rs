@@ -4,6 +4,7 @@ use super::SHARDS;
 use super::spending::{fact, plain};
 use super::world::World;
 use accrue_ledger::Instant;
+use accrue_projections::AsOf;
 use accrue_projections::LookUp;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ const EMAIL: &str = "ann@example.org";
 fn found(world: &mut World, by: &LookUp) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for shard in 0..world.desks.count() {
-        found.extend(world.desks.desk(shard).reader()?.look_up("test", by, NOW)?);
+        found.extend(world.desks.desk(shard).reader()?.look_up("test", by, AsOf::default(), NOW)?);
     }
     Ok(found)
 }

@@ -110,7 +110,7 @@ fn of_member(answers: &Answers, program: &str, member: &str, at: Instant) -> Res
 /// Members with points that the file does not have.
 fn only_here(answers: &Answers, program: &str, known: &std::collections::BTreeSet<&str>, ours: &mut Points) -> Result<()> {
     let page = |limit: usize, after: &str| {
-        answers.ask(&Question::Members { program: program.to_owned(), after: after.to_owned(), limit })
+        answers.ask(&Question::Members { program: program.to_owned(), after: after.to_owned(), limit, as_of: AsOf::default() })
     };
     let (rows, _) = pages("members", answers.page_rows(), usize::MAX, page)?;
     for row in rows {

@@ -1,0 +1,125 @@
+//! A member folded from its beginning: everything that was known of it, under any rules, as of any instant (§1).
+
+use super::{AsKnown, AsOf, Found, LedgerReader};
+use crate::error::ProjectionError;
+use crate::ledger::History;
+use crate::shared::Tiers;
+use accrue_ledger::{Booked, Custody, Family, Fold, Instant, Member, Sink, Text, Timeline, replay};
+use accrue_store::{Position, member_hash};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl LedgerReader {
+    /// The member folded from its beginning.
+    pub(super) fn find_past(
+        &self,
+        program: &str,
+        member: &str,
+        asked: AsOf,
+        at: Instant,
+        entries: bool,
+    ) -> Result<Option<Found>, ProjectionError> {
+        let Some(recalled) = self.recall(program, member, asked)? else { return Ok(None) };
+        let mut booked = recalled.history.booked()?;
+        booked.retain(|booked| booked.at() <= at);
+        let found = match entries {
+            true => recalled.fold_all(member, booked, &recalled.rules, at),
+            false => recalled.fold(member, booked, &recalled.rules, at, &mut ()),
+        };
+        Ok(Some(found).filter(|found| found.state.known))
+    }
+
+    /// Everything that was known of a member. `None`: nothing is, or no rules were.
+    pub(crate) fn recall(&self, program: &str, member: &str, asked: AsOf) -> Result<Option<Recalled>, ProjectionError> {
+        let (owner, needed, mut positions, linked, custody, programs) = {
+            let tiers = self.shared.tiers.read();
+            let winner = tiers.winner(member_hash(program, member), program, member)?;
+            let owner = winner.unwrap_or_else(|| Text::new(member));
+            let Some((state, needed)) = tiers.state(member_hash(program, &owner), program, &owner)? else {
+                return Ok(None);
+            };
+            let positions = positions_of_all(&tiers, program, &owner, &state)?;
+            let custody = custody_then(&tiers, program, &state)?;
+            (owner, needed, positions, state.links().is_some(), custody, Arc::clone(&tiers.programs))
+        };
+        self.shared.wait_durable(needed)?;
+        let (known_position, recorded) = asked.known.bounds();
+        let Some(rules) = programs.known(program, known_position, recorded) else {
+            return Ok(None);
+        };
+        positions.retain(|at| known_position.is_none_or(|known| *at <= known));
+        let history = History::read(&self.shared.log, &positions, recorded, None)?;
+        Ok(Some(Recalled { owner, linked, custody, history, rules, position: self.shared.durable() }))
+    }
+}
+
+impl AsKnown {
+    /// The last position and the last instant of recording.
+    pub(crate) fn bounds(self) -> (Option<Position>, Option<Instant>) {
+        match self {
+            AsKnown::Now => (None, None),
+            AsKnown::At(recorded) => (None, Some(recorded)),
+            AsKnown::Position(position) => (Some(position), None),
+        }
+    }
+}
+
+/// Everything that was known of a member and of all whom merges ever tied to it.
+pub(crate) struct Recalled {
+    owner: Text,
+    /// Merges name it.
+    linked: bool,
+    custody: BTreeMap<Text, Custody>,
+    pub history: History,
+    pub rules: Timeline,
+    position: Position,
+}
+
+impl Recalled {
+    /// The member with these facts, under some rules, as of an instant, and all its entries.
+    pub fn fold_all(&self, member: &str, booked: Vec<Booked<'_>>, rules: &Timeline, at: Instant) -> Found {
+        let mut entries = Vec::new();
+        let found = self.fold(member, booked, rules, at, &mut entries);
+        Found { past: found.past.map(|(records, _)| (records, entries)), ..found }
+    }
+
+    /// The same without entries but for the sink's.
+    pub fn fold(&self, member: &str, mut booked: Vec<Booked<'_>>, rules: &Timeline, at: Instant, sink: &mut impl Sink) -> Found {
+        // Who was one with whom is that of then, too.
+        let (winner, family, (mut state, mut records)) = if self.linked {
+            let family = Family::of(&booked).with(self.custody.clone());
+            let winner = Text::new(family.winner(member));
+            let replayed = family.replay(rules, &winner, &booked, sink);
+            (winner, Some(family), replayed)
+        } else {
+            (self.owner.clone(), None, replay(rules, &mut booked, sink))
+        };
+        Fold::new(&mut state, &mut records, rules, sink).advance(at);
+        let (position, past) = (self.position, Some((records, Vec::new())));
+        Found { member: winner, state, rules: rules.clone(), at, position, past, family }
+    }
+}
+
+/// Where facts counted in the past, as far as this shard can tell: what it gave away again was here then.
+fn custody_then(tiers: &Tiers, program: &str, state: &Member) -> Result<BTreeMap<Text, Custody>, ProjectionError> {
+    let family = state.links().into_iter().flat_map(|links| &links.family);
+    let then = |member: &Text| {
+        let now = tiers.custody(program, member)?;
+        let here = now.own || now.here || !now.to.is_empty();
+        Ok((member.clone(), Custody { own: now.own, here, ..Custody::default() }))
+    };
+    family.map(then).collect()
+}
+
+/// The positions of a member's facts and of everybody's whom merges ever tied to it, ascending.
+fn positions_of_all(tiers: &Tiers, program: &str, member: &str, state: &Member) -> Result<Vec<Position>, ProjectionError> {
+    let Some(links) = state.links() else {
+        return tiers.positions(member_hash(program, member), program, member);
+    };
+    let mut positions = Vec::new();
+    for member in &links.family {
+        positions.extend(tiers.positions(member_hash(program, member), program, member)?);
+    }
+    positions.sort_unstable();
+    Ok(positions)
+}
