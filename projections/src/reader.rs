@@ -57,6 +57,8 @@ pub enum AsKnown {
 #[derive(Clone)]
 pub struct LedgerReader {
     shared: Arc<Shared>,
+    /// Shards that know of members whom merges tied to this one's.
+    others: Arc<[Arc<Shared>]>,
 }
 
 /// A member as it was asked for, with everything needed to answer more about it.
@@ -75,7 +77,14 @@ pub(crate) struct Found {
 
 impl LedgerReader {
     pub(crate) fn new(shared: Arc<Shared>) -> LedgerReader {
-        LedgerReader { shared }
+        LedgerReader { shared, others: Arc::default() }
+    }
+
+    /// The same with what other shards know: the past of a member is told from everything that was known of it and of those it was
+    /// one with, by its own shard alone.
+    pub fn beside(&self, others: &[LedgerReader]) -> LedgerReader {
+        let not_this = others.iter().filter(|other| !Arc::ptr_eq(&other.shared, &self.shared));
+        LedgerReader { shared: Arc::clone(&self.shared), others: not_this.map(|other| Arc::clone(&other.shared)).collect() }
     }
 
     /// The shard.
@@ -291,6 +300,9 @@ impl LedgerReader {
             (owner, state, needed, Arc::clone(&tiers.programs))
         };
         let tied_later = state.links().is_some_and(|links| links.changed_at > at);
+        if state.links().is_some() && !self.others.is_empty() && (asked.known != AsKnown::Now || at < now) {
+            return self.find_past_of_all(program, member, asked, at, entries);
+        }
         if asked.known != AsKnown::Now || state.last.at > at || tied_later {
             return self.find_past(program, member, asked, at, entries);
         }

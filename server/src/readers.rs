@@ -129,6 +129,8 @@ impl Readers {
                 found.push(open);
             }
         }
+        let all: Vec<LedgerReader> = found.iter().map(|open| open.reader.clone()).collect();
+        found.iter_mut().for_each(|open| open.reader = open.reader.beside(&all));
         Ok(found)
     }
 

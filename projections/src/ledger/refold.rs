@@ -89,6 +89,17 @@ impl History {
         Ok(history)
     }
 
+    /// The same with what other shards know: everything once.
+    pub(crate) fn with(mut self, others: Vec<History>) -> Result<History, ProjectionError> {
+        let undecided = std::mem::take(&mut self.undecided);
+        self.frames.extend(undecided);
+        for other in others {
+            self.frames.extend(other.frames.into_iter().chain(other.undecided));
+        }
+        self.settle()?;
+        Ok(self)
+    }
+
     /// A request that was decided in another shard stands here twice: as it came, and with its decision.
     fn settle(&mut self) -> Result<(), ProjectionError> {
         let mut decided = BTreeSet::new();

@@ -6,7 +6,7 @@ use crate::ledger::History;
 use crate::shared::Tiers;
 use accrue_ledger::{Booked, Custody, Family, Fold, Instant, Member, Sink, Text, Timeline, replay};
 use accrue_store::{Position, member_hash};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl LedgerReader {
@@ -19,14 +19,22 @@ impl LedgerReader {
         at: Instant,
         entries: bool,
     ) -> Result<Option<Found>, ProjectionError> {
-        let Some(recalled) = self.recall(program, member, asked)? else { return Ok(None) };
-        let mut booked = recalled.history.booked()?;
-        booked.retain(|booked| booked.at() <= at);
-        let found = match entries {
-            true => recalled.fold_all(member, booked, &recalled.rules, at),
-            false => recalled.fold(member, booked, &recalled.rules, at, &mut ()),
-        };
-        Ok(Some(found).filter(|found| found.state.known))
+        self.recall(program, member, asked)?.map_or(Ok(None), |recalled| recalled.found(member, at, entries))
+    }
+
+    /// The same of a member whom merges tie to others, with what all shards know: told by its own shard alone.
+    pub(super) fn find_past_of_all(
+        &self,
+        program: &str,
+        member: &str,
+        asked: AsOf,
+        at: Instant,
+        entries: bool,
+    ) -> Result<Option<Found>, ProjectionError> {
+        if !self.shared.tiers.read().custody(program, member)?.own {
+            return Ok(None);
+        }
+        self.recall(program, member, asked)?.map_or(Ok(None), |recalled| recalled.found(member, at, entries))
     }
 
     /// Everything that was known of a member. `None`: nothing is, or no rules were.
@@ -48,8 +56,54 @@ impl LedgerReader {
             return Ok(None);
         };
         positions.retain(|at| known_position.is_none_or(|known| *at <= known));
-        let history = History::read(&self.shared.log, &positions, recorded, None)?;
+        let mut history = History::read(&self.shared.log, &positions, recorded, None)?;
+        let mut custody = custody;
+        if linked && !self.others.is_empty() {
+            let until = self.recorded_until(asked.known)?;
+            history = history.with(self.elsewhere(program, &owner, until)?)?;
+            // Everything is here: whose is whose is in the merges.
+            custody.clear();
+        }
         Ok(Some(Recalled { owner, linked, custody, history, rules, position: self.shared.durable() }))
+    }
+
+    /// What the other shards know of a member and of all whom merges ever tied to it.
+    fn elsewhere(&self, program: &str, member: &str, recorded: Option<Instant>) -> Result<Vec<History>, ProjectionError> {
+        let shards = || [&self.shared].into_iter().chain(self.others.iter());
+        let mut family = BTreeSet::from([Text::new(member)]);
+        // A shard may know of ties that another does not.
+        for _ in shards() {
+            for shard in shards() {
+                let tiers = shard.tiers.read();
+                for member in family.clone() {
+                    family.extend(tiers.family(program, &member)?);
+                }
+            }
+        }
+        let mut histories = Vec::new();
+        for shard in self.others.iter() {
+            let (mut positions, until) = (Vec::new(), shard.durable());
+            {
+                let tiers = shard.tiers.read();
+                for member in &family {
+                    positions.extend(tiers.positions(member_hash(program, member), program, member)?);
+                }
+            }
+            positions.retain(|at| *at < until);
+            positions.sort_unstable();
+            histories.push(History::read(&shard.log, &positions, recorded, None)?);
+        }
+        Ok(histories)
+    }
+
+    /// Until when other shards had recorded what this one knew at a position.
+    fn recorded_until(&self, known: AsKnown) -> Result<Option<Instant>, ProjectionError> {
+        match known.bounds() {
+            (Some(position), _) if position < self.shared.log.head().next_position => {
+                Ok(Some(self.shared.log.read(position, |frame| frame.recorded_at)?))
+            }
+            (_, recorded) => Ok(recorded),
+        }
     }
 }
 
@@ -76,6 +130,16 @@ pub(crate) struct Recalled {
 }
 
 impl Recalled {
+    fn found(&self, member: &str, at: Instant, entries: bool) -> Result<Option<Found>, ProjectionError> {
+        let mut booked = self.history.booked()?;
+        booked.retain(|booked| booked.at() <= at);
+        let found = match entries {
+            true => self.fold_all(member, booked, &self.rules, at),
+            false => self.fold(member, booked, &self.rules, at, &mut ()),
+        };
+        Ok(Some(found).filter(|found| found.state.known))
+    }
+
     /// The member with these facts, under some rules, as of an instant, and all its entries.
     pub fn fold_all(&self, member: &str, booked: Vec<Booked<'_>>, rules: &Timeline, at: Instant) -> Found {
         let mut entries = Vec::new();

@@ -103,8 +103,9 @@ impl Desks {
     /// The store can't be read, or two of them answer.
     pub fn reader_for(&self, program: &str, member: &str, asked: AsOf, now: Instant) -> Result<Option<LedgerReader>, StoryError> {
         let mut found = None;
-        for desk in &self.desks {
-            let reader = desk.reader()?;
+        let all: Vec<LedgerReader> = self.desks.iter().map(Desk::reader).collect::<Result<_, _>>()?;
+        for reader in &all {
+            let reader = reader.beside(&all);
             if reader.member(program, member, asked, now)?.is_some() && found.replace(reader).is_some() {
                 return Err(StoryError::Twice(member.to_owned()));
             }

@@ -106,9 +106,14 @@ impl World {
 
     /// What is said of a member, but for what differs from store to store.
     pub fn answer(&self, member: &str, at: i64) -> Result<Value> {
-        let asked = AsOf { as_of: Some(Instant(at)), known: AsKnown::Now };
-        let Some(reader) = self.desks.reader_for(PROGRAM, member, asked, Instant(at))? else { return Ok(Value::Null) };
-        let mut answer = serde_json::to_value(reader.member(PROGRAM, member, asked, Instant(at))?)?;
+        self.answer_then(member, at, at)
+    }
+
+    /// The same of an instant that may be past.
+    pub fn answer_then(&self, member: &str, at: i64, now: i64) -> Result<Value> {
+        let (asked, now) = (AsOf { as_of: Some(Instant(at)), known: AsKnown::Now }, Instant(now));
+        let Some(reader) = self.desks.reader_for(PROGRAM, member, asked, now)? else { return Ok(Value::Null) };
+        let mut answer = serde_json::to_value(reader.member(PROGRAM, member, asked, now)?)?;
         for name in ["shard", "next_position", "number", "profile"] {
             answer.as_object_mut().context("an object")?.remove(name);
         }
@@ -119,7 +124,7 @@ impl World {
         let mut text = answer.to_string();
         self.codes.iter().for_each(|(name, code)| text = text.replace(code, name));
         answer = serde_json::from_str(&text)?;
-        let entries = reader.entries(PROGRAM, member, asked, Instant(at))?.unwrap_or_default();
+        let entries = reader.entries(PROGRAM, member, asked, now)?.unwrap_or_default();
         answer["entries"] =
             entries.iter().map(|entry| format!("{} {} {} {}", entry.at, entry.kind, entry.ledger, entry.points)).collect();
         Ok(answer)
