@@ -136,6 +136,9 @@ fn number(of: Option<&BalanceAnswer>, name: &str) -> i64 {
     })
 }
 
+/// A part of an answer, and what it is called.
+type Named<A, T> = (&'static str, fn(&A) -> T);
+
 fn numbers(is: &MemberAnswer, would: &MemberAnswer) -> Vec<Changed> {
     let mut rows = Vec::new();
     let ledgers: BTreeSet<&String> = is.balance.keys().chain(would.balance.keys()).collect();
@@ -148,7 +151,7 @@ fn numbers(is: &MemberAnswer, would: &MemberAnswer) -> Vec<Changed> {
     }
     let tier =
         |of: &MemberAnswer, part: fn(&crate::answer::TierAnswer) -> String| of.tier.as_ref().map_or_else(String::new, part);
-    let parts: [(&str, fn(&crate::answer::TierAnswer) -> String); 4] = [
+    let parts: [Named<crate::answer::TierAnswer, String>; 4] = [
         ("tier", |tier| tier.effective.clone()),
         ("tier qualified for", |tier| tier.qualified.clone()),
         ("counts toward the tier", |tier| tier.metric.clone()),
@@ -160,7 +163,7 @@ fn numbers(is: &MemberAnswer, would: &MemberAnswer) -> Vec<Changed> {
         after: tier(would, part),
         delta: None,
     }));
-    let counts: [(&str, fn(&MemberAnswer) -> i64); 9] = [
+    let counts: [Named<MemberAnswer, i64>; 9] = [
         ("coupons issued", |of| i64::from(of.coupons.issued)),
         ("coupons reserved", |of| i64::from(of.coupons.reserved)),
         ("coupons used", |of| i64::from(of.coupons.used)),
