@@ -4,6 +4,7 @@ mod booked;
 mod exceptions;
 mod friends;
 mod moves;
+mod outlook;
 mod past;
 mod person;
 mod quote;
@@ -18,8 +19,9 @@ pub use quote::{Points, Quote, RewardQuote};
 pub use walk::Outstanding;
 
 pub use moves::{Fall, TierMoves};
+pub use outlook::{Changed, CouponChange, LotChange, Outlook, Shortfall};
 pub use past::Sweeping;
-pub use what_if::{Changed, CouponChange, LotChange, Outlook, Shift, Shortfall, WhatIf};
+pub use what_if::{Shift, WhatIf};
 
 use crate::answer::{CouponAnswer, EntryAnswer, MemberAnswer, MemberRow, member_answer};
 use crate::error::ProjectionError;

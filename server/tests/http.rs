@@ -137,7 +137,26 @@ fn a_fact_goes_in_and_its_points_come_out() {
     assert_eq!((&rest["entries"][0]["entry"], &rest["of"]), (&json!(2), &entries["of"]));
     let (_, explained) = server.get("/v1/programs/shop/members/m%2F1%20%C3%BC/orders/A/explain");
     assert_eq!((&explained["rules"][0]["points"], &explained["eligible"]), (&json!(25), &json!("25.50 GBP")));
-    let (_, totals) = server.get("/v1/programs/shop/totals?by=day&at=2024-03-03T00:00:00Z");
+    let member = "/v1/programs/shop/members/m%2F1%20%C3%BC";
+    let (_, tree) = server.get(&format!("{member}/explain?number=active"));
+    let lot = &tree["trees"][0]["parts"][0];
+    assert_eq!(
+        (&tree["trees"][0]["points"], &lot["parts"][0]["points"], &lot["parts"][1]["points"]),
+        (&json!(15), &json!(25), &json!(-10))
+    );
+    let (status, missing) = server.get(&format!("{member}/explain?lot=7"));
+    assert_eq!((status, &missing["code"]), (404, &json!("not_found")));
+    // Without the order nothing covers what was accepted.
+    let (_, otherwise) = server.post(&format!("{member}/explain"), &json!({ "without": ["A"] }).to_string());
+    assert_eq!(
+        (&otherwise["shortfalls"][0]["source"], &otherwise["shortfalls"][0]["after"]),
+        (&json!("R"), &json!(10)),
+        "{otherwise}"
+    );
+    assert_eq!(server.get(member).1["balance"]["main"]["debt"], 0, "nothing is written");
+    let (_, before) = server.get("/v1/programs/shop/members?as_known_at=1");
+    assert_eq!((&before["members"], &before["as_known_at"]), (&json!([]), &json!(1)));
+    let (_, totals) = server.get("/v1/programs/shop/totals?by=day&as_of=2024-03-03T00:00:00Z");
     assert_eq!(totals["rows"][0]["points"]["earned"], 25, "{totals}");
     let (_, status) = server.get("/v1/programs/shop/totals");
     assert_eq!((&status["ledgers"]["main"]["active"], &status["ledgers"]["main"]["spent"]), (&json!(15), &json!(10)));

@@ -5,8 +5,8 @@ use crate::answer::EntryAnswer;
 use accrue_ledger::currency::format_amount;
 use accrue_ledger::worth::{self, WhyNot, Worth};
 use accrue_ledger::{
-    Achievement, Award, EarnRule, Entry, EntryKind, Excluded, Goal, Instant, Kind, LineFilter, LineRefund, Member, Order, Placed,
-    Ruleset, Start, Timeline, Why,
+    Achievement, Award, EarnRule, Entry, EntryKind, Excluded, Goal, Instant, Kind, LineFilter, LineRefund, Member, On, Order,
+    Placed, Ruleset, Start, Timeline, Why,
 };
 use serde::Serialize;
 
@@ -234,7 +234,7 @@ fn kept_by(why_not: WhyNot, rule: &EarnRule, placed: &Placed, ruleset: &Ruleset)
     let tier = |place: usize| ruleset.tiers.as_ref().and_then(|tiers| tiers.list.get(place)).map_or("", |tier| tier.id.as_str());
     let local = || format!("{} {}", arithmetic::local(placed.at, ruleset), ruleset.time_zone);
     match why_not {
-        WhyNot::NotOnOrders => ("on", format!("{:?}", rule.on).to_lowercase(), "order".to_owned()),
+        WhyNot::NotOnOrders => ("on", on(rule.on).to_owned(), "order".to_owned()),
         WhyNot::Cancelled => ("", String::new(), "cancelled".to_owned()),
         WhyNot::RefundedInFull => ("", String::new(), "refunded in full".to_owned()),
         WhyNot::MemberExcluded => ("", "a member that may earn".to_owned(), format!("excluded at {}", placed.at)),
@@ -267,6 +267,18 @@ fn kept_by(why_not: WhyNot, rule: &EarnRule, placed: &Placed, ruleset: &Ruleset)
         WhyNot::RoundsToZero => {
             ("eligible.round", arithmetic::rounding_name(ruleset.eligible.round).to_owned(), "less than 1 point".to_owned())
         }
+    }
+}
+
+/// As it is written in a ruleset.
+fn on(of: On) -> &'static str {
+    match of {
+        On::Order => "order",
+        On::Activity => "activity",
+        On::Birthday => "birthday",
+        On::Registered => "registered",
+        On::ReferralJoined => "referral_joined",
+        On::ReferralCompleted => "referral_completed",
     }
 }
 
@@ -303,7 +315,9 @@ fn achieved(of: &Achievement, order: &Order, placed: &Placed, ruleset: &Ruleset,
             () if activity => format!("counts {}, not orders", of.goal.name()),
             () if placed.excluded => "the member was excluded from earning when it was placed".to_owned(),
             () if worth::eligible(order, placed, ruleset) == 0 => "nothing of it is eligible".to_owned(),
-            () if over != Instant::MAX => format!("it was completed before in the period that ends {over}, or that was over"),
+            () if over != Instant::MAX => {
+                format!("it was completed before in the period that ends {over}, or that period was over")
+            }
             () => "it was completed before".to_owned(),
         }
     });

@@ -45,8 +45,9 @@ impl<'a> Story<'a> {
             parts.push(counted("never below 0".to_owned(), progress.metric - sum, rules));
         }
         let qualified = &tiers.get(progress.qualified).id;
-        let what =
-            format!("tier {}: {} to {}", tiers.get(progress.effective).id, date_of(*window.start()), date_of(*window.end()));
+        // A window over a lifetime has no first day.
+        let first = if *window.start() == i32::MIN { "the beginning".to_owned() } else { date_of(*window.start()) };
+        let what = format!("tier {}: {first} to {}", tiers.get(progress.effective).id, date_of(*window.end()));
         let mut because = vec![format!("qualified for {qualified} by what counts in the window")];
         because.extend(self.standing(state, tiers, rules));
         let moves = (0..).zip(self.entries).filter(|(_, entry)| entry.kind == EntryKind::TierChanged);

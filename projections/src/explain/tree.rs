@@ -247,6 +247,10 @@ impl Story<'_> {
         node.because.insert(0, format!("{} spendable points of {} afterwards", entry.active_after, entry.ledger));
         for part in &entry.lots {
             let what = format!("lot {}", part.lot);
+            if entry.kind == EntryKind::Extended {
+                node.because.push(format!("{what} lives on, no point of it moves"));
+                continue;
+            }
             node.parts.push(Node { lot: Some(part.lot), ..Node::sum_of(&what, part.points, Vec::new()) });
             let later = self.of_lot(part.lot).into_iter().filter(|other| other.entry > Some(number));
             node.then.extend(later.map(|mut other| {

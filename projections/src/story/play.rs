@@ -161,7 +161,7 @@ impl<'a> Play<'a> {
         let latest = self.story.steps.iter().map(|step| step.at).max().unwrap_or(Instant(0));
         let (reader, asked) = (self.desk.reader()?, AsOf { as_of: Some(Instant(latest.0 + A_DAY)), known: AsKnown::Now });
         for member in self.story.members() {
-            for wrong in reader.unexplained(program, &member, asked, latest)? {
+            for wrong in reader.unexplained(program, member, asked, latest)? {
                 self.differences.push(Difference {
                     step: 0,
                     what: format!("explanation of {member}"),

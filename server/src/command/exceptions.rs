@@ -29,10 +29,15 @@ pub(super) fn run(ctx: &Ctx, exceptions: Exceptions) -> Result<()> {
             let as_of = past.as_of();
             let answers = ctx.answers()?;
             let program = answers.program(program.named())?;
+            let (mut at, mut known) = (Value::Null, Value::Null);
             let (rows, more) = pages("exceptions", answers.page_rows(), limit as usize, |limit, after| {
-                answers.ask(&Question::Exceptions { program: program.clone(), after: after.to_owned(), limit, as_of })
+                let answer =
+                    answers.ask(&Question::Exceptions { program: program.clone(), after: after.to_owned(), limit, as_of })?;
+                (at, known) = (answer["as_of"].clone(), answer["as_known_at"].clone());
+                Ok(answer)
             })?;
-            ctx.printer.rows(&json!({ "program": program, "exceptions": rows }), &rows, &ROWS)?;
+            let whole = json!({ "program": program, "exceptions": rows, "as_of": at, "as_known_at": known });
+            ctx.printer.rows(&whole, &rows, &ROWS)?;
             if more {
                 eprintln!("there are more: --limit");
             }

@@ -89,12 +89,15 @@ pub(super) fn list(ctx: &Ctx, list: &MemberList) -> Result<()> {
         return top(ctx, &answers, program, list);
     }
     let (first, as_of) = (list.after.clone().unwrap_or_default(), list.past.as_of());
+    let (mut at, mut known) = (Value::Null, Value::Null);
     let page = |limit: usize, after: &str| {
         let after = if after.is_empty() { first.clone() } else { after.to_owned() };
-        answers.ask(&Question::Members { program: program.clone(), after, limit, as_of })
+        let answer = answers.ask(&Question::Members { program: program.clone(), after, limit, as_of })?;
+        (at, known) = (answer["as_of"].clone(), answer["as_known_at"].clone());
+        Ok(answer)
     };
     let (rows, more) = pages("members", answers.page_rows(), list.limit as usize, page)?;
-    let whole = json!({ "program": program, "members": rows });
+    let whole = json!({ "program": program, "members": rows, "as_of": at, "as_known_at": known });
     ctx.printer.rows(&whole, &rows, &ROWS)?;
     if more && let Some(last) = rows.last().and_then(|row| row["member"].as_str()) {
         eprintln!("there are more: go on with --after {last}");
