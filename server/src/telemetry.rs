@@ -196,6 +196,7 @@ pub async fn observe(request: Request, next: Next) -> Response {
     let method = match request.method().as_str() {
         "GET" => "GET",
         "POST" => "POST",
+        "DELETE" => "DELETE",
         "HEAD" => "HEAD",
         _ => "other",
     };
