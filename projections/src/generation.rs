@@ -10,6 +10,8 @@ mod keeper;
 mod manifest;
 mod point;
 mod slices;
+#[cfg(test)]
+mod tests;
 
 pub use build::BuildOptions;
 pub use differ::{Changed, Difference, ProgramDifference};

@@ -1,45 +1,12 @@
 //! A generation built beside the live one while facts go on coming: the same rows, and after a flip and back the same again.
 
 use super::both::{BEGINNING, activate, bytes_of};
-use super::{THREADS, each_store, number_from, run, small};
-use accrue_ledger::Instant;
-use accrue_projections::story::{Desk, told_rows};
-use accrue_projections::{BuildOptions, GenerationState, Keeper, LedgerOptions, verify};
+use super::{each_store, number_from, run, small};
+use accrue_projections::story::Desk;
+use accrue_projections::{Keeper, LedgerOptions, verify};
+use accrue_tests::beside::{SMALL, WAIT, nothing_differs, same_rows, wait_for};
 use accrue_tests::history::{Options, generate};
-use anyhow::{Context as _, Result, bail, ensure};
-use std::time::Duration;
-
-/// Every round is one part, as if there were no memory.
-const SMALL: BuildOptions = BuildOptions { threads: THREADS as usize, memory_bytes: 1, io_bytes_per_second: None };
-const WAIT: Duration = Duration::from_millis(10);
-const TRIES: u32 = 3_000;
-const LATER: Instant = Instant(2_000_000_000_000_000);
-
-fn same_rows(desk: &mut Desk, live: u32, other: u32) -> Result<()> {
-    desk.checkpoint()?;
-    let [one, two] = [live, other].map(|generation| Ok::<_, anyhow::Error>(told_rows(&desk.store().view(0, generation)?)?));
-    let (one, two) = (one?, two?);
-    let differ: Vec<_> = one.keys().chain(two.keys()).filter(|key| one.get(*key) != two.get(*key)).collect();
-    let shown = |key: &&Vec<u8>| format!("{}: {:?}, {:?}", key.escape_ascii(), one.get(*key), two.get(*key));
-    let shown: Vec<String> = differ.iter().take(5).map(shown).collect();
-    ensure!(differ.is_empty(), "{} rows of {live} and {other} differ:\n{}", differ.len(), shown.join("\n"));
-    Ok(())
-}
-
-fn wait_for(keeper: &Keeper, generation: u32, next: u64) -> Result<()> {
-    for _ in 0..TRIES {
-        let all = keeper.status(LATER)?;
-        let of = all.iter().find(|status| status.generation == generation).context("it is not there")?;
-        if let Some(detail) = &of.detail {
-            bail!("generation {generation}: {detail}");
-        }
-        if of.state != GenerationState::Building && of.state != GenerationState::CatchingUp && of.next_position == next {
-            return Ok(());
-        }
-        std::thread::sleep(WAIT);
-    }
-    bail!("generation {generation} is not in step: {:?}", keeper.status(LATER)?)
-}
+use anyhow::{Result, bail, ensure};
 
 /// Delivers a history of its own program, with everything that `run` compares.
 fn deliver(desk: &mut Desk, seed: u64) -> Result<()> {
@@ -60,17 +27,6 @@ fn flip(desk: &mut Desk, work: impl FnOnce() -> Result<()> + Send) -> Result<()>
         }
         asking.join().map_err(|_| anyhow::anyhow!("it panicked"))?
     })
-}
-
-fn nothing_differs(desk: &Desk, keeper: &Keeper, other: u32) -> Result<()> {
-    let (live, other) = (desk.reader()?, keeper.reader(other).context("it answers")?);
-    for program in live.programs() {
-        let found = live.difference(&other, &program, LATER, 3)?;
-        ensure!(found.changed == 0 && found.unsettled == 0 && found.digests[0] == found.digests[1], "{program}: {found:?}");
-        ensure!(found.members == 0 || found.slices > 0 && found.slices == found.slices_equal, "{program}: {found:?}");
-        ensure!(live.digest(&program)? == other.digest(&program)?);
-    }
-    Ok(())
 }
 
 #[test]
