@@ -14,9 +14,9 @@ mod slices;
 mod tests;
 
 pub use build::BuildOptions;
-pub use differ::{Changed, Difference, ProgramDifference};
+pub use differ::{Difference, DifferingMember, ProgramDifference};
 pub use keeper::{GenerationState, GenerationStatus, Keeper};
-pub use manifest::WhatIf;
+pub use manifest::Supposed;
 pub use point::{AT_POINTS, Point};
 
 pub(crate) use build::{Build, next_number, remove_left_over};

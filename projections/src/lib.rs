@@ -35,7 +35,8 @@ pub use digest::Digest;
 pub use error::ProjectionError;
 pub use explain::{About, AchievementFinding, Explained, Explanation, LineFinding, NUMBERS, Node, RuleFinding};
 pub use generation::{
-    AT_POINTS, BuildOptions, Changed, Difference, GenerationState, GenerationStatus, Keeper, Point, ProgramDifference, WhatIf,
+    AT_POINTS, BuildOptions, Difference, DifferingMember, GenerationState, GenerationStatus, Keeper, Point, ProgramDifference,
+    Supposed,
 };
 pub use ledger::{Ledger, LedgerOptions, decision_of};
 pub use look_up::LookUp;

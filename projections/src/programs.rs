@@ -1,7 +1,7 @@
 //! The programs of a shard and their rulesets over time, as the log says.
 
 use crate::error::ProjectionError;
-use crate::generation::WhatIf;
+use crate::generation::Supposed;
 use accrue_ledger::{Activation, Body, Fact, Instant, Ruleset, Timeline};
 use accrue_proto::read_fact;
 use accrue_store::{Frame, Position, ShardLog};
@@ -66,8 +66,8 @@ impl Programs {
     }
 
     /// From now on as if a ruleset were in force.
-    pub fn suppose(&mut self, what_if: Option<&WhatIf>) -> Result<(), ProjectionError> {
-        let read = what_if.map(WhatIf::read).transpose();
+    pub fn suppose(&mut self, what_if: Option<&Supposed>) -> Result<(), ProjectionError> {
+        let read = what_if.map(Supposed::read).transpose();
         self.supposed = read.map_err(|detail| ProjectionError::Generation { detail })?;
         self.apply_supposed();
         Ok(())

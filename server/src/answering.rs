@@ -64,7 +64,9 @@ pub fn answer_told(
 fn answer_of(readers: &Readers, question: &Question, now: Instant, progress: &(dyn Fn(Swept) + Sync)) -> Result<Value, Problem> {
     let past = Past { as_of: question.as_of().unwrap_or_default(), now, progress };
     match question {
-        Question::InGeneration(generation, question) => answer(&readers.in_generation(*generation)?, question, now),
+        Question::InGeneration(generation, question) => {
+            answer_told(&readers.in_generation(*generation)?, question, now, progress)
+        }
         Question::Programs => Ok(json!({ "programs": program::programs(readers) })),
         Question::Member(of) => member(readers, of, now),
         Question::Entries { of, after, limit } => entries(readers, of, *after, *limit, now),

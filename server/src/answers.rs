@@ -131,6 +131,7 @@ impl Answers {
         match self {
             Answers::Local(local) => Ok(what_if(&local.readers, of, asked, Clock::system().now())?),
             Answers::Remote(client, _) => client.what_if(&of.program, &of.member, &serde_json::to_value(asked)?),
+            Answers::Beside(answers, _) => answers.what_if(of, asked),
         }
     }
 

@@ -4,7 +4,7 @@
 //! position before everything is in it.
 
 use super::apart::Apart;
-use super::manifest::{Manifest, Stage, WhatIf};
+use super::manifest::{Manifest, Stage, Supposed};
 use super::{Gauge, Point};
 use crate::error::ProjectionError;
 use crate::ledger::{Fresh, Ledger, LedgerOptions};
@@ -123,7 +123,7 @@ impl Build<'_> {
         Manifest::read(&self.view)?.ok_or_else(missing)
     }
 
-    fn programs(&self, apart: &Apart, what_if: Option<&WhatIf>) -> Result<Programs, ProjectionError> {
+    fn programs(&self, apart: &Apart, what_if: Option<&Supposed>) -> Result<Programs, ProjectionError> {
         let activations: Vec<u64> = apart.activations.iter().map(|position| position.0).collect();
         let mut programs = Programs::load(self.log, &activations, self.store.coupon_secret())?;
         programs.suppose(what_if)?;

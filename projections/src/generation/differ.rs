@@ -19,7 +19,7 @@ const SETTLE_WAIT: Duration = Duration::from_millis(20);
 
 /// A member that differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Changed {
+pub struct DifferingMember {
     /// The member.
     pub member: String,
     /// What the answers say, before and after, by field; empty: no answer tells the difference.
@@ -53,7 +53,7 @@ pub struct ProgramDifference {
     /// Sums of all members by ledger and number.
     pub sums: BTreeMap<String, BTreeMap<&'static str, Difference>>,
     /// Some that differ, by id.
-    pub named: Vec<Changed>,
+    pub named: Vec<DifferingMember>,
 }
 
 impl ProgramDifference {
@@ -155,7 +155,7 @@ impl Differ<'_> {
             self.found.changed += 1;
             if self.found.named.len() < self.named {
                 let fields = self.fields(member)?;
-                self.found.named.push(Changed { member: member.to_owned(), fields });
+                self.found.named.push(DifferingMember { member: member.to_owned(), fields });
             }
         }
         for (side, seen) in pair.into_iter().enumerate() {

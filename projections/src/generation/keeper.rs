@@ -4,7 +4,7 @@ mod besides;
 mod status;
 
 use super::flip::{Flip, make_live};
-use super::manifest::{Manifest, Stage, WhatIf};
+use super::manifest::{Manifest, Stage, Supposed};
 use super::{BuildOptions, Point, next_number};
 use crate::error::ProjectionError;
 use crate::ledger::LedgerOptions;
@@ -92,7 +92,7 @@ impl Keeper {
     ///
     /// # Errors
     /// The ruleset is none, or the directory can't be made.
-    pub fn start(&self, number: u32, options: BuildOptions, what_if: Option<WhatIf>) -> Result<u32, ProjectionError> {
+    pub fn start(&self, number: u32, options: BuildOptions, what_if: Option<Supposed>) -> Result<u32, ProjectionError> {
         let _one = self.changing.lock();
         if let Some(what_if) = &what_if {
             what_if.read().map_err(wrong)?;

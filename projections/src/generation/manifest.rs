@@ -15,14 +15,14 @@ const VERSION: u32 = 1;
 
 /// Rules that are not in force: a ruleset judges from an instant on, those in force judge before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WhatIf {
+pub struct Supposed {
     /// The text of the ruleset.
     pub ruleset: String,
     /// From then on, microseconds; `None`: always.
     pub from: Option<i64>,
 }
 
-impl WhatIf {
+impl Supposed {
     /// The ruleset, read, and from when it judges.
     pub(crate) fn read(&self) -> Result<(Arc<Ruleset>, Instant), String> {
         let ruleset = Ruleset::parse(&self.ruleset).map_err(|error| error.to_string())?;
@@ -57,7 +57,7 @@ pub(crate) struct Manifest {
     /// Built from everything before this position; what comes later is followed.
     pub until: u64,
     pub options: BuildOptions,
-    pub what_if: Option<WhatIf>,
+    pub what_if: Option<Supposed>,
     /// The writer builds it for itself: nobody goes on with it after a crash.
     pub by_writer: bool,
     /// It was live once.
@@ -74,7 +74,7 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
-    pub fn new(until: u64, options: BuildOptions, what_if: Option<WhatIf>) -> Manifest {
+    pub fn new(until: u64, options: BuildOptions, what_if: Option<Supposed>) -> Manifest {
         Manifest {
             version: VERSION,
             stage: Stage::Building,

@@ -1,6 +1,6 @@
 //! A process that ends at any named moment leaves a store that answers as before, and goes on where it was.
 
-use super::{AT_POINTS, BuildOptions, GenerationState, Keeper, Point, WhatIf};
+use super::{AT_POINTS, BuildOptions, GenerationState, Keeper, Point, Supposed};
 use crate::digest::Digest;
 use crate::ledger::LedgerOptions;
 use crate::reader::AsOf;
@@ -156,7 +156,7 @@ fn what_if_can_be_asked_and_never_be_live() {
     let keeper = keeper(&desk);
     let two = RULES.replace("points = 1", "points = 2");
     let from = Instant::parse("2024-03-01T10:25:00Z").map(|from| from.0);
-    keeper.start(2, SMALL, Some(WhatIf { ruleset: two, from })).expect("begun");
+    keeper.start(2, SMALL, Some(Supposed { ruleset: two, from })).expect("begun");
     wait_for(&keeper, 2);
     // It follows, under its own rules.
     desk.deliver(&order(ORDERS)).expect("taken");

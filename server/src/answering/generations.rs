@@ -3,7 +3,7 @@
 use crate::problem::Problem;
 use crate::readers::{Open, Readers};
 use accrue_ledger::{Instant, Ruleset};
-use accrue_projections::{BuildOptions, Keeper, ProgramDifference, WhatIf};
+use accrue_projections::{BuildOptions, Keeper, ProgramDifference, Supposed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -146,7 +146,7 @@ fn start(keepers: &[Keeper], build: &Build) -> Result<Value, Problem> {
         None => None,
         Some(text) => {
             Ruleset::parse(text).map_err(|error| Problem::new("bad_request", format!("the ruleset: {error}")))?;
-            Some(WhatIf { ruleset: text.clone(), from: from.map(|from| from.0) })
+            Some(Supposed { ruleset: text.clone(), from: from.map(|from| from.0) })
         }
     };
     let defaults = BuildOptions::default();

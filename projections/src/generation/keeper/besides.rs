@@ -2,7 +2,7 @@
 
 use super::drop_view;
 use crate::error::ProjectionError;
-use crate::generation::manifest::{Manifest, WhatIf};
+use crate::generation::manifest::{Manifest, Supposed};
 use crate::generation::{Build, Gauge};
 use crate::ledger::{Ledger, LedgerOptions};
 use crate::reader::LedgerReader;
@@ -33,7 +33,7 @@ pub(super) struct Held {
     pub ledger: Option<(Arc<Mutex<Ledger>>, LedgerReader)>,
     /// Why it does not go on.
     pub failed: Option<String>,
-    pub what_if: Option<WhatIf>,
+    pub what_if: Option<Supposed>,
 }
 
 impl Beside {
