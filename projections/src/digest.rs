@@ -3,7 +3,8 @@
 use crate::error::ProjectionError;
 use crate::reader::LedgerReader;
 use crate::rows::RecordRow;
-use accrue_ledger::Pack;
+use crate::shared::Tiers;
+use accrue_ledger::{Member, Pack};
 use accrue_store::{keys, member_hash};
 use std::fmt;
 
@@ -46,21 +47,31 @@ impl LedgerReader {
         let mut digest = Digest::default();
         let mut bytes = Vec::new();
         self.each_member(program, "", |member, state, tiers| {
-            bytes.clear();
-            keys::member(&mut bytes, program, member);
-            state.pack(&mut bytes);
-            for (key, row) in tiers.records(member_hash(program, member), program, member)? {
-                let row = row.bytes();
-                let record = RecordRow::record_bytes(&row)?;
-                // What only remembers an id says where it was seen, which is no part of the state.
-                if !record.is_empty() {
-                    crate::codec::append(&key, &mut bytes);
-                    bytes.extend_from_slice(record);
-                }
-            }
-            digest.merge(Digest::of(blake3::hash(&bytes)));
+            digest.merge(of_member(tiers, (program, member), &state, &mut bytes)?);
             Ok(true)
         })?;
         Ok(digest)
     }
+}
+
+/// A member's part of it.
+pub(crate) fn of_member(
+    tiers: &Tiers,
+    (program, member): (&str, &str),
+    state: &Member,
+    bytes: &mut Vec<u8>,
+) -> Result<Digest, ProjectionError> {
+    bytes.clear();
+    keys::member(bytes, program, member);
+    state.pack(bytes);
+    for (key, row) in tiers.records(member_hash(program, member), program, member)? {
+        let row = row.bytes();
+        let record = RecordRow::record_bytes(&row)?;
+        // What only remembers an id says where it was seen, which is no part of the state.
+        if !record.is_empty() {
+            crate::codec::append(&key, bytes);
+            bytes.extend_from_slice(record);
+        }
+    }
+    Ok(Digest::of(blake3::hash(bytes)))
 }

@@ -38,6 +38,12 @@ pub enum ProjectionError {
         /// What was waited for.
         position: Position,
     },
+    /// A generation of views.
+    #[error("generation: {detail}")]
+    Generation {
+        /// What is wrong with it.
+        detail: String,
+    },
     /// A checkpoint could not be written.
     #[error("checkpoint of shard {shard}: {detail}")]
     Checkpoint {

@@ -2,9 +2,11 @@
 //!
 //! [`Ledger`] is the writer's half, [`crate::LedgerReader`] answers. What is here can be deleted: the log makes it again.
 
+mod beside;
 mod book;
 mod checkpoint;
 mod filling;
+mod fresh;
 pub(crate) mod hand_over;
 pub(crate) mod judge;
 mod merge;
@@ -31,6 +33,7 @@ use prefetch::{Asking, Prefetched};
 use std::sync::Arc;
 use touch::Ahead;
 
+pub(crate) use fresh::Fresh;
 pub use hand_over::decision_of;
 pub use open::LedgerOptions;
 pub(crate) use refold::{History, booked_of};
@@ -51,6 +54,8 @@ pub struct Ledger {
     filling: Filling,
     /// The row of the natural id of the fact at hand, once it was looked for.
     site: Option<(RecordKey, RecordRow)>,
+    /// Somebody else writes; this one builds or follows a generation.
+    is_beside: bool,
     /// An activation reached into the past: everything is folded again once it is durable.
     rebuild_due: bool,
     /// Members whose personal data is to be destroyed once the fact that says so is durable.
@@ -163,7 +168,8 @@ impl Inline for Ledger {
             self.rebuild(Position::MAX)?;
         }
         self.erase_due()?;
-        Ok(self.checkpoint_if_due(force)?)
+        self.checkpoint_if_due(force)?;
+        Ok(self.flip_if_asked()?)
     }
 }
 

@@ -11,6 +11,7 @@ mod digest;
 mod error;
 mod explain;
 mod filter;
+mod generation;
 mod ledger;
 mod look_up;
 mod number;
@@ -33,6 +34,10 @@ pub use compare::{Comparison, LedgerShift, MemberShift, RuleShift, Tally};
 pub use digest::Digest;
 pub use error::ProjectionError;
 pub use explain::{About, AchievementFinding, Explained, Explanation, LineFinding, NUMBERS, Node, RuleFinding};
+pub use generation::{
+    AT_POINTS, BuildOptions, Difference, DifferingMember, GenerationState, GenerationStatus, Keeper, Point, ProgramDifference,
+    Supposed,
+};
 pub use ledger::{Ledger, LedgerOptions, decision_of};
 pub use look_up::LookUp;
 pub use number::is_number;

@@ -1,6 +1,7 @@
 //! The programs of a shard and their rulesets over time, as the log says.
 
 use crate::error::ProjectionError;
+use crate::generation::Supposed;
 use accrue_ledger::{Activation, Body, Fact, Instant, Ruleset, Timeline};
 use accrue_proto::read_fact;
 use accrue_store::{Frame, Position, ShardLog};
@@ -11,6 +12,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Programs {
     by_id: BTreeMap<Box<str>, Program>,
+    /// A ruleset that judges from an instant on as if it were in force.
+    supposed: Option<(Arc<Ruleset>, Instant)>,
     secret: [u8; 32],
 }
 
@@ -26,7 +29,7 @@ pub struct Program {
 impl Programs {
     /// None yet. `secret`: the store's, for coupons that rules hand out by themselves.
     pub fn new(secret: [u8; 32]) -> Programs {
-        Programs { by_id: BTreeMap::new(), secret }
+        Programs { by_id: BTreeMap::new(), supposed: None, secret }
     }
 
     /// The program of that id.
@@ -59,6 +62,22 @@ impl Programs {
         let program = self.by_id.entry(program.into()).or_insert_with(new);
         program.timeline.insert(Activation { effective_from, position: position.0, ruleset });
         program.recorded.push((position, recorded_at));
+        self.apply_supposed();
+    }
+
+    /// From now on as if a ruleset were in force.
+    pub fn suppose(&mut self, what_if: Option<&Supposed>) -> Result<(), ProjectionError> {
+        let read = what_if.map(Supposed::read).transpose();
+        self.supposed = read.map_err(|detail| ProjectionError::Generation { detail })?;
+        self.apply_supposed();
+        Ok(())
+    }
+
+    fn apply_supposed(&mut self) {
+        let Some((ruleset, from)) = &self.supposed else { return };
+        if let Some(program) = self.by_id.get_mut(&*ruleset.program) {
+            program.timeline = program.timeline.replaced(*from, ruleset);
+        }
     }
 
     /// Whether the activation at that position was taken in.
@@ -86,8 +105,8 @@ impl Programs {
     }
 
     /// What was known of the rules before `until` was recorded.
-    pub fn known(&self, program: &str, position: Option<Position>, recorded: Option<Instant>) -> Option<Timeline> {
-        let program = self.get(program)?;
+    pub fn known(&self, program_id: &str, position: Option<Position>, recorded: Option<Instant>) -> Option<Timeline> {
+        let program = self.get(program_id)?;
         let known = program.recorded.iter().filter(|(at, when)| {
             position.is_none_or(|position| *at <= position) && recorded.is_none_or(|recorded| *when <= recorded)
         });
@@ -95,7 +114,10 @@ impl Programs {
         let mut timeline = Timeline::default().with_secret(self.secret);
         let activations = program.timeline.activations().iter().filter(|activation| known.contains(&activation.position));
         activations.for_each(|activation| timeline.insert(activation.clone()));
-        Some(timeline)
+        match &self.supposed {
+            Some((ruleset, from)) if *ruleset.program == *program_id => Some(timeline.replaced(*from, ruleset)),
+            _ => Some(timeline),
+        }
     }
 }
 

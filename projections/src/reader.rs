@@ -89,6 +89,10 @@ impl LedgerReader {
         LedgerReader { shared: Arc::clone(&self.shared), others: not_this.map(|other| Arc::clone(&other.shared)).collect() }
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// The shard.
     pub fn shard(&self) -> u32 {
         self.shared.log.shard()

@@ -3,6 +3,7 @@
 use crate::codec::BadRow;
 use crate::error::ProjectionError;
 use crate::filter::{Filter, Hashed};
+use crate::generation::Flips;
 use crate::programs::Programs;
 use crate::rows::{RecordRow, read_first, read_member, read_positions};
 use crate::tier::{Identity, Slot, Tier};
@@ -26,6 +27,8 @@ pub struct Shared {
     /// Everything before it is durable.
     durable: Mutex<Durable>,
     synced: Condvar,
+    /// Other rows that the writer is asked to go on with.
+    pub flips: Flips,
 }
 
 #[derive(Clone, Copy)]
@@ -62,7 +65,7 @@ impl Shared {
     /// Shares what was opened.
     pub fn new(log: ShardLog, tiers: Tiers) -> Shared {
         let durable = Mutex::new(Durable { next: tiers.next, writer_gone: false });
-        Shared { log, tiers: RwLock::new(tiers), durable, synced: Condvar::new() }
+        Shared { log, tiers: RwLock::new(tiers), durable, synced: Condvar::new(), flips: Flips::default() }
     }
 
     /// Says that everything before `next` is durable.
@@ -75,6 +78,11 @@ impl Shared {
     pub fn set_writer_gone(&self) {
         self.durable.lock().writer_gone = true;
         self.synced.notify_all();
+    }
+
+    /// Nobody writes.
+    pub fn is_writer_gone(&self) -> bool {
+        self.durable.lock().writer_gone
     }
 
     /// Everything before this is durable.

@@ -17,9 +17,11 @@ mod rules;
 mod shrink;
 mod step;
 mod swept;
+mod told;
 
 pub use desk::{Delivered, Desk};
 pub use desks::Desks;
+pub use told::{ToldRows, told_rows};
 
 use crate::answer::EntryAnswer;
 use crate::error::ProjectionError;

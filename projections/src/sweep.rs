@@ -5,10 +5,16 @@
 //! their parts, and each part is sorted and folded by itself: everything a member needs is near. Nothing is written, nothing is
 //! shared between parts, and parts are handed over in their order: the outcome is the same on any number of threads.
 
+mod pace;
 mod relatives;
+mod rounds;
 mod scatter;
 
 pub use relatives::Relatives;
+
+pub(crate) use pace::Pace;
+pub(crate) use relatives::Origin;
+pub(crate) use rounds::{Round, Rounds};
 
 use crate::error::ProjectionError;
 use accrue_ledger::Instant;
@@ -67,10 +73,11 @@ impl Sweep<'_> {
         mut done: impl FnMut(A, Swept) -> Result<(), ProjectionError>,
     ) -> Result<(), ProjectionError> {
         let until = self.until.min(self.log.head().next_position);
-        let plan = Plan::of(self.log, until, self.recorded, self.options)?;
+        let pace = Pace::new(None);
+        let plan = Plan::of(self.log, until, self.recorded, (self.options, &pace))?;
         let mut swept = Swept { facts: 0, of: plan.facts };
         for round in plan.rounds() {
-            let parts = self.scatter(&plan, &round, until)?;
+            let parts = self.scatter(&plan, &round, until, &pace)?;
             for wave in parts.chunks(self.options.threads.max(1)) {
                 let fold = |part: &Part<'_>| {
                     let mut of_part = start();
@@ -86,14 +93,20 @@ impl Sweep<'_> {
     }
 
     /// The frames of a round, by part.
-    fn scatter<'s>(&self, plan: &'s Plan, round: &Range<usize>, until: Position) -> Result<Vec<Part<'s>>, ProjectionError> {
+    fn scatter<'s>(
+        &self,
+        plan: &'s Plan,
+        round: &Range<usize>,
+        until: Position,
+        pace: &Pace,
+    ) -> Result<Vec<Part<'s>>, ProjectionError> {
         let (first, last) = (Position::FIRST.0, until.0);
         let (threads, all) = (self.options.threads.max(1) as u64, last.saturating_sub(first));
         let slices: Vec<Range<Position>> = (0..threads)
             .map(|n| Position(first + all * n / threads)..Position(first + all * (n + 1) / threads))
             .filter(|slice| slice.start < slice.end)
             .collect();
-        let scattered = on_threads(&slices, |slice| plan.scatter(self.log, slice, round, self.recorded));
+        let scattered = on_threads(&slices, |slice| plan.scatter(self.log, slice, round, (self.recorded, pace)));
         let mut parts: Vec<Part<'s>> = round.clone().map(|_| Part::new(plan)).collect();
         for of_slice in scattered {
             for (part, heap) in parts.iter_mut().zip(of_slice?) {

@@ -31,6 +31,15 @@ impl Totals {
         *self.program_mut(program).ledger_mut(ledger).row_mut(day) = row;
     }
 
+    /// Adds all sums of another.
+    pub fn merge(&mut self, other: &Totals) {
+        for (program, ledger, day, more) in other.iter() {
+            let row = self.program_mut(program).ledger_mut(ledger).row_mut(day);
+            row.points.iter_mut().zip(more.points).for_each(|(sum, points)| *sum += points);
+            row.entries += more.entries;
+        }
+    }
+
     /// Every sum: program, ledger, day.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, i32, &DayRow)> {
         self.programs.iter().flat_map(|program| {

@@ -3,6 +3,7 @@
 
 mod compared;
 mod exceptions;
+mod generations;
 mod ladder;
 mod letters;
 mod members;
@@ -14,6 +15,7 @@ mod tiers;
 mod what_if;
 
 pub use compared::{Compare, compare};
+pub use generations::{Build, Manage, manage};
 pub use letters::letter_row;
 pub use past::{about, known};
 pub use quote::{Asked, quote};
@@ -62,6 +64,9 @@ pub fn answer_told(
 fn answer_of(readers: &Readers, question: &Question, now: Instant, progress: &(dyn Fn(Swept) + Sync)) -> Result<Value, Problem> {
     let past = Past { as_of: question.as_of().unwrap_or_default(), now, progress };
     match question {
+        Question::InGeneration(generation, question) => {
+            answer_told(&readers.in_generation(*generation)?, question, now, progress)
+        }
         Question::Programs => Ok(json!({ "programs": program::programs(readers) })),
         Question::Member(of) => member(readers, of, now),
         Question::Entries { of, after, limit } => entries(readers, of, *after, *limit, now),

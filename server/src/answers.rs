@@ -1,6 +1,6 @@
 //! Who answers a command: a running service, or this process over the data directory itself.
 
-use crate::answering::{Compare, Otherwise, answer_told, compare, quote, what_if};
+use crate::answering::{Compare, Manage, Otherwise, answer_told, compare, manage, quote, what_if};
 use crate::client::{Client, Notice};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -8,7 +8,7 @@ use crate::progress;
 use crate::question::{OfMember, Question};
 use crate::readers::Readers;
 use accrue_ingest::Clock;
-use accrue_projections::{Ledger, Swept};
+use accrue_projections::{Ledger, LedgerOptions, Swept};
 use accrue_store::{Store, StoreError, StoreOptions};
 use anyhow::{Context as _, Result};
 use parking_lot::Mutex;
@@ -28,6 +28,8 @@ pub enum Answers {
     Local(Box<Local>),
     /// A running service, and rows of a page, at most.
     Remote(Client, usize),
+    /// Somebody who answers, from a generation that is not live.
+    Beside(Box<Answers>, u32),
 }
 
 /// The data directory, open for reading.
@@ -36,6 +38,13 @@ pub struct Local {
     pub readers: Readers,
     /// The store.
     pub store: Store,
+    options: LedgerOptions,
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.readers.stop_keepers();
+    }
 }
 
 /// A data directory, or who has it.
@@ -63,6 +72,30 @@ impl Answers {
         }
     }
 
+    /// Who answers from a generation; `None`: from the live one.
+    ///
+    /// # Errors
+    /// The generations here can't be opened.
+    pub fn in_generation(self, generation: Option<u32>) -> Result<Answers> {
+        let Some(generation) = generation else { return Ok(self) };
+        if let Answers::Local(local) = &self {
+            local.keep()?;
+        }
+        Ok(Answers::Beside(Box::new(self), generation))
+    }
+
+    /// Manages generations.
+    ///
+    /// # Errors
+    /// It can't be done, or is not allowed.
+    pub fn manage(&self, what: &Manage) -> Result<Value> {
+        match self {
+            Answers::Local(local) => Ok(manage(&local.readers, what, Clock::system().now())?),
+            Answers::Remote(client, _) => client.manage(what),
+            Answers::Beside(answers, _) => answers.manage(what),
+        }
+    }
+
     /// Asks.
     ///
     /// # Errors
@@ -71,6 +104,7 @@ impl Answers {
         match self {
             Answers::Local(local) => local.answer(question),
             Answers::Remote(client, _) => client.ask(question),
+            Answers::Beside(answers, generation) => answers.ask(&Question::InGeneration(*generation, Box::new(question.clone()))),
         }
     }
 
@@ -85,6 +119,7 @@ impl Answers {
                 Ok(quote(&local.readers, program, asked, Clock::system().now())?)
             }
             Answers::Remote(client, _) => client.quote(program, &body),
+            Answers::Beside(answers, _) => answers.quote(program, body),
         }
     }
 
@@ -96,6 +131,7 @@ impl Answers {
         match self {
             Answers::Local(local) => Ok(what_if(&local.readers, of, asked, Clock::system().now())?),
             Answers::Remote(client, _) => client.what_if(&of.program, &of.member, &serde_json::to_value(asked)?),
+            Answers::Beside(answers, _) => answers.what_if(of, asked),
         }
     }
 
@@ -122,6 +158,7 @@ impl Answers {
                 Ok(answer?)
             }
             Answers::Remote(client, _) => client.compare(program, &serde_json::to_value(asked)?),
+            Answers::Beside(answers, _) => answers.compare(program, asked),
         }
     }
 
@@ -131,6 +168,7 @@ impl Answers {
             // Nobody else waits for this process.
             Answers::Local(_) => usize::MAX,
             Answers::Remote(_, rows) => *rows,
+            Answers::Beside(answers, _) => answers.page_rows(),
         }
     }
 
@@ -195,7 +233,15 @@ impl Local {
             })
         })?;
         bar.finish_and_clear();
-        Ok(Local { readers, store })
+        Ok(Local { readers, store, options: config.ledger })
+    }
+
+    /// Goes on with the generations that are not live, until it is dropped.
+    ///
+    /// # Errors
+    /// One can't be read.
+    pub fn keep(&self) -> Result<()> {
+        Ok(self.readers.keep(&self.store, self.options)?)
     }
 }
 

@@ -4,11 +4,13 @@ mod asked;
 mod explain;
 mod operate;
 mod person;
+mod rebuild;
 
 pub use asked::{MemberArgs, PastArgs, Who, instant};
 pub use explain::{Explain, ExplainAbout};
 pub use operate::{Activate, Bench, ConfigCommand, Diff, Dlq, Exceptions, Resolve, Rules, Topics};
 pub use person::{MemberFind, MemberQr};
+pub use rebuild::{Rebuild, RebuildDiff, RebuildStart};
 
 use accrue_ledger::Instant;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -102,6 +104,9 @@ pub enum Command {
     /// Rulesets
     #[command(subcommand)]
     Rules(Rules),
+    /// Build views again beside the live ones, compare, switch, switch back
+    #[command(subcommand)]
+    Rebuild(Rebuild),
     /// Derive everything again from the log, compare, and check every invariant
     Verify,
     /// A hash over everything derived: equal digests, equal answers
@@ -229,6 +234,9 @@ pub struct MemberShow {
     /// Who, and which past
     #[command(flatten)]
     pub asked: MemberArgs,
+    /// As this generation has it [default: the live one]
+    #[arg(long, value_name = "G")]
+    pub generation: Option<u32>,
 }
 
 /// `member list`
@@ -287,6 +295,9 @@ pub struct Entries {
     /// Only the last so many
     #[arg(long, value_name = "N")]
     pub last: Option<usize>,
+    /// As this generation has it [default: the live one]
+    #[arg(long, value_name = "G")]
+    pub generation: Option<u32>,
 }
 
 /// `quote`
@@ -364,6 +375,9 @@ pub struct Totals {
     /// Entries by local day or month; without it, what members have, by status
     #[arg(long, value_enum)]
     pub by: Option<By>,
+    /// As this generation has it [default: the live one]
+    #[arg(long, value_name = "G")]
+    pub generation: Option<u32>,
     /// Which past
     #[command(flatten)]
     pub past: PastArgs,

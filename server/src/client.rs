@@ -1,5 +1,6 @@
 //! Asks a running service.
 
+use crate::answering::Manage;
 use crate::problem::Problem;
 use crate::question::Question;
 use anyhow::{Context as _, Result, anyhow};
@@ -110,6 +111,21 @@ impl Client {
     /// As [`Client::ask`].
     pub fn compare(&self, program: &str, body: &Value) -> Result<Value> {
         self.post(program, "rules/diff", body)
+    }
+
+    /// Manages generations.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn manage(&self, what: &Manage) -> Result<Value> {
+        let url = format!("{}{}", self.base, what.url());
+        let response = match what {
+            Manage::Status | Manage::Diff { .. } => self.agent.get(url).call(),
+            Manage::Start(build) => self.agent.post(url).content_type("application/json").send(serde_json::to_string(build)?),
+            Manage::Flip(_) | Manage::RollBack => self.agent.post(url).send_empty(),
+            Manage::Drop(_) => self.agent.delete(url).call(),
+        };
+        self.read(response)
     }
 
     fn post(&self, program: &str, what: &str, body: &Value) -> Result<Value> {

@@ -15,6 +15,7 @@ mod person;
 mod programs;
 mod publish;
 mod quote;
+mod rebuild;
 mod referrals;
 mod rules;
 mod serve;
@@ -84,6 +85,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Totals(totals) => programs::totals(&ctx, &totals),
         Command::Tiers(of) => ladder::run(&ctx, &of),
         Command::Rules(rules) => rules::run(&ctx, rules),
+        Command::Rebuild(rebuild) => rebuild::run(&ctx, rebuild),
         Command::Verify => verify::run(&ctx),
         Command::Digest(of) => programs::digest(&ctx, &of),
         Command::Dlq(dlq) => dlq::run(&ctx, dlq),
@@ -97,6 +99,11 @@ pub fn run(cli: Cli) -> Result<()> {
 impl Ctx {
     fn answers(&self) -> Result<Answers> {
         Answers::open(&self.config, self.url.as_deref())
+    }
+
+    /// `None`: from the live generation.
+    fn answers_in(&self, generation: Option<u32>) -> Result<Answers> {
+        self.answers()?.in_generation(generation)
     }
 }
 

@@ -3,6 +3,7 @@
 mod admin;
 mod ask;
 mod facts;
+mod generations;
 mod server;
 
 pub use admin::{Health, admin_router};
@@ -18,7 +19,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -87,6 +88,11 @@ pub fn router(service: Service) -> Router {
         .route("/v1/programs/{program}/rules/diff", post(facts::compared))
         .route("/v1/programs/{program}/rulesets", get(ask::rulesets))
         .route("/v1/programs/{program}/digest", get(ask::digest))
+        .route("/v1/generations", get(generations::status).post(generations::start))
+        .route("/v1/generations/rollback", post(generations::roll_back))
+        .route("/v1/generations/{generation}", delete(generations::drop))
+        .route("/v1/generations/{generation}/flip", post(generations::flip))
+        .route("/v1/generations/{generation}/diff", get(generations::diff))
         .route("/v1/dead-letters", get(ask::dead_letters))
         .route("/v1/dead-letters/requeue", post(facts::requeue_many))
         .route("/v1/dead-letters/{shard}/{seq}", get(ask::dead_letter))

@@ -16,6 +16,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("timeout", 408, "It took too long"),
     ("body_too_large", 413, "The body is too large"),
     ("too_many_facts", 413, "Too many facts in one request"),
+    ("generation_not_ready", 409, "This generation can't be used for that"),
     ("page_too_large", 400, "The page is too large"),
     ("unsupported_encoding", 415, "The body is in another encoding"),
     ("internal", 500, "Something is wrong here"),
@@ -74,6 +75,7 @@ impl From<ProjectionError> for Problem {
     fn from(error: ProjectionError) -> Problem {
         match &error {
             ProjectionError::Store(store) if store.is_disk_full() => Problem::new("disk_full", error.to_string()),
+            ProjectionError::Generation { .. } => Problem::new("generation_not_ready", error.to_string()),
             ProjectionError::NotDurable { .. } => Problem::new("shard_stopped", error.to_string()),
             _ => {
                 tracing::error!(%error, "can't answer");

@@ -24,6 +24,8 @@ pub struct OfMember {
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
+    /// Another one, answered by a generation that is not live.
+    InGeneration(u32, Box<Question>),
     /// Which programs there are.
     Programs,
     /// A member's balances, lots, coupons.
@@ -171,6 +173,8 @@ impl Question {
             Question::Exceptions { as_of, .. } | Question::Find { as_of, .. } | Question::Coupon { as_of, .. } => Some(*as_of),
             Question::Totals { as_of, .. } | Question::TierMoves { as_of, .. } => Some(*as_of),
             Question::Programs | Question::Rulesets { .. } | Question::Digest { .. } => None,
+            // It is told with the answer to the other one.
+            Question::InGeneration(..) => None,
             Question::DeadLetters { .. } | Question::DeadLetter { .. } => None,
         }
     }
@@ -178,6 +182,11 @@ impl Question {
     /// Path and query under which the API answers it.
     pub fn url(&self) -> String {
         match self {
+            Question::InGeneration(generation, question) => {
+                let url = question.url();
+                let separator = if url.contains('?') { '&' } else { '?' };
+                format!("{url}{separator}generation={generation}")
+            }
             Question::Programs => "/v1/programs".to_owned(),
             Question::Member(of) => of.url("", |_| {}),
             Question::Entries { of, after, limit } => of.url("/entries", |query| {
@@ -349,6 +358,9 @@ mod tests {
         );
         let month = Question::Totals { program: "p".into(), by: Some("month".into()), as_of: AsOf::default() };
         assert_eq!(month.url(), "/v1/programs/p/totals?by=month");
+        let beside = |question| Question::InGeneration(3, Box::new(question)).url();
+        assert_eq!(beside(month), "/v1/programs/p/totals?by=month&generation=3");
+        assert_eq!(beside(Question::Programs), "/v1/programs?generation=3");
     }
 
     #[test]

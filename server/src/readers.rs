@@ -2,7 +2,7 @@
 
 use crate::problem::Problem;
 use accrue_ingest::{MakeInline, OnShard, ShardEvent, ShardState, ShardStatus};
-use accrue_projections::{Ledger, LedgerOptions, LedgerReader};
+use accrue_projections::{Keeper, Ledger, LedgerOptions, LedgerReader, ProjectionError};
 use accrue_proto::murmur2_partition;
 use accrue_store::{Inline, ShardLog, Store};
 use parking_lot::RwLock;
@@ -19,6 +19,8 @@ pub struct Open {
     pub log: ShardLog,
     /// Its writer's; `None`: nobody writes.
     pub status: Option<Arc<ShardStatus>>,
+    /// Its generations; `None`: nobody asked for them yet.
+    pub keeper: Option<Keeper>,
 }
 
 /// All of them. Cheap to clone.
@@ -42,8 +44,11 @@ impl Readers {
     pub fn make_inline(&self, options: LedgerOptions) -> MakeInline {
         let readers = self.clone();
         Arc::new(move |store: &Store, shard| {
+            // Of a writer that ended: its generations are open no longer.
+            readers.stop_keeper(shard);
             let ledger = Ledger::open(store, shard, options)?;
-            let open = Open { reader: ledger.reader(), log: store.shard(shard)?, status: None };
+            let keeper = Keeper::open(store, ledger.reader(), options)?;
+            let open = Open { reader: ledger.reader(), log: store.shard(shard)?, status: None, keeper: Some(keeper) };
             readers.0.shards.write().insert(shard, open);
             Ok(Box::new(ledger) as Box<dyn Inline>)
         })
@@ -59,6 +64,7 @@ impl Readers {
                 }
             }
             ShardEvent::Closed => {
+                readers.stop_keeper(shard);
                 readers.0.shards.write().remove(&shard);
             }
         })
@@ -66,7 +72,49 @@ impl Readers {
 
     /// Adds a shard that nobody writes to.
     pub fn add(&self, reader: LedgerReader, log: ShardLog) {
-        self.0.shards.write().insert(log.shard(), Open { reader, log, status: None });
+        self.0.shards.write().insert(log.shard(), Open { reader, log, status: None, keeper: None });
+    }
+
+    /// Goes on with generations that are not live, of shards that nobody writes to.
+    ///
+    /// # Errors
+    /// One can't be read.
+    pub fn keep(&self, store: &Store, options: LedgerOptions) -> Result<(), ProjectionError> {
+        for open in self.0.shards.write().values_mut().filter(|open| open.keeper.is_none()) {
+            open.keeper = Some(Keeper::open(store, open.reader.clone(), options)?);
+        }
+        Ok(())
+    }
+
+    /// Ends the threads of all generations.
+    pub fn stop_keepers(&self) {
+        let shards: Vec<u32> = self.0.shards.read().keys().copied().collect();
+        shards.into_iter().for_each(|shard| self.stop_keeper(shard));
+    }
+
+    fn stop_keeper(&self, shard: u32) {
+        let keeper = self.0.shards.write().get_mut(&shard).and_then(|open| open.keeper.take());
+        // What is not written now is applied again.
+        if let Some(Err(error)) = keeper.map(|keeper| keeper.stop()) {
+            tracing::warn!(shard, %error, "a generation could not be written");
+        }
+    }
+
+    /// The same shards, answering from a generation.
+    ///
+    /// # Errors
+    /// A shard has none of that number, or it is not complete.
+    pub fn in_generation(&self, generation: u32) -> Result<Readers, Problem> {
+        let beside = Readers::default();
+        beside.0.spread.store(self.0.spread.load(Ordering::Relaxed), Ordering::Relaxed);
+        for open in self.ready()? {
+            let shard = open.reader.shard();
+            let reader = open.keeper.as_ref().and_then(|keeper| keeper.reader(generation));
+            let missing = || Problem::not_found(format!("shard {shard} has no complete generation {generation}"));
+            let reader = reader.ok_or_else(missing)?;
+            beside.0.shards.write().insert(shard, Open { reader, ..open });
+        }
+        Ok(beside)
     }
 
     /// Says over how many shards members are spread; `None`: that will be known later.

@@ -29,6 +29,7 @@ pub struct Serving {
     listeners: http::Running,
     health: Health,
     source: Source,
+    readers: Readers,
     data_dir: PathBuf,
 }
 
@@ -60,12 +61,12 @@ pub fn start(config: &Config) -> Result<Serving> {
     listeners.serve(admin_socket, admin_router(health.clone()))?;
     let store = open_store(config)?;
     let source = Source::open(config, &store, &readers, &health)?;
-    let service = Service::new(readers, source.door(), config.http, Clock::system());
+    let service = Service::new(readers.clone(), source.door(), config.http, Clock::system());
     listeners.serve(api_socket, router(service))?;
     let notice = Notice { pid: std::process::id(), url: format!("http://{api}"), admin_url: format!("http://{admin}") };
     notice.write(&config.data_dir)?;
     tracing::info!(%api, %admin, shards = store.shard_ids().len(), "serving");
-    Ok(Serving { api, admin, listeners, health, source, data_dir: config.data_dir.clone() })
+    Ok(Serving { api, admin, listeners, health, source, readers, data_dir: config.data_dir.clone() })
 }
 
 impl Serving {
@@ -82,6 +83,7 @@ impl Serving {
             tracing::debug!(%error, "serve.json was not there");
         }
         self.listeners.stop();
+        self.readers.stop_keepers();
         self.source.stop()?;
         tracing::info!("stopped: everything taken in is durable, views are written");
         Ok(())

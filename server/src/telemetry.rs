@@ -4,8 +4,10 @@ mod points;
 
 pub use points::PointsCount;
 
-use crate::readers::Readers;
+use crate::readers::{Open, Readers};
 use accrue_ingest::Status;
+use accrue_ledger::Instant;
+use accrue_projections::GenerationState;
 use accrue_store::Store;
 use anyhow::{Context as _, Result, anyhow};
 use axum::extract::{MatchedPath, Request};
@@ -40,6 +42,12 @@ pub const POINTS_AGE: &str = "accrue_points_outstanding_age_seconds";
 pub const STORE_MEMORY: &str = "accrue_store_memory_bytes";
 /// Resident memory of the process.
 pub const RESIDENT: &str = "accrue_process_resident_bytes";
+/// Generations of a shard's views, by state.
+pub const GENERATIONS: &str = "accrue_generations";
+/// Facts folded by builds that are running.
+pub const REBUILD_FACTS: &str = "accrue_rebuild_facts";
+/// Of so many.
+pub const REBUILD_FACTS_OF: &str = "accrue_rebuild_facts_of";
 /// 1; the version is a label.
 pub const BUILD: &str = "accrue_build_info";
 
@@ -127,6 +135,9 @@ fn describe() {
     describe_gauge!(POINTS_AGE, Unit::Seconds, "How long ago points and members were counted");
     describe_gauge!(STORE_MEMORY, Unit::Bytes, "Memory of the store, by part");
     describe_gauge!(RESIDENT, Unit::Bytes, "Resident memory of the process");
+    describe_gauge!(GENERATIONS, Unit::Count, "Generations of a shard's views, by state");
+    describe_gauge!(REBUILD_FACTS, Unit::Count, "Facts folded by builds that are running");
+    describe_gauge!(REBUILD_FACTS_OF, Unit::Count, "Facts that builds that are running will have folded");
     describe_gauge!(BUILD, Unit::Count, "1; the version is a label");
 }
 
@@ -158,6 +169,7 @@ pub fn look(points: &PointsCount, readers: &Readers, store: Option<&Store>, stat
             }
         }
     }
+    readers.all().iter().for_each(look_at_generations);
     points.look(readers);
     for report in status.map(Status::shards).unwrap_or_default() {
         if let Some(lag) = report.lag() {
@@ -172,6 +184,25 @@ pub fn look(points: &PointsCount, readers: &Readers, store: Option<&Store>, stat
     if let Some(bytes) = resident_bytes() {
         gauge!(RESIDENT).set(bytes as f64);
     }
+}
+
+fn look_at_generations(open: &Open) {
+    let Some(Ok(all)) = open.keeper.as_ref().map(|keeper| keeper.status(Instant(0))) else { return };
+    let shard = open.log.shard().to_string();
+    let count = |is: fn(GenerationState) -> bool| all.iter().filter(|one| is(one.state)).count() as f64;
+    let building = |state| matches!(state, GenerationState::Building | GenerationState::CatchingUp);
+    let beside = |state| matches!(state, GenerationState::InStep | GenerationState::Kept | GenerationState::WhatIf);
+    for (state, number) in [
+        ("live", count(|state| state == GenerationState::Live)),
+        ("building", count(building)),
+        ("beside", count(beside)),
+        ("failed", count(|state| state == GenerationState::Failed)),
+    ] {
+        gauge!(GENERATIONS, "shard" => shard.clone(), "state" => state).set(number);
+    }
+    let builds = || all.iter().filter(|one| building(one.state));
+    gauge!(REBUILD_FACTS, "shard" => shard.clone()).set(builds().map(|one| one.facts).sum::<u64>() as f64);
+    gauge!(REBUILD_FACTS_OF, "shard" => shard).set(builds().map(|one| one.of).sum::<u64>() as f64);
 }
 
 /// Resident memory; `None` where the system does not say.
@@ -196,6 +227,7 @@ pub async fn observe(request: Request, next: Next) -> Response {
     let method = match request.method().as_str() {
         "GET" => "GET",
         "POST" => "POST",
+        "DELETE" => "DELETE",
         "HEAD" => "HEAD",
         _ => "other",
     };

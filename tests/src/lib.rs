@@ -1,5 +1,6 @@
 //! What the tests of the whole share: a real broker, and what answers are compared with.
 
+pub mod beside;
 pub mod broker;
 pub mod history;
 pub mod oracle;

@@ -206,9 +206,14 @@ pub fn coupons_of(key: &mut Vec<u8>, program: &str) {
 
 /// View 31: all members with a look-up's hash, as a prefix; a key is the prefix and the member.
 pub fn look_ups_of(key: &mut Vec<u8>, program: &str, hash: &[u8; 16]) {
+    look_ups_of_program(key, program);
+    key.extend_from_slice(hash);
+}
+
+/// View 31: all look-ups of a program, as a prefix.
+pub fn look_ups_of_program(key: &mut Vec<u8>, program: &str) {
     start(key, SPACE_LOOK_UP);
     name(key, program);
-    key.extend_from_slice(hash);
 }
 
 /// View 40: the totals of a day (days since 1970-01-01).

@@ -38,8 +38,22 @@ impl View {
         next_position: Position,
         write: impl FnOnce(&mut RowWriter<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.ingest_beside(0, next_position, write)
+    }
+
+    /// The same while others do: each has a `lane` of its own.
+    ///
+    /// # Errors
+    /// As [`View::ingest_with`].
+    pub fn ingest_beside<E: From<StoreError>>(
+        &self,
+        lane: usize,
+        next_position: Position,
+        write: impl FnOnce(&mut RowWriter<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let options = self.shared().view_file();
-        let mut to = RowWriter { dir: self.ingest_dir(), options: &options, done: Vec::new(), file: None, since_look: 0 };
+        let dir = self.ingest_dir();
+        let mut to = RowWriter { dir, lane, options: &options, done: Vec::new(), file: None, since_look: 0 };
         let result = to
             .put(keys::VIEW_NEXT_POSITION, &next_position.0.to_be_bytes())
             .map_err(E::from)
@@ -69,6 +83,7 @@ impl View {
 /// Takes the rows of one checkpoint, in ascending order of their keys.
 pub struct RowWriter<'o> {
     dir: PathBuf,
+    lane: usize,
     options: &'o Options,
     done: Vec<PathBuf>,
     file: Option<SstFileWriter<'o>>,
@@ -120,7 +135,7 @@ impl<'o> RowWriter<'o> {
     }
 
     fn begin(&mut self) -> Result<SstFileWriter<'o>, StoreError> {
-        let path = self.dir.join(format!("{:06}.sst", self.done.len() + 1));
+        let path = self.dir.join(format!("{:03}-{:06}.sst", self.lane, self.done.len() + 1));
         let writer = SstFileWriter::create(self.options);
         writer.open(&path).map_err(StoreError::database("create", &path))?;
         self.done.push(path);

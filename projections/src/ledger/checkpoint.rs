@@ -30,16 +30,22 @@ impl Checkpointer {
         running.join().unwrap_or_else(|_| Err(ProjectionError::Checkpoint { shard, detail: "its thread panicked".into() }))
     }
 
-    fn finished(&self) -> bool {
+    /// Whether one is being written, or was and nobody has waited for it.
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    pub fn finished(&self) -> bool {
         self.running.as_ref().is_some_and(JoinHandle::is_finished)
     }
 }
 
 /// Everything one checkpoint writes beside its tier.
-struct Rest {
-    next: Position,
-    shard: ShardRow,
-    totals: Vec<(Vec<u8>, DayRow)>,
+#[derive(Default)]
+pub(super) struct Rest {
+    pub next: Position,
+    pub shard: ShardRow,
+    pub totals: Vec<(Vec<u8>, DayRow)>,
 }
 
 impl Ledger {
@@ -100,7 +106,7 @@ impl Ledger {
         let spawned = std::thread::Builder::new().name(format!("checkpoint-{shard}")).spawn(move || {
             drop(before);
             filter::keep(&shared, &view, rest.next)?;
-            write(&view, &tier, &rest)?;
+            write((&view, 0), &tier, &rest)?;
             shared.tiers.write().view_is_empty = false;
             Ok(())
         });
@@ -130,7 +136,8 @@ struct Old {
     positions: BTreeMap<u32, Vec<Vec<u8>>>,
 }
 
-fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
+/// `lane`: others write into the view at the same time.
+pub(super) fn write((view, lane): (&View, usize), tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
     let mut order: Vec<Named> = (0_u32..)
         .zip(tier.slots.iter())
         .filter(|(_, slot)| slot.dirty)
@@ -144,7 +151,7 @@ fn write(view: &View, tier: &Tier, rest: &Rest) -> Result<(), ProjectionError> {
             old.positions.insert(place, keys_of(view, |prefix| keys::index_of(prefix, program, member))?);
         }
     }
-    view.ingest_with(rest.next, |to| {
+    view.ingest_beside(lane, rest.next, |to| {
         let mut rows = Rows::new(to);
         for (identity, position) in tier.identities.ascending() {
             rows.put(|key| keys::identity(key, &identity), |row| append_position(row, position))?;

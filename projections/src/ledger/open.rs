@@ -9,6 +9,7 @@ use super::touch::Ahead;
 use crate::codec;
 use crate::error::ProjectionError;
 use crate::filter::{self, Filter};
+use crate::generation::remove_left_over;
 use crate::programs::Programs;
 use crate::rows::{DayRow, ShardRow};
 use crate::shared::{Shared, Tiers};
@@ -42,7 +43,7 @@ impl Default for LedgerOptions {
 
 impl LedgerOptions {
     /// What of it is one shard's.
-    fn of_shard(self, store: &Store) -> LedgerOptions {
+    pub(super) fn of_shard(self, store: &Store) -> LedgerOptions {
         let shards = store.embedded_shards().map_or(1, |shards| shards.max(1) as usize);
         LedgerOptions {
             delta_bytes_max: (self.delta_bytes_max / shards).max(1),
@@ -64,6 +65,7 @@ impl Ledger {
     /// The store can't be read. A view that can't be read, or is ahead of a log that came back short, is dropped and built again.
     pub fn open(store: &Store, shard: u32, options: LedgerOptions) -> Result<Ledger, ProjectionError> {
         let log = store.shard(shard)?;
+        remove_left_over(store, shard)?;
         let generation = log.live_generation();
         let opened =
             store.view(shard, generation).map_err(ProjectionError::from).and_then(|view| load(&log, view, store.coupon_secret()));
@@ -118,7 +120,7 @@ impl Ledger {
         })
     }
 
-    fn over(store: &Store, log: accrue_store::ShardLog, tiers: Tiers, options: LedgerOptions) -> Ledger {
+    pub(super) fn over(store: &Store, log: accrue_store::ShardLog, tiers: Tiers, options: LedgerOptions) -> Ledger {
         let filling = Filling::start(&tiers, log.shard());
         Ledger {
             filling,
@@ -133,33 +135,10 @@ impl Ledger {
             records: Records::default(),
             checkpointer: Checkpointer::default(),
             site: None,
+            is_beside: false,
             rebuild_due: false,
             erasures: Vec::new(),
         }
-    }
-
-    /// Folds everything before `until` again under the rulesets known now, in a new generation, and makes that the live one.
-    pub(super) fn rebuild(&mut self, until: Position) -> Result<(), ProjectionError> {
-        let log = self.shared.log.clone();
-        let (shard, before) = (log.shard(), log.live_generation());
-        self.checkpointer.join(shard)?;
-        self.filling.stop();
-        let until = until.min(log.head().next_position);
-        tracing::info!(shard, facts = until.0 - 1, "a ruleset reaches into the past: folding everything again");
-        self.store.drop_view(shard, before + 1)?;
-        let view = self.store.view(shard, before + 1)?;
-        {
-            let mut tiers = self.shared.tiers.write();
-            let programs = Arc::clone(&tiers.programs);
-            *tiers = Tiers { programs, ..load(&log, view, self.secret)? };
-        }
-        self.prefetched = Prefetched::default();
-        self.ahead.clear();
-        log.for_each_run(Position::FIRST, until, |frames| self.replay_frames(frames))?;
-        self.checkpoint_if_due(true)?;
-        log.set_live_generation(before + 1)?;
-        self.store.drop_view(shard, before)?;
-        Ok(())
     }
 }
 
@@ -168,7 +147,7 @@ fn proof_key(store: &Store, options: &LedgerOptions) -> [u8; 32] {
     options.link_key.or(own).unwrap_or_else(|| LedgerOptions::link_key_of(b"everybody"))
 }
 
-fn load(log: &accrue_store::ShardLog, view: View, secret: [u8; 32]) -> Result<Tiers, ProjectionError> {
+pub(super) fn load(log: &accrue_store::ShardLog, view: View, secret: [u8; 32]) -> Result<Tiers, ProjectionError> {
     let next = view.next_position()?;
     let mut name = Vec::new();
     keys::member(&mut name, "", "");

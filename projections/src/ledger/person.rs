@@ -3,12 +3,13 @@
 use super::Ledger;
 use super::book::Booking;
 use crate::error::ProjectionError;
-use crate::look_up::LookUp;
+use crate::look_up::{LookUp, LookUpHash};
 use crate::profile;
 use crate::shared::Tiers;
-use accrue_ledger::{Body, Instant, Kind, RecordKey, Status, Text};
+use accrue_ledger::{Body, Fact, Instant, Kind, RecordKey, Status, Text};
 use accrue_proto::{pb, read_fact};
-use accrue_store::{Candidate, DeadLetter, Position, member_hash};
+use accrue_store::{Candidate, DeadLetter, Position, ShardLog, keys, member_hash};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A member that is to be erased, with all its aliases.
@@ -40,15 +41,7 @@ impl Ledger {
     /// Keeps what the member of a fact is looked up by, if it says anything of that.
     pub(super) fn note_look_ups(&self, tiers: &mut Tiers, candidate: &Candidate<'_>) -> Result<(), ProjectionError> {
         let fact = candidate.fact;
-        let found_by = match &fact.body {
-            Body::CardIssued { code } | Body::CardReplaced { new: code, .. } => vec![LookUp::Card((*code).to_owned())],
-            _ if fact.kind == Kind::MemberProfileChanged => {
-                let vault = self.shared.log.vault_if_any()?;
-                let opened = vault.map(|vault| vault.open_fact(candidate.bytes)).transpose()?.flatten();
-                opened.as_ref().map(LookUp::of).unwrap_or_default()
-            }
-            _ => Vec::new(),
-        };
+        let found_by = found_by(&self.shared.log, fact, candidate.bytes)?;
         for hash in found_by.iter().filter_map(|look_up| look_up.hash(&self.secret, fact.program)) {
             tiers.live.look_ups.insert((Text::new(fact.program), hash, Text::new(fact.member)), true);
         }
@@ -99,6 +92,35 @@ impl Ledger {
         Ok(())
     }
 
+    /// What the writer forgets of the erased is forgotten here; their keys may be destroyed by now, so that nobody knows any
+    /// more what they were looked up by.
+    pub(super) fn forget_erased(&mut self) -> Result<(), ProjectionError> {
+        for erasure in std::mem::take(&mut self.erasures) {
+            let shared = Arc::clone(&self.shared);
+            let mut tiers = shared.tiers.write();
+            let cards = self.cards_of(&tiers, &erasure)?;
+            for (hash, member) in tiers.look_ups_of(&erasure.program, &erasure.members)? {
+                if cards.contains(&hash) {
+                    continue;
+                }
+                tiers.live.look_ups.insert((erasure.program.clone(), hash, member), false);
+            }
+        }
+        Ok(())
+    }
+
+    /// Codes of cards are no personal data: they stay.
+    fn cards_of(&self, tiers: &Tiers, erasure: &Erasure) -> Result<BTreeSet<LookUpHash>, ProjectionError> {
+        let mut cards = BTreeSet::new();
+        for member in &erasure.members {
+            let state = tiers.state(member_hash(&erasure.program, member), &erasure.program, member)?;
+            let standing = state.and_then(|(state, _)| state.standing);
+            let codes = standing.iter().flat_map(|standing| &standing.cards).map(|card| LookUp::Card(card.code.to_string()));
+            cards.extend(codes.filter_map(|card| card.hash(&self.secret, &erasure.program)));
+        }
+        Ok(cards)
+    }
+
     fn forget_look_ups(&self, tiers: &mut Tiers, program: &str, member: &str) -> Result<(), ProjectionError> {
         let positions = tiers.personal(program, member)?;
         for (_, _, fact) in profile::open(&self.shared.log, &positions)? {
@@ -111,6 +133,24 @@ impl Ledger {
 }
 
 impl Tiers {
+    /// Everything that these members are looked up by: all look-ups of the program are read.
+    fn look_ups_of(&self, program: &str, members: &[Text]) -> Result<Vec<(LookUpHash, Text)>, ProjectionError> {
+        let mut prefix = Vec::new();
+        keys::look_ups_of_program(&mut prefix, program);
+        let mut found = Vec::new();
+        let mut rows = self.view.scan_prefix(&prefix)?;
+        while let Some((key, _)) = rows.next_row()? {
+            let Some((hash, member)) = key[prefix.len()..].split_first_chunk() else { continue };
+            found.extend(members.iter().find(|known| known.as_bytes() == member).map(|known| (*hash, known.clone())));
+        }
+        for tier in self.frozen.as_deref().into_iter().chain([&self.live]) {
+            let held =
+                tier.look_ups.iter().filter(|((of, _, member), holds)| **holds && **of == *program && members.contains(member));
+            found.extend(held.map(|((_, hash, member), _)| (*hash, member.clone())));
+        }
+        Ok(found)
+    }
+
     /// Where a member's personal data stands in the log, ascending; with that of its aliases, where it is folded.
     pub fn personal(&self, program: &str, member: &str) -> Result<Vec<Position>, ProjectionError> {
         let row = self.record(member_hash(program, member), program, member, RecordKey::new(profile::FAMILY, ""))?;
@@ -119,6 +159,18 @@ impl Tiers {
         positions.dedup();
         Ok(positions)
     }
+}
+
+/// What a fact makes its member findable by.
+pub(super) fn found_by(log: &ShardLog, fact: &Fact<'_>, bytes: &[u8]) -> Result<Vec<LookUp>, ProjectionError> {
+    Ok(match &fact.body {
+        Body::CardIssued { code } | Body::CardReplaced { new: code, .. } => vec![LookUp::Card((*code).to_owned())],
+        _ if fact.kind == Kind::MemberProfileChanged => {
+            let opened = log.vault_if_any()?.map(|vault| vault.open_fact(bytes)).transpose()?.flatten();
+            opened.as_ref().map(LookUp::of).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    })
 }
 
 /// Whether a dead letter came for a member: by its key, by a header, by what can be read of it, or because it names the member anywhere.

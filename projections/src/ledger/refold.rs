@@ -3,9 +3,10 @@
 use super::book::{Booking, Page, keep_parts};
 use super::{Ledger, hand_over};
 use crate::error::ProjectionError;
+use crate::filter::Hashed;
 use crate::rows::{RecordRow, remembered};
 use crate::shared::Tiers;
-use crate::tier::weight;
+use crate::tier::{Tier, weight};
 use crate::totals::Totals;
 use accrue_ledger::{Booked, Decision, EntryRef, Fact, Instant, Kind, Member, RecordKey, Sink, Timeline, replay, waits};
 use accrue_proto::{Malformed, read_decision, read_fact};
@@ -212,14 +213,20 @@ pub(super) struct Again {
 impl Again {
     /// Takes the place of what there was. `parts`, `end`: the entries, the last that was written into the arena.
     pub fn replace(self, tiers: &mut Tiers, slot: u32, parts: &[(u32, usize)], end: usize) {
-        let of = &mut tiers.live.slots[slot as usize];
+        let hash = tiers.live.slots[slot as usize].hash;
+        self.rows.keys().for_each(|key| tiers.known.insert(Hashed::record(hash, *key)));
+        self.put(&mut tiers.live, slot, parts, end);
+    }
+
+    /// The same in a tier of which nobody asks what it knows.
+    pub fn put(self, live: &mut Tier, slot: u32, parts: &[(u32, usize)], end: usize) {
+        let of = &mut live.slots[slot as usize];
         of.pages.clear();
         // Before anything else goes into the arena: records may open its next chunk.
-        keep_parts(of, &tiers.live.arena, parts, end);
+        keep_parts(of, &live.arena, parts, end);
         for (key, row) in self.rows {
-            tiers.put_record(slot, key, &row);
+            live.put_record(slot, key, &row);
         }
-        let live = &mut tiers.live;
         live.coupons.extend(self.codes.into_iter().map(|(code, key)| (slot, code, key)));
         let of = &mut live.slots[slot as usize];
         let before = weight(&of.state);

@@ -49,7 +49,7 @@ impl Ledger {
         tiers.put_identity(candidate.identity, position);
         tiers.next = position.next();
         drop(tiers);
-        if std::mem::take(&mut self.rebuild_due) {
+        if !self.is_beside && std::mem::take(&mut self.rebuild_due) {
             shared.set_durable(position.next());
             self.rebuild(position.next())?;
         }

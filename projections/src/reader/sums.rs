@@ -3,6 +3,7 @@
 use super::LedgerReader;
 use crate::answer::TotalsRow;
 use crate::error::ProjectionError;
+use crate::rows::DayRow;
 use crate::totals::Totals;
 use accrue_ledger::{EntryRef, Fold, Instant, Member, Records, Sink, Sums, Timeline};
 use std::collections::BTreeMap;
@@ -20,7 +21,8 @@ impl LedgerReader {
             Fold::new(&mut state, &mut Records::complete(), &rules, &mut virtual_entries).advance(at);
             Ok(true)
         })?;
-        let of_program = totals.iter().filter(|(known, ..)| *known == program);
+        // A day from which late facts took everything away again is like one without entries.
+        let of_program = totals.iter().filter(|(known, _, _, row)| *known == program && **row != DayRow::default());
         Ok(of_program.map(|(_, ledger, day, row)| TotalsRow::of(ledger, day, row)).collect())
     }
 }

@@ -1,7 +1,15 @@
 //! A member with all facts known of it, or some whom merges tie together.
 
 use accrue_ledger::{Booked, Family, Fold, Instant, Member, Records, Sink, Timeline, replay};
+use accrue_store::Position;
 use std::collections::BTreeSet;
+
+/// Where a fact stands in the log, and its bytes there.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    pub position: Position,
+    pub fact: &'a [u8],
+}
 
 /// Their facts, and how to fold them.
 pub struct Relatives<'a> {
@@ -9,16 +17,23 @@ pub struct Relatives<'a> {
     pub program: &'a str,
     /// Facts and decisions of all of them.
     booked: Vec<Booked<'a>>,
+    /// Of each of them, as they stand before anything is folded.
+    origins: Vec<Origin<'a>>,
     /// `None`: it is one member, whom no merge names.
     family: Option<Family>,
 }
 
 impl<'a> Relatives<'a> {
     /// `tied`: merges name them.
-    pub(super) fn new(program: &'a str, booked: Vec<Booked<'a>>, tied: bool) -> Relatives<'a> {
+    pub(super) fn new(program: &'a str, (booked, origins): (Vec<Booked<'a>>, Vec<Origin<'a>>), tied: bool) -> Relatives<'a> {
         let alone = booked.iter().all(|one| booked.first().is_some_and(|first| first.fact.member == one.fact.member));
         let family = (tied || !alone).then(|| Family::of(&booked));
-        Relatives { program, booked, family }
+        Relatives { program, booked, origins, family }
+    }
+
+    /// Takes out the facts of all of them, ascending by position, and where each stands.
+    pub(crate) fn take(&mut self) -> (Vec<Booked<'a>>, Vec<Origin<'a>>) {
+        (std::mem::take(&mut self.booked), std::mem::take(&mut self.origins))
     }
 
     /// Facts and decisions of all of them.

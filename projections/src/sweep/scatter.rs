@@ -1,5 +1,7 @@
 //! Frames by member: how members are cut into parts, and the frames of a part.
 
+use super::pace::Pace;
+use super::relatives::Origin;
 use super::{Relatives, SweepOptions};
 use crate::error::ProjectionError;
 use crate::ledger::booked_of;
@@ -39,10 +41,11 @@ impl Plan {
         log: &ShardLog,
         until: Position,
         recorded: Option<Instant>,
-        options: SweepOptions,
+        (options, pace): (SweepOptions, &Pace),
     ) -> Result<Plan, ProjectionError> {
         let (mut buckets, mut ties, mut facts) = (vec![0_usize; BUCKETS], Ties::default(), 0);
         log.for_each(Position::FIRST, until, |frame| -> Result<(), ProjectionError> {
+            pace.take(weight(frame));
             if is_asked_for(frame, recorded) {
                 facts += 1;
                 buckets[bucket(frame.member_hash)] += weight(frame);
@@ -95,10 +98,11 @@ impl Plan {
         log: &ShardLog,
         slice: &Range<Position>,
         round: &Range<usize>,
-        recorded: Option<Instant>,
+        (recorded, pace): (Option<Instant>, &Pace),
     ) -> Result<Vec<Heap>, ProjectionError> {
         let mut heaps: Vec<Heap> = round.clone().map(|_| Heap::default()).collect();
         log.for_each(slice.start, slice.end, |frame| -> Result<(), ProjectionError> {
+            pace.take(weight(frame));
             let hash = self.root(frame.member_hash);
             let part = self.parts[bucket(hash)];
             if round.contains(&part) && is_asked_for(frame, recorded) {
@@ -177,11 +181,12 @@ impl Heap {
         self.bytes.extend_from_slice(frame.decision.unwrap_or_default());
     }
 
-    fn booked(&self, item: &Item) -> Result<Booked<'_>, ProjectionError> {
+    fn booked(&self, item: &Item) -> Result<(Booked<'_>, Origin<'_>), ProjectionError> {
         let fact_end = item.start + item.fact as usize;
         let decision = item.decision.map(|len| &self.bytes[fact_end..fact_end + len as usize]);
-        let position = item.position;
-        booked_of(&self.bytes[item.start..fact_end], decision).map_err(|error| ProjectionError::Frame { position, error })
+        let (position, fact) = (item.position, &self.bytes[item.start..fact_end]);
+        let booked = booked_of(fact, decision).map_err(|error| ProjectionError::Frame { position, error })?;
+        Ok((booked, Origin { position, fact }))
     }
 }
 
@@ -215,10 +220,12 @@ impl<'p> Part<'p> {
         items.sort_unstable_by_key(|(_, item)| (item.hash, item.position));
         for of_hash in items.chunk_by(|(_, one), (_, other)| one.hash == other.hash) {
             // Nearly always one program: two whose members' hashes are the same are apart by name.
-            let mut programs: BTreeMap<&str, Vec<Booked<'_>>> = BTreeMap::new();
+            let mut programs: BTreeMap<&str, (Vec<Booked<'_>>, Vec<Origin<'_>>)> = BTreeMap::new();
             for (heap, item) in of_hash {
-                let booked = heap.booked(item)?;
-                programs.entry(booked.fact.program).or_default().push(booked);
+                let (booked, origin) = heap.booked(item)?;
+                let of_program = programs.entry(booked.fact.program).or_default();
+                of_program.0.push(booked);
+                of_program.1.push(origin);
             }
             let tied = of_hash.first().is_some_and(|(_, item)| self.plan.roots.contains(&item.hash));
             for (program, booked) in programs {

@@ -28,7 +28,7 @@ const ROWS: [Column; 9] = [
 const NUMBERS: [Column; 4] = [text("what", "/what"), text("is", "/before"), text("would be", "/after"), right("by", "/delta")];
 
 pub(super) fn entries(ctx: &Ctx, entries: &Entries) -> Result<()> {
-    let answers = ctx.answers()?;
+    let answers = ctx.answers_in(entries.generation)?;
     let of = of_member(&answers, &entries.asked)?;
     let rows = match entries.last {
         Some(count) => last_entries(&answers, &of, count)?,

@@ -40,7 +40,7 @@ const ROWS: [Column; 11] = [
 ];
 
 pub(super) fn show(ctx: &Ctx, show: &MemberShow) -> Result<()> {
-    let answers = ctx.answers()?;
+    let answers = ctx.answers_in(show.generation)?;
     let of = of_member(&answers, &show.asked)?;
     let answer = answers.ask(&Question::Member(of.clone()))?;
     match ctx.printer.output() {

@@ -59,7 +59,7 @@ pub(super) fn coupon(ctx: &Ctx, coupon: &Coupon) -> Result<()> {
 }
 
 pub(super) fn totals(ctx: &Ctx, totals: &Totals) -> Result<()> {
-    let answers = ctx.answers()?;
+    let answers = ctx.answers_in(totals.generation)?;
     let program = answers.program(totals.of.named())?;
     let by = totals.by.map(|by| match by {
         By::Day => "day".to_owned(),

@@ -19,7 +19,7 @@ const FRIENDS: [Column; 8] = [
 ];
 
 pub(super) fn run(ctx: &Ctx, show: &MemberShow) -> Result<()> {
-    let answers = ctx.answers()?;
+    let answers = ctx.answers_in(show.generation)?;
     let of = of_member(&answers, &show.asked)?;
     let answer = answers.ask(&Question::Referrals(of))?;
     let friends = answer["friends"].as_array().cloned().unwrap_or_default();

@@ -27,7 +27,7 @@ const EXPIRING: [Column; 5] = [
 
 /// Every move of a member from one tier to another, and why.
 pub(super) fn moves(ctx: &Ctx, show: &MemberShow) -> Result<()> {
-    let answers = ctx.answers()?;
+    let answers = ctx.answers_in(show.generation)?;
     let of = of_member(&answers, &show.asked)?;
     let answer = answers.ask(&Question::Tiers(of))?;
     let rows = answer["moves"].as_array().cloned().unwrap_or_default();

@@ -17,6 +17,14 @@ use serde_json::Value;
 type Answer = Result<Json<Value>, Problem>;
 
 impl Service {
+    async fn ask_in(self, generation: Option<u32>, question: Question) -> Answer {
+        let question = match generation {
+            Some(generation) => Question::InGeneration(generation, Box::new(question)),
+            None => question,
+        };
+        self.ask(question).await
+    }
+
     async fn ask(self, question: Question) -> Answer {
         let answered = self.work(move |service| answer(&service.0.readers, &question, service.0.clock.now()));
         answered.await.map(Json)
@@ -37,19 +45,19 @@ impl Service {
 }
 
 /// The words of a path.
-type Words<T> = Result<Path<T>, PathRejection>;
+pub(super) type Words<T> = Result<Path<T>, PathRejection>;
 /// The words of a query. Those that are not known are refused.
-type Asked<T> = Result<Query<T>, QueryRejection>;
+pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 
-fn words<T>(words: Words<T>) -> Result<T, Problem> {
+pub(super) fn words<T>(words: Words<T>) -> Result<T, Problem> {
     words.map(|Path(words)| words).map_err(|error| Problem::new("bad_request", error.body_text()))
 }
 
-fn asked<T: DeserializeOwned>(asked: Asked<T>) -> Result<T, Problem> {
+pub(super) fn asked<T: DeserializeOwned>(asked: Asked<T>) -> Result<T, Problem> {
     asked.map(|Query(asked)| asked).map_err(|error| Problem::new("bad_request", error.body_text()))
 }
 
-fn instant(name: &str, text: Option<&str>) -> Result<Option<Instant>, Problem> {
+pub(super) fn instant(name: &str, text: Option<&str>) -> Result<Option<Instant>, Problem> {
     let read = |text: &str| {
         Instant::parse(text)
             .ok_or_else(|| Problem::new("bad_request", format!("{name} is {text:?}, it has to be like 2024-10-12T07:20:50Z")))
@@ -80,6 +88,7 @@ pub(super) struct Past {
     as_known_at: Option<String>,
     as_known_position: Option<u64>,
     min_position: Option<u64>,
+    generation: Option<u32>,
     page_size: Option<usize>,
     page_token: Option<String>,
 }
@@ -110,7 +119,7 @@ pub(super) async fn member(State(service): State<Service>, path: Words<(String, 
     let ((program, member), past) = (words(path)?, asked(query)?);
     past.no_page()?;
     let of = past.of(program, member)?;
-    service.ask(Question::Member(of)).await
+    service.ask_in(past.generation, Question::Member(of)).await
 }
 
 pub(super) async fn entries(State(service): State<Service>, path: Words<(String, String)>, query: Asked<Past>) -> Answer {
@@ -122,7 +131,7 @@ pub(super) async fn entries(State(service): State<Service>, path: Words<(String,
         number => number.parse().map_err(|_| Problem::new("bad_request", "page_token is that of another list"))?,
     };
     let of = past.of(program, member)?;
-    service.ask(Question::Entries { of, after, limit }).await
+    service.ask_in(past.generation, Question::Entries { of, after, limit }).await
 }
 
 /// Which number.
@@ -166,21 +175,21 @@ pub(super) async fn tiers(State(service): State<Service>, path: Words<(String, S
     let ((program, member), past) = (words(path)?, asked(query)?);
     past.no_page()?;
     let of = past.of(program, member)?;
-    service.ask(Question::Tiers(of)).await
+    service.ask_in(past.generation, Question::Tiers(of)).await
 }
 
 pub(super) async fn referrals(State(service): State<Service>, path: Words<(String, String)>, query: Asked<Past>) -> Answer {
     let ((program, member), past) = (words(path)?, asked(query)?);
     past.no_page()?;
     let of = past.of(program, member)?;
-    service.ask(Question::Referrals(of)).await
+    service.ask_in(past.generation, Question::Referrals(of)).await
 }
 
 pub(super) async fn order(State(service): State<Service>, path: Words<(String, String, String)>, query: Asked<Past>) -> Answer {
     let ((program, member, order), past) = (words(path)?, asked(query)?);
     past.no_page()?;
     let of = past.of(program, member)?;
-    service.ask(Question::Order { of, order }).await
+    service.ask_in(past.generation, Question::Order { of, order }).await
 }
 
 /// Which members.
@@ -268,12 +277,13 @@ pub(super) struct WhichTotals {
     as_of: Option<String>,
     as_known_at: Option<String>,
     as_known_position: Option<u64>,
+    generation: Option<u32>,
 }
 
 pub(super) async fn totals(State(service): State<Service>, path: Words<String>, query: Asked<WhichTotals>) -> Answer {
     let (program, which) = (words(path)?, asked(query)?);
     let as_of = past(which.as_of.as_deref(), which.as_known_at.as_deref(), which.as_known_position)?;
-    service.ask(Question::Totals { program, by: which.by, as_of }).await
+    service.ask_in(which.generation, Question::Totals { program, by: which.by, as_of }).await
 }
 
 /// What ends.
@@ -311,14 +321,21 @@ pub(super) async fn ladder(State(service): State<Service>, path: Words<String>, 
     service.ask(Question::TierMoves { program, as_of }).await
 }
 
-pub(super) async fn rulesets(State(service): State<Service>, path: Words<String>) -> Answer {
-    let program = words(path)?;
-    service.ask(Question::Rulesets { program }).await
+pub(super) async fn rulesets(State(service): State<Service>, path: Words<String>, query: Asked<WhichGeneration>) -> Answer {
+    let (program, which) = (words(path)?, asked(query)?);
+    service.ask_in(which.generation, Question::Rulesets { program }).await
 }
 
-pub(super) async fn digest(State(service): State<Service>, path: Words<String>) -> Answer {
-    let program = words(path)?;
-    service.ask(Question::Digest { program }).await
+/// Of which generation.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhichGeneration {
+    generation: Option<u32>,
+}
+
+pub(super) async fn digest(State(service): State<Service>, path: Words<String>, query: Asked<WhichGeneration>) -> Answer {
+    let (program, which) = (words(path)?, asked(query)?);
+    service.ask_in(which.generation, Question::Digest { program }).await
 }
 
 /// Which dead letters.

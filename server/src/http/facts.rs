@@ -194,7 +194,7 @@ fn again(service: &Service, letters: &[(u32, u64)]) -> Result<Vec<Value>, Proble
     Ok(receipts)
 }
 
-fn too_large(service: &Service) -> impl FnOnce(BytesRejection) -> Problem {
+pub(super) fn too_large(service: &Service) -> impl FnOnce(BytesRejection) -> Problem {
     let max = service.0.limits.body_bytes_max;
     move |error| match error.status().as_u16() {
         413 => Problem::new("body_too_large", format!("a body has at most {max} bytes")),

@@ -5,6 +5,7 @@
 
 mod both;
 mod compare;
+mod generations;
 mod otherwise;
 mod past;
 mod shrink;

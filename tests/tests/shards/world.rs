@@ -6,6 +6,7 @@ use accrue_projections::{AsKnown, AsOf, LedgerOptions, verify};
 use accrue_proto::json::{Defaults, fact_from_value};
 use accrue_proto::write_fact;
 use accrue_store::Position;
+use accrue_tests::beside::built_beside_is_the_same;
 use accrue_tests::history::random::Random;
 use accrue_tests::history::{History, with_codes};
 use anyhow::{Context as _, Result, ensure};
@@ -134,6 +135,7 @@ impl World {
     pub fn is_whole(&mut self) -> Result<()> {
         for shard in 0..self.desks.count() {
             let desk = self.desks.desk(shard);
+            built_beside_is_the_same(desk, LedgerOptions::default()).with_context(|| format!("shard {shard}"))?;
             let live = desk.reader()?.digest(PROGRAM)?.to_string();
             desk.rebuild()?;
             let again = desk.reader()?.digest(PROGRAM)?.to_string();

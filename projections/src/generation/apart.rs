@@ -1,0 +1,73 @@
+//! Members that cannot be folded each by itself: those whom merges name, or who came from or went to other shards. Their facts
+//! are applied in the order of the log, as a start does it.
+
+use crate::error::ProjectionError;
+use crate::sweep::Pace;
+use accrue_ledger::{Body, Fact, Kind};
+use accrue_proto::read_fact;
+use accrue_store::{Frame, Position, ShardLog, member_hash};
+use std::collections::BTreeSet;
+
+/// What a first scan found.
+#[derive(Default)]
+pub(super) struct Apart {
+    /// Hashes of such members.
+    members: BTreeSet<u64>,
+    /// Where rulesets were activated.
+    pub activations: Vec<Position>,
+}
+
+impl Apart {
+    pub fn find(log: &ShardLog, until: Position, pace: &Pace) -> Result<Apart, ProjectionError> {
+        let mut apart = Apart::default();
+        log.for_each(Position::FIRST, until, |frame| -> Result<(), ProjectionError> {
+            pace.take(frame.fact.len());
+            if frame.kind == Kind::RulesetActivated {
+                apart.activations.push(frame.position);
+            } else if frame.kind.links_members() || frame.kind.is_of_hand_over() || is_undecided(frame) {
+                let bad = |error| ProjectionError::Frame { position: frame.position, error };
+                apart.add(&read_fact(frame.fact).map_err(bad)?);
+            }
+            Ok(())
+        })?;
+        Ok(apart)
+    }
+
+    fn add(&mut self, fact: &Fact<'_>) {
+        let mut add = |member: &str| {
+            self.members.insert(member_hash(fact.program, member));
+        };
+        add(fact.member);
+        match &fact.body {
+            Body::MembersMerged { loser } | Body::MembersUnmerged { loser } => add(loser),
+            Body::FactForwarded { about, fact: inside, .. } => {
+                add(about);
+                if let Ok(inside) = read_fact(inside) {
+                    self.add(&inside);
+                }
+            }
+            Body::HandOverContinued { to, .. } => add(to),
+            Body::MembersHandedOver { members } => members.iter().for_each(add),
+            _ => {}
+        }
+    }
+
+    /// Nobody is apart.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub fn has(&self, program: &str, member: &str) -> bool {
+        !self.members.is_empty() && self.members.contains(&member_hash(program, member))
+    }
+
+    /// Whether a frame is applied in the order of the log.
+    pub fn takes(&self, frame: &Frame<'_>) -> bool {
+        let of_all = frame.kind == Kind::RulesetActivated || frame.kind.is_of_hand_over();
+        of_all || self.members.contains(&frame.member_hash)
+    }
+}
+
+fn is_undecided(frame: &Frame<'_>) -> bool {
+    frame.kind.is_request() && frame.decision.is_none()
+}

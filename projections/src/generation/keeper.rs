@@ -1,0 +1,223 @@
+//! The generations of an open shard: a thread for each that is not live builds it, follows the log, and waits to be asked.
+
+mod besides;
+mod status;
+
+use super::flip::{Flip, make_live};
+use super::manifest::{Manifest, Stage, Supposed};
+use super::{BuildOptions, Point, next_number};
+use crate::error::ProjectionError;
+use crate::ledger::LedgerOptions;
+use crate::reader::LedgerReader;
+use accrue_store::{Store, StoreError};
+use besides::Beside;
+use crossbeam_channel::{RecvTimeoutError, bounded};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use status::{GenerationState, GenerationStatus};
+
+/// How long a writer may take until it is between two groups and the other generation is in step.
+const FLIP_WAIT: Duration = Duration::from_secs(60);
+/// How long answers may hold a view that is to be dropped.
+const IN_USE_TRIES: u32 = 100;
+const IN_USE_WAIT: Duration = Duration::from_millis(100);
+
+/// A shard's generations. Cheap to clone; [`Keeper::stop`] before the store is closed.
+#[derive(Clone)]
+pub struct Keeper {
+    store: Store,
+    options: LedgerOptions,
+    live: LedgerReader,
+    besides: Arc<Mutex<Vec<Arc<Beside>>>>,
+    /// Changes come one after the other.
+    changing: Arc<Mutex<()>>,
+}
+
+fn wrong(detail: impl Into<String>) -> ProjectionError {
+    ProjectionError::Generation { detail: detail.into() }
+}
+
+impl Keeper {
+    /// Goes on with everything that was begun and is not live.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub fn open(store: &Store, live: LedgerReader, options: LedgerOptions) -> Result<Keeper, ProjectionError> {
+        let (besides, changing) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(())));
+        let keeper = Keeper { store: store.clone(), options, live, besides, changing };
+        let shard = keeper.live.shard();
+        let live = store.shard(shard)?.live_generation();
+        for number in store.generations(shard)?.into_iter().filter(|number| *number != live) {
+            let manifest = Manifest::read(&store.view(shard, number)?)?;
+            if manifest.is_some_and(|manifest| {
+                manifest.stage != Stage::Dropping && !(manifest.by_writer && manifest.stage == Stage::Building)
+            }) {
+                keeper.keep(number)?;
+            }
+        }
+        Ok(keeper)
+    }
+
+    fn keep(&self, number: u32) -> Result<(), ProjectionError> {
+        let beside = Beside::start(&self.store, self.live.shard(), number, self.options)?;
+        self.besides.lock().push(beside);
+        Ok(())
+    }
+
+    /// The shard.
+    pub fn shard(&self) -> u32 {
+        self.live.shard()
+    }
+
+    /// The generation that answers.
+    ///
+    /// # Errors
+    /// The shard is not there any more.
+    pub fn live(&self) -> Result<u32, ProjectionError> {
+        Ok(self.store.shard(self.shard())?.live_generation())
+    }
+
+    /// The number of the generation that would be built next.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub fn next_number(&self) -> Result<u32, ProjectionError> {
+        let last = self.store.generations(self.shard())?.last().copied().unwrap_or(0);
+        Ok(last.max(self.live()?) + 1)
+    }
+
+    /// Begins to build a generation, `number` if that is free; its number.
+    ///
+    /// # Errors
+    /// The ruleset is none, or the directory can't be made.
+    pub fn start(&self, number: u32, options: BuildOptions, what_if: Option<Supposed>) -> Result<u32, ProjectionError> {
+        let _one = self.changing.lock();
+        if let Some(what_if) = &what_if {
+            what_if.read().map_err(wrong)?;
+        }
+        let options = BuildOptions { threads: options.threads.max(1), ..options };
+        let until = self.store.shard(self.shard())?.head().next_position;
+        let manifest = Manifest::new(until.0, options, what_if);
+        let (number, view) = next_number(&self.store, self.shard(), Some(number), &manifest)?;
+        drop(view);
+        self.keep(number)?;
+        Ok(number)
+    }
+
+    /// Makes a generation the live one. How long the writer waited.
+    ///
+    /// # Errors
+    /// There is none of that number, it is not in step, it supposes other rules, or the writer does not get to it.
+    pub fn flip(&self, number: u32) -> Result<Duration, ProjectionError> {
+        let _one = self.changing.lock();
+        let before = self.live()?;
+        if number == before {
+            return Ok(Duration::ZERO);
+        }
+        let beside = self.beside(number)?;
+        if beside.is_what_if() {
+            return Err(wrong(format!("generation {number} supposes other rules: it can never be live")));
+        }
+        let Some(ledger) = beside.ledger() else {
+            return Err(wrong(format!("generation {number} is not complete: `accrue rebuild status` says how far it is")));
+        };
+        if self.live.shared().is_writer_gone() {
+            let shard = self.store.shard(self.shard())?;
+            make_live(&shard, (&self.store.view(self.shard(), before)?, &ledger.lock().view()), number)?;
+            // What was live has no ledger here: the next opening goes on with it.
+            beside.end()?;
+            self.besides.lock().retain(|one| one.number() != number);
+            return Ok(Duration::ZERO);
+        }
+        let (done, told) = bounded(1);
+        self.live.shared().flips.ask(Flip { number, beside: ledger, done });
+        let waited = match told.recv_timeout(FLIP_WAIT) {
+            Ok(told) => told.map_err(wrong)?,
+            Err(RecvTimeoutError::Timeout) if self.live.shared().flips.take().is_some() => {
+                return Err(wrong(format!("the writer did not get to it within {} s: try again", FLIP_WAIT.as_secs())));
+            }
+            // It is at it now.
+            Err(_) => told.recv().map_err(|_| wrong("the shard was closed meanwhile"))?.map_err(wrong)?,
+        };
+        // The two ledgers have changed places.
+        beside.set_number(before);
+        Ok(waited)
+    }
+
+    /// Makes the generation live again that was so before.
+    ///
+    /// # Errors
+    /// There was none, or as [`Keeper::flip`].
+    pub fn roll_back(&self) -> Result<(u32, Duration), ProjectionError> {
+        let live = self.live()?;
+        let manifest = Manifest::read(&self.store.view(self.shard(), live)?)?;
+        let Some(before) = manifest.and_then(|manifest| manifest.came_from).filter(|before| self.beside(*before).is_ok()) else {
+            return Err(wrong(format!("nothing was live before generation {live}, or it was dropped")));
+        };
+        Ok((before, self.flip(before)?))
+    }
+
+    /// Ends a generation that is not live, and removes it.
+    ///
+    /// # Errors
+    /// There is none of that number, it is live, or its files can't be removed.
+    pub fn drop(&self, number: u32) -> Result<(), ProjectionError> {
+        let _one = self.changing.lock();
+        if number == self.live()? {
+            return Err(wrong(format!("generation {number} is live")));
+        }
+        let beside = self.beside(number)?;
+        let view = self.store.view(self.shard(), number)?;
+        if let Some(manifest) = Manifest::read(&view)? {
+            Manifest { stage: Stage::Dropping, ..manifest }.write(&view)?;
+        }
+        std::mem::drop(view);
+        Point::DropNoted.reached();
+        beside.end()?;
+        self.besides.lock().retain(|one| one.number() != number);
+        drop_view(&self.store, self.shard(), number)
+    }
+
+    /// Whether there is a generation of that number.
+    pub fn has(&self, number: u32) -> bool {
+        self.live().is_ok_and(|live| live == number) || self.beside(number).is_ok()
+    }
+
+    /// Answers from a generation. `None`: there is none of that number that is complete.
+    pub fn reader(&self, number: u32) -> Option<LedgerReader> {
+        if self.live().is_ok_and(|live| live == number) {
+            return Some(self.live.clone());
+        }
+        self.beside(number).ok()?.reader()
+    }
+
+    /// Ends all threads; what they were at goes on with the next opening.
+    ///
+    /// # Errors
+    /// A generation could not be written.
+    pub fn stop(&self) -> Result<(), ProjectionError> {
+        let _one = self.changing.lock();
+        let besides = std::mem::take(&mut *self.besides.lock());
+        besides.iter().for_each(|beside| beside.ask_to_end());
+        besides.iter().try_for_each(|beside| beside.end())
+    }
+
+    fn beside(&self, number: u32) -> Result<Arc<Beside>, ProjectionError> {
+        let besides = self.besides.lock();
+        let found = besides.iter().find(|beside| beside.number() == number);
+        found.cloned().ok_or_else(|| wrong(format!("shard {} has no generation {number} beside the live one", self.shard())))
+    }
+}
+
+/// Removes a view as soon as no answer holds it.
+fn drop_view(store: &Store, shard: u32, number: u32) -> Result<(), ProjectionError> {
+    for _ in 0..IN_USE_TRIES {
+        match store.drop_view(shard, number) {
+            Err(StoreError::ViewInUse { .. }) => std::thread::sleep(IN_USE_WAIT),
+            other => return Ok(other?),
+        }
+    }
+    Ok(store.drop_view(shard, number)?)
+}

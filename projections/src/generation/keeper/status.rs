@@ -1,0 +1,159 @@
+//! What is told of generations.
+
+use super::Keeper;
+use super::besides::Beside;
+use crate::error::ProjectionError;
+use crate::generation::manifest::Manifest;
+use crate::reader::LedgerReader;
+use accrue_ledger::Instant;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What a generation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GenerationState {
+    /// It answers.
+    Live,
+    /// Its rows are not all there.
+    Building,
+    /// All rows are there, and what the log has more is being applied.
+    CatchingUp,
+    /// True at the same position as the live one.
+    InStep,
+    /// It was live; in step.
+    Kept,
+    /// It supposes other rules; in step.
+    WhatIf,
+    /// It does not go on.
+    Failed,
+}
+
+/// A generation of a shard.
+#[derive(Clone, Debug, Serialize)]
+pub struct GenerationStatus {
+    /// The shard.
+    pub shard: u32,
+    /// Its number.
+    pub generation: u32,
+    /// What it is.
+    pub state: GenerationState,
+    /// It answers as of everything before this.
+    pub next_position: u64,
+    /// Hash of the ruleset that judges now, by program.
+    pub rulesets: BTreeMap<String, String>,
+    /// It supposes other rules.
+    pub what_if: bool,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Facts folded; of a build.
+    pub facts: u64,
+    /// Of so many.
+    pub of: u64,
+    /// Rounds whose rows are written.
+    pub rounds: u64,
+    /// Of so many.
+    pub rounds_of: u64,
+    /// Facts folded a second, since it went on.
+    pub facts_per_second: u64,
+    /// Until everything is folded at this rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u64>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Keeper {
+    /// All generations, by number.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub fn status(&self, now: Instant) -> Result<Vec<GenerationStatus>, ProjectionError> {
+        let mut all = vec![self.status_of_live(now)?];
+        for beside in self.besides.lock().iter() {
+            all.push(self.status_of(beside, now)?);
+        }
+        all.sort_by_key(|one| one.generation);
+        Ok(all)
+    }
+
+    fn status_of_live(&self, now: Instant) -> Result<GenerationStatus, ProjectionError> {
+        let generation = self.live()?;
+        let bytes = bytes_in(self.store.view(self.shard(), generation)?.path());
+        Ok(GenerationStatus { state: GenerationState::Live, bytes, ..answering(&self.live, generation, now) })
+    }
+
+    fn status_of(&self, beside: &Beside, now: Instant) -> Result<GenerationStatus, ProjectionError> {
+        let generation = beside.number();
+        let view = self.store.view(self.shard(), generation)?;
+        let bytes = bytes_in(view.path());
+        let kept = Manifest::read(&view)?.is_some_and(|manifest| manifest.kept);
+        let (reader, gauged) = (beside.reader(), beside.gauge.look());
+        let held = beside.held.lock();
+        let what_if = held.what_if.is_some();
+        let state = match (&held.failed, &reader) {
+            (Some(_), _) => GenerationState::Failed,
+            (None, None) if view.next_position()?.0 > 1 => GenerationState::CatchingUp,
+            (None, None) => GenerationState::Building,
+            (None, Some(_)) if what_if => GenerationState::WhatIf,
+            (None, Some(_)) if kept => GenerationState::Kept,
+            (None, Some(_)) => GenerationState::InStep,
+        };
+        let of_build = GenerationStatus {
+            shard: self.shard(),
+            generation,
+            state,
+            next_position: view.next_position()?.0,
+            rulesets: BTreeMap::new(),
+            what_if,
+            bytes,
+            facts: gauged.facts,
+            of: gauged.of,
+            rounds: gauged.rounds,
+            rounds_of: gauged.rounds_of,
+            facts_per_second: gauged.facts_per_second,
+            seconds_left: gauged.seconds_left,
+            detail: held.failed.clone(),
+        };
+        drop(held);
+        let Some(reader) = reader else { return Ok(of_build) };
+        Ok(GenerationStatus { state, what_if, bytes, detail: of_build.detail, ..answering(&reader, generation, now) })
+    }
+}
+
+fn answering(reader: &LedgerReader, generation: u32, now: Instant) -> GenerationStatus {
+    let in_force = |program: String| {
+        let hash = reader.timeline(&program).and_then(|timeline| Some(timeline.at(now)?.hash_hex()));
+        hash.map(|hash| (program, hash))
+    };
+    let facts = reader.next_position().0.saturating_sub(1);
+    GenerationStatus {
+        shard: reader.shard(),
+        generation,
+        state: GenerationState::Live,
+        next_position: reader.next_position().0,
+        rulesets: reader.programs().into_iter().filter_map(in_force).collect(),
+        what_if: false,
+        bytes: 0,
+        facts,
+        of: facts,
+        rounds: 0,
+        rounds_of: 0,
+        facts_per_second: 0,
+        seconds_left: None,
+        detail: None,
+    }
+}
+
+/// Bytes of the files of a folder.
+fn bytes_in(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let of = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_in(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(of).sum()
+}

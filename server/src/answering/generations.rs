@@ -1,0 +1,183 @@
+//! Managing generations, of all shards that are open here.
+
+use crate::problem::Problem;
+use crate::readers::{Open, Readers};
+use accrue_ledger::{Instant, Ruleset};
+use accrue_projections::{BuildOptions, Keeper, ProgramDifference, Supposed};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const MIB: usize = 1024 * 1024;
+/// Members that differ and are named, at most.
+const NAMED_MAX: usize = 1_000;
+
+/// What is to be built.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Build {
+    /// Threads of each shard's build; absent: all cores.
+    pub threads: Option<u16>,
+    /// Memory of each shard's build, MiB.
+    pub memory_mib: Option<u32>,
+    /// Of the log read and of rows written in a second, MiB, of each shard; absent: no bound.
+    pub io_mib_s: Option<u32>,
+    /// Text of a ruleset that is supposed to be in force.
+    pub what_if: Option<String>,
+    /// From then on; absent: always.
+    pub from: Option<String>,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub enum Manage {
+    /// Tell all generations.
+    Status,
+    /// Build one.
+    Start(Build),
+    /// Make this one live.
+    Flip(u32),
+    /// Make the one live that was so before.
+    RollBack,
+    /// Remove this one.
+    Drop(u32),
+    /// Compare this one with the live one.
+    Diff {
+        /// Its number.
+        generation: u32,
+        /// Only of this program.
+        program: Option<String>,
+        /// Members that are named.
+        named: usize,
+        /// Numbers as of then; absent: now.
+        at: Option<Instant>,
+    },
+}
+
+impl Manage {
+    /// Path and query under which the API does it.
+    pub fn url(&self) -> String {
+        match self {
+            Manage::Status | Manage::Start(_) => "/v1/generations".to_owned(),
+            Manage::Flip(generation) => format!("/v1/generations/{generation}/flip"),
+            Manage::RollBack => "/v1/generations/rollback".to_owned(),
+            Manage::Drop(generation) => format!("/v1/generations/{generation}"),
+            Manage::Diff { generation, program, named, at } => {
+                let program = program.iter().map(|program| format!("&program={}", crate::question::encoded(program)));
+                let at = at.iter().map(|at| format!("&at={}", crate::question::encoded(&at.to_string())));
+                let more: String = program.chain(at).collect();
+                format!("/v1/generations/{generation}/diff?named={named}{more}")
+            }
+        }
+    }
+}
+
+/// Does it.
+///
+/// # Errors
+/// There is no such generation, it is not ready for that, or a shard can't be read.
+pub fn manage(readers: &Readers, what: &Manage, now: Instant) -> Result<Value, Problem> {
+    let keepers = keepers(readers)?;
+    match what {
+        Manage::Status => {
+            let mut rows = Vec::new();
+            for keeper in &keepers {
+                rows.extend(keeper.status(now)?.into_iter().map(|status| json!(status)));
+            }
+            Ok(json!({ "generations": rows }))
+        }
+        Manage::Start(build) => start(&keepers, build),
+        Manage::Flip(generation) => {
+            let mut shards = Vec::new();
+            for keeper in &keepers {
+                known(keeper, *generation)?;
+                shards.push(flipped(keeper, *generation, keeper.flip(*generation)?));
+            }
+            Ok(json!({ "shards": shards }))
+        }
+        Manage::RollBack => {
+            let mut shards = Vec::new();
+            for keeper in &keepers {
+                let (generation, waited) = keeper.roll_back()?;
+                shards.push(flipped(keeper, generation, waited));
+            }
+            Ok(json!({ "shards": shards }))
+        }
+        Manage::Drop(generation) => {
+            let of: Vec<&Keeper> = keepers.iter().filter(|keeper| known(keeper, *generation).is_ok()).collect();
+            if of.is_empty() {
+                return Err(Problem::not_found(format!("there is no generation {generation} here")));
+            }
+            of.iter().try_for_each(|keeper| keeper.drop(*generation))?;
+            Ok(json!({ "dropped": generation, "shards": of.iter().map(|keeper| keeper.shard()).collect::<Vec<_>>() }))
+        }
+        Manage::Diff { generation, program, named, at } => {
+            diff(readers, *generation, program.as_deref(), (*named).min(NAMED_MAX), at.unwrap_or(now))
+        }
+    }
+}
+
+fn keepers(readers: &Readers) -> Result<Vec<Keeper>, Problem> {
+    let missing = |open: &Open| Problem::new("internal", format!("the generations of shard {} are not open", open.log.shard()));
+    readers.ready()?.iter().map(|open| open.keeper.clone().ok_or_else(|| missing(open))).collect()
+}
+
+fn known(keeper: &Keeper, generation: u32) -> Result<(), Problem> {
+    if keeper.has(generation) {
+        return Ok(());
+    }
+    Err(Problem::not_found(format!("shard {} has no generation {generation}", keeper.shard())))
+}
+
+fn flipped(keeper: &Keeper, generation: u32, waited: std::time::Duration) -> Value {
+    json!({ "shard": keeper.shard(), "live": generation, "writer_waited_ms": waited.as_secs_f64() * 1e3 })
+}
+
+fn start(keepers: &[Keeper], build: &Build) -> Result<Value, Problem> {
+    let from =
+        match &build.from {
+            None => None,
+            Some(text) => Some(Instant::parse(text).ok_or_else(|| {
+                Problem::new("bad_request", format!("from is {text:?}, it has to be like 2024-10-12T07:20:50Z"))
+            })?),
+        };
+    let what_if = match &build.what_if {
+        None if from.is_some() => return Err(Problem::new("bad_request", "from says when what_if judges: give both")),
+        None => None,
+        Some(text) => {
+            Ruleset::parse(text).map_err(|error| Problem::new("bad_request", format!("the ruleset: {error}")))?;
+            Some(Supposed { ruleset: text.clone(), from: from.map(|from| from.0) })
+        }
+    };
+    let defaults = BuildOptions::default();
+    let options = BuildOptions {
+        threads: build.threads.map_or(defaults.threads, usize::from),
+        memory_bytes: build.memory_mib.map_or(defaults.memory_bytes, |mib| mib as usize * MIB),
+        io_bytes_per_second: build.io_mib_s.map(|mib| u64::from(mib) * MIB as u64),
+    };
+    // One number for all shards.
+    let numbers = keepers.iter().map(Keeper::next_number).collect::<Result<Vec<u32>, _>>()?;
+    let number = numbers.into_iter().max().ok_or_else(|| Problem::not_found("there is no shard here"))?;
+    for keeper in keepers {
+        keeper.start(number, options, what_if.clone())?;
+    }
+    Ok(json!({ "generation": number, "shards": keepers.iter().map(Keeper::shard).collect::<Vec<_>>() }))
+}
+
+fn diff(readers: &Readers, generation: u32, program: Option<&str>, named: usize, at: Instant) -> Result<Value, Problem> {
+    let beside = readers.in_generation(generation)?;
+    let mut programs: BTreeMap<String, ProgramDifference> = BTreeMap::new();
+    let mut shards = Vec::new();
+    for (live, other) in readers.ready()?.iter().zip(beside.all()) {
+        shards.push(json!({ "shard": live.reader.shard(), "next_position": live.reader.next_position().0 }));
+        for id in live.reader.programs().into_iter().filter(|id| program.is_none_or(|program| program == id)) {
+            let found = live.reader.difference(&other.reader, &id, at, named)?;
+            programs.entry(id).or_default().add(found, named);
+        }
+    }
+    if let Some(program) = program.filter(|program| !programs.contains_key(*program)) {
+        return Err(Problem::not_found(format!("there is no program {program} here")));
+    }
+    let changed: u64 = programs.values().map(|found| found.changed).sum();
+    Ok(json!({ "generation": generation, "at": at.to_string(), "changed": changed, "shards": shards, "programs": programs }))
+}
