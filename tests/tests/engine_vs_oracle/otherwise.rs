@@ -22,7 +22,10 @@ fn fill(desk: &mut Desk, history: &History, facts: &[Value], currency: &str) -> 
     for (from, toml) in &history.later_rules {
         activate(desk, "test", toml, from)?;
     }
-    facts.iter().try_for_each(|fact| Ok(drop(desk.deliver(&bytes_of(fact, currency)?)?)))
+    for fact in facts {
+        desk.deliver(&bytes_of(fact, currency)?)?;
+    }
+    Ok(())
 }
 
 /// Where it stands in the log is another matter.
