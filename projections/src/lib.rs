@@ -10,8 +10,11 @@ mod compare;
 mod digest;
 mod error;
 mod explain;
+pub mod export;
 mod filter;
+mod folded;
 mod ledger;
+pub mod liability;
 mod look_up;
 mod number;
 mod profile;
@@ -27,12 +30,13 @@ mod verify;
 
 pub use answer::{
     AchievementAnswer, BudgetAnswer, CouponAnswer, EntryAnswer, ExceptionAnswer, ExpiringRow, LotAnswer, MemberAnswer, MemberRow,
-    OverrideAnswer, PartAnswer, PurchasesAnswer, TierAnswer, TierMove, TotalsRow,
+    OverrideAnswer, PartAnswer, PurchasesAnswer, TierAnswer, TierMove, TotalsRow, decimal,
 };
 pub use compare::{Comparison, LedgerShift, MemberShift, RuleShift, Tally};
 pub use digest::Digest;
 pub use error::ProjectionError;
 pub use explain::{About, AchievementFinding, Explained, Explanation, LineFinding, NUMBERS, Node, RuleFinding};
+pub use folded::{Folded, Folding};
 pub use ledger::{Ledger, LedgerOptions, decision_of};
 pub use look_up::LookUp;
 pub use number::is_number;
@@ -41,5 +45,6 @@ pub use reader::{
     AsKnown, AsOf, Changed, CouponChange, Fall, LedgerReader, LotChange, Outlook, Outstanding, Points, Quote, RewardQuote, Shift,
     Shortfall, Sweeping, TierMoves, WhatIf,
 };
+pub use rows::DayRow;
 pub use sweep::{Relatives, Sweep, SweepOptions, Swept};
 pub use verify::{Report, verify};

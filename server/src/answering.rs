@@ -7,6 +7,7 @@ mod ladder;
 mod letters;
 mod members;
 mod order;
+mod owed;
 mod past;
 mod program;
 mod quote;
@@ -15,6 +16,7 @@ mod what_if;
 
 pub use compared::{Compare, compare};
 pub use letters::letter_row;
+pub use owed::{Owed, owed};
 pub use past::{about, known};
 pub use quote::{Asked, quote};
 pub use what_if::{Otherwise, what_if};

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 /// Their facts, and how to fold them.
 pub struct Relatives<'a> {
+    /// The hash under which they are gathered: families come in its order.
+    pub hash: u64,
     /// Their program.
     pub program: &'a str,
     /// Facts and decisions of all of them.
@@ -15,10 +17,10 @@ pub struct Relatives<'a> {
 
 impl<'a> Relatives<'a> {
     /// `tied`: merges name them.
-    pub(super) fn new(program: &'a str, booked: Vec<Booked<'a>>, tied: bool) -> Relatives<'a> {
+    pub(super) fn new(hash: u64, program: &'a str, booked: Vec<Booked<'a>>, tied: bool) -> Relatives<'a> {
         let alone = booked.iter().all(|one| booked.first().is_some_and(|first| first.fact.member == one.fact.member));
         let family = (tied || !alone).then(|| Family::of(&booked));
-        Relatives { program, booked, family }
+        Relatives { hash, program, booked, family }
     }
 
     /// Facts and decisions of all of them.

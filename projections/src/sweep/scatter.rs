@@ -220,9 +220,10 @@ impl<'p> Part<'p> {
                 let booked = heap.booked(item)?;
                 programs.entry(booked.fact.program).or_default().push(booked);
             }
-            let tied = of_hash.first().is_some_and(|(_, item)| self.plan.roots.contains(&item.hash));
+            let hash = of_hash.first().map_or(0, |(_, item)| item.hash);
+            let tied = self.plan.roots.contains(&hash);
             for (program, booked) in programs {
-                each(&mut Relatives::new(program, booked, tied))?;
+                each(&mut Relatives::new(hash, program, booked, tied))?;
             }
         }
         Ok(())
