@@ -11,8 +11,7 @@ pub use counted::{AchievementAnswer, BudgetAnswer, ExceptionAnswer};
 pub(crate) use member::{balance, member_answer, soon};
 pub use purchases::PurchasesAnswer;
 pub use referral::{FriendAnswer, FriendsAnswer, ReferralsAnswer};
-pub use tier::decimal;
-pub use tier::{ExpiringRow, OverrideAnswer, TierAnswer, TierMove};
+pub use tier::{ExpiringRow, OverrideAnswer, TierAnswer, TierMove, decimal};
 pub(crate) use tier::{money_or_count, tier_answer};
 pub use totals::TotalsRow;
 

@@ -6,7 +6,7 @@ mod explain;
 mod operate;
 mod person;
 
-pub use analysts::{By, Export, ExportForm, Liability, LogArgs, Replay, ReplayForm, Tiers, Totals};
+pub use analysts::{By, Expiring, Export, ExportForm, Liability, LogArgs, Replay, ReplayForm, Tiers, Totals};
 pub use asked::{MemberArgs, PastArgs, Who, instant};
 pub use explain::{Explain, ExplainAbout};
 pub use operate::{Activate, Bench, ConfigCommand, Diff, Dlq, Exceptions, Resolve, Rules, Topics};
@@ -344,23 +344,6 @@ impl OfProgram {
     pub fn named(&self) -> Option<&str> {
         self.name.as_deref().or(self.program.as_deref())
     }
-}
-
-/// `expiring`
-#[derive(Args, Debug)]
-pub struct Expiring {
-    /// Of which program
-    #[command(flatten)]
-    pub of: OfProgram,
-    /// So long from now on, ISO 8601
-    #[arg(long, default_value = "P30D", value_name = "DURATION")]
-    pub within: String,
-    /// Which past: from then on
-    #[command(flatten)]
-    pub past: PastArgs,
-    /// At most so many rows, soonest first
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
-    pub limit: u32,
 }
 
 #[cfg(test)]

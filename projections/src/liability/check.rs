@@ -49,8 +49,7 @@ pub fn differing_flows(
             differing.push(format!("{what}: {is} by flows, {must} by the engine"));
         }
     };
-    let status = reader.status(program, at)?;
-    for (ledger, sums) in &status {
+    for (ledger, sums) in &reader.outstanding(program, at)?.ledgers {
         let standing = flows.standing.get(ledger).copied().unwrap_or_default();
         check(format!("{ledger}, active"), standing.active, sums.active);
         check(format!("{ledger}, pending"), standing.pending, sums.pending);

@@ -168,6 +168,23 @@ pub enum ExportForm {
     Parquet,
 }
 
+/// `expiring`
+#[derive(Args, Debug)]
+pub struct Expiring {
+    /// Of which program
+    #[command(flatten)]
+    pub of: OfProgram,
+    /// So long from now on, ISO 8601
+    #[arg(long, default_value = "P30D", value_name = "DURATION")]
+    pub within: String,
+    /// Which past: from then on
+    #[command(flatten)]
+    pub past: PastArgs,
+    /// At most so many rows, soonest first
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+}
+
 /// `totals`
 #[derive(Args, Debug)]
 pub struct Totals {

@@ -1,9 +1,7 @@
 //! Writing: facts straight in, and dead letters again.
 
 use super::Service;
-use crate::answering::{
-    Asked, Compare, Otherwise, Owed, compare, owed as owed_of, quote as quote_of, what_if as what_if_of,
-};
+use crate::answering::{Asked, Compare, Otherwise, Owed, compare, owed as owed_of, quote as quote_of, what_if as what_if_of};
 use crate::intake::{Door, Taken, Through, receipt_json};
 use crate::problem::Problem;
 use crate::question::OfMember;
