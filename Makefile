@@ -19,7 +19,7 @@ MEMBERS ?= 10000
 YEARS ?= 2
 SEED ?= 7
 
-.PHONY: help run test bench lint fmt clean setup setup-test kafka
+.PHONY: help run test bench lint fmt clean setup setup-test kafka duckdb
 
 help:
 	@printf '%s\n' \
@@ -39,6 +39,9 @@ setup-test:
 kafka: setup-test
 	@deploy/kafka-dev/kafka-dev install >/dev/null
 
+duckdb: setup-test
+	@deploy/duckdb/duckdb-dev install >/dev/null
+
 run: setup
 	$(BUILD) --release
 	"$$CARGO_TARGET_DIR/release/accrue" demo --dir "$(ACCRUE_DIR)" --members $(MEMBERS) --years $(YEARS) --seed $(SEED) --serve
@@ -47,7 +50,7 @@ lint: setup-test
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
-test: kafka lint
+test: kafka duckdb lint
 	$(BUILD)
 	$(CARGO) test --locked --workspace
 

@@ -30,6 +30,8 @@ have_java() {
   have java && version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p') && ((${version:-0} >= java_min))
 }
 
+have_venv() { have python3 && python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
+
 { have cc && have c++ && have make; } || need build-essential "a C and C++ compiler and make (RocksDB, librdkafka)"
 have pkg-config || need pkg-config "pkg-config (finds OpenSSL and zlib)"
 have_libclang || need libclang-dev "libclang with its headers (bindings to RocksDB)"
@@ -41,6 +43,7 @@ if [[ $goal == test ]]; then
   have mvn || need maven "Apache Maven (fetches Kafka's jars)"
   have_java || need java-headless "a Java runtime of version $java_min or later (Kafka)"
   { have setpriv && have flock; } || need util-linux "setpriv and flock of util-linux (tests with a Kafka of their own)"
+  have_venv || need python3 "Python 3.10 or later with venv (DuckDB, which reads exports)"
   have ps || need procps "ps (kafka-dev)"
 fi
 
@@ -74,7 +77,11 @@ if ((${#packages[@]} > 0)); then
     "${sudo[@]+"${sudo[@]}"}" apt-get update -qq
     names=()
     for package in "${packages[@]}"; do
-      if [[ $package == java-headless ]]; then names+=("$(java_package)"); else names+=("$package"); fi
+      case $package in
+        java-headless) names+=("$(java_package)") ;;
+        python3) names+=(python3 python3-venv) ;;
+        *) names+=("$package") ;;
+      esac
     done
     "${sudo[@]+"${sudo[@]}"}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${names[@]}" >&2
     [[ $goal == build ]] || have_java || {

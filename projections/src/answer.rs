@@ -11,8 +11,8 @@ pub use counted::{AchievementAnswer, BudgetAnswer, ExceptionAnswer};
 pub(crate) use member::{balance, member_answer, soon};
 pub use purchases::PurchasesAnswer;
 pub use referral::{FriendAnswer, FriendsAnswer, ReferralsAnswer};
-pub use tier::{ExpiringRow, OverrideAnswer, TierAnswer, TierMove};
-pub(crate) use tier::{decimal, money_or_count, tier_answer};
+pub use tier::{ExpiringRow, OverrideAnswer, TierAnswer, TierMove, decimal};
+pub(crate) use tier::{money_or_count, tier_answer};
 pub use totals::TotalsRow;
 
 use crate::explain::sentence;
@@ -305,7 +305,7 @@ pub(crate) fn rule_name(rules: &Timeline, ruleset: u64, rule: Option<u16>) -> St
     found.unwrap_or_default()
 }
 
-fn kind_name(kind: u8) -> &'static str {
+pub(crate) fn kind_name(kind: u8) -> &'static str {
     Kind::from_number(u32::from(kind)).map_or("unknown", Kind::name)
 }
 

@@ -93,7 +93,7 @@ impl Comparison<'_> {
     }
 }
 
-fn outstanding(state: &Member, rules: &Timeline, at: Instant) -> BTreeMap<String, Outstanding> {
+pub(crate) fn outstanding(state: &Member, rules: &Timeline, at: Instant) -> BTreeMap<String, Outstanding> {
     let soon = Instant(at.0.saturating_add(SOON_MICROS));
     let in_force = rules.at(at).map(|rules| &**rules);
     let of = |account: &accrue_ledger::Account| {
@@ -105,7 +105,7 @@ fn outstanding(state: &Member, rules: &Timeline, at: Instant) -> BTreeMap<String
     state.accounts.iter().map(of).collect()
 }
 
-fn tier(state: &Member, rules: &Timeline, at: Instant) -> String {
+pub(crate) fn tier(state: &Member, rules: &Timeline, at: Instant) -> String {
     let tier = rules.at(at).and_then(|rules| {
         let progress = state.tier_progress(rules, at)?;
         Some(rules.tiers.as_ref()?.get(progress.effective).id.to_string())

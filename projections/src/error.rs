@@ -44,6 +44,9 @@ pub enum ProjectionError {
         /// What is wrong with it.
         detail: String,
     },
+    /// Whoever was given rows takes no more: its own error says why.
+    #[error("nobody takes the rows any more")]
+    NobodyTakes,
     /// A checkpoint could not be written.
     #[error("checkpoint of shard {shard}: {detail}")]
     Checkpoint {

@@ -10,9 +10,12 @@ mod compare;
 mod digest;
 mod error;
 mod explain;
+pub mod export;
 mod filter;
+mod folded;
 mod generation;
 mod ledger;
+pub mod liability;
 mod look_up;
 mod number;
 mod profile;
@@ -28,12 +31,13 @@ mod verify;
 
 pub use answer::{
     AchievementAnswer, BudgetAnswer, CouponAnswer, EntryAnswer, ExceptionAnswer, ExpiringRow, LotAnswer, MemberAnswer, MemberRow,
-    OverrideAnswer, PartAnswer, PurchasesAnswer, TierAnswer, TierMove, TotalsRow,
+    OverrideAnswer, PartAnswer, PurchasesAnswer, TierAnswer, TierMove, TotalsRow, decimal,
 };
 pub use compare::{Comparison, LedgerShift, MemberShift, RuleShift, Tally};
 pub use digest::Digest;
 pub use error::ProjectionError;
 pub use explain::{About, AchievementFinding, Explained, Explanation, LineFinding, NUMBERS, Node, RuleFinding};
+pub use folded::{Folded, Folding};
 pub use generation::{
     AT_POINTS, BuildOptions, Difference, DifferingMember, GenerationState, GenerationStatus, Keeper, Point, ProgramDifference,
     Supposed,
@@ -46,5 +50,6 @@ pub use reader::{
     AsKnown, AsOf, Changed, CouponChange, Fall, LedgerReader, LotChange, Outlook, Outstanding, Points, Quote, RewardQuote, Shift,
     Shortfall, Sweeping, TierMoves, WhatIf,
 };
+pub use rows::DayRow;
 pub use sweep::{Relatives, Sweep, SweepOptions, Swept};
 pub use verify::{Report, verify};

@@ -113,6 +113,11 @@ impl LedgerReader {
         self.programs_now().get(program).map(|program| program.timeline.clone())
     }
 
+    /// The rules of a program over time, as known when the log ended before a position, or at an instant of the engine's clock.
+    pub fn timeline_known(&self, program: &str, before: Position, recorded: Option<Instant>) -> Option<Timeline> {
+        self.programs_now().known(program, before.0.checked_sub(1).map(Position), recorded)
+    }
+
     fn programs_now(&self) -> Arc<Programs> {
         Arc::clone(&self.shared.tiers.read().programs)
     }

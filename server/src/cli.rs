@@ -1,11 +1,13 @@
 //! The words of the command line.
 
+mod analysts;
 mod asked;
 mod explain;
 mod operate;
 mod person;
 mod rebuild;
 
+pub use analysts::{By, Expiring, Export, ExportForm, Liability, LogArgs, Replay, ReplayForm, Tiers, Totals};
 pub use asked::{MemberArgs, PastArgs, Who, instant};
 pub use explain::{Explain, ExplainAbout};
 pub use operate::{Activate, Bench, ConfigCommand, Diff, Dlq, Exceptions, Resolve, Rules, Topics};
@@ -101,6 +103,12 @@ pub enum Command {
     Totals(Totals),
     /// Who was ever in which tier, the moves of each month, and who fell by a refund
     Tiers(Tiers),
+    /// What is owed to members, rolled forward by month: opening, what came and went, closing
+    Liability(Liability),
+    /// Entries under any rules, or facts, as a stream that can be taken up again
+    Replay(Replay),
+    /// Files for analysts: every number there is, as CSV or Parquet
+    Export(Export),
     /// Rulesets
     #[command(subcommand)]
     Rules(Rules),
@@ -347,63 +355,6 @@ impl OfProgram {
     pub fn named(&self) -> Option<&str> {
         self.name.as_deref().or(self.program.as_deref())
     }
-}
-
-/// `expiring`
-#[derive(Args, Debug)]
-pub struct Expiring {
-    /// Of which program
-    #[command(flatten)]
-    pub of: OfProgram,
-    /// So long from now on, ISO 8601
-    #[arg(long, default_value = "P30D", value_name = "DURATION")]
-    pub within: String,
-    /// Which past: from then on
-    #[command(flatten)]
-    pub past: PastArgs,
-    /// At most so many rows, soonest first
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
-    pub limit: u32,
-}
-
-/// `totals`
-#[derive(Args, Debug)]
-pub struct Totals {
-    /// Of which program
-    #[command(flatten)]
-    pub of: OfProgram,
-    /// Entries by local day or month; without it, what members have, by status
-    #[arg(long, value_enum)]
-    pub by: Option<By>,
-    /// As this generation has it [default: the live one]
-    #[arg(long, value_name = "G")]
-    pub generation: Option<u32>,
-    /// Which past
-    #[command(flatten)]
-    pub past: PastArgs,
-}
-
-/// `tiers`
-#[derive(Args, Debug)]
-pub struct Tiers {
-    /// Of which program
-    #[command(flatten)]
-    pub of: OfProgram,
-    /// Which past
-    #[command(flatten)]
-    pub past: PastArgs,
-    /// Draw it into an SVG file
-    #[arg(long, value_name = "FILE")]
-    pub picture: Option<PathBuf>,
-}
-
-/// How totals are gathered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum By {
-    /// Local days of the program.
-    Day,
-    /// Local months of the program.
-    Month,
 }
 
 #[cfg(test)]

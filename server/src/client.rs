@@ -128,8 +128,20 @@ impl Client {
         self.read(response)
     }
 
+    /// What is owed to members.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn owed(&self, body: &Value) -> Result<Value> {
+        self.post_to("liability", body)
+    }
+
     fn post(&self, program: &str, what: &str, body: &Value) -> Result<Value> {
-        let url = format!("{}/v1/programs/{}/{what}", self.base, crate::question::encoded(program));
+        self.post_to(&format!("programs/{}/{what}", crate::question::encoded(program)), body)
+    }
+
+    fn post_to(&self, path: &str, body: &Value) -> Result<Value> {
+        let url = format!("{}/v1/{path}", self.base);
         let response = self.agent.post(url).content_type("application/json").send(body.to_string());
         self.read(response)
     }

@@ -8,8 +8,10 @@ mod demo;
 mod dlq;
 mod exceptions;
 mod explain;
+mod export;
 mod import;
 mod ladder;
+mod liability;
 mod member;
 mod person;
 mod programs;
@@ -17,15 +19,18 @@ mod publish;
 mod quote;
 mod rebuild;
 mod referrals;
+mod replay;
 mod rules;
 mod serve;
 mod tiers;
 mod topics;
+mod triangle;
 mod verify;
 
-use crate::answers::Answers;
+use crate::answers::{Answers, Local};
 use crate::cli::{Cli, Command, Member, MemberArgs};
 use crate::config::Config;
+use crate::failure::{Exit, Failure};
 use crate::print::Printer;
 use crate::question::{OfMember, Question};
 use crate::telemetry;
@@ -84,6 +89,9 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Expiring(asked) => tiers::expiring(&ctx, &asked),
         Command::Totals(totals) => programs::totals(&ctx, &totals),
         Command::Tiers(of) => ladder::run(&ctx, &of),
+        Command::Liability(asked) => liability::run(&ctx, &asked),
+        Command::Replay(asked) => replay::run(&ctx, &asked),
+        Command::Export(asked) => export::run(&ctx, &asked),
         Command::Rules(rules) => rules::run(&ctx, rules),
         Command::Rebuild(rebuild) => rebuild::run(&ctx, rebuild),
         Command::Verify => verify::run(&ctx),
@@ -104,6 +112,20 @@ impl Ctx {
     /// `None`: from the live generation.
     fn answers_in(&self, generation: Option<u32>) -> Result<Answers> {
         self.answers()?.in_generation(generation)
+    }
+
+    /// The store itself, for what goes through all of it.
+    fn store_itself(&self, what: &str) -> Result<Box<Local>> {
+        match self.answers()? {
+            Answers::Local(local) => Ok(local),
+            Answers::Remote(..) | Answers::Beside(..) => Err(Failure {
+                exit: Exit::Busy,
+                message: format!(
+                    "{what} reads the store itself: stop the service first, or give a copy of its directory with --dir"
+                ),
+            }
+            .into()),
+        }
     }
 }
 

@@ -86,6 +86,7 @@ pub fn router(service: Service) -> Router {
         .route("/v1/programs/{program}/tiers", get(ask::ladder))
         .route("/v1/programs/{program}/quote", post(facts::quote))
         .route("/v1/programs/{program}/rules/diff", post(facts::compared))
+        .route("/v1/liability", post(facts::owed))
         .route("/v1/programs/{program}/rulesets", get(ask::rulesets))
         .route("/v1/programs/{program}/digest", get(ask::digest))
         .route("/v1/generations", get(generations::status).post(generations::start))

@@ -15,7 +15,7 @@
 //! # Reading order
 //! [`cli`] and [`config`] are what a person says; [`question`] what can be asked, [`answering`] the answer, [`http`] and
 //! [`client`] the way there, [`answers`] who answers a command; [`intake`] how facts come in; [`command`] one file a
-//! command, [`page`] and [`print`](mod@print) what it shows; [`serve`] the running service.
+//! command, [`past`] and [`export`] what analysts take away, [`page`] and [`print`](mod@print) what it shows; [`serve`] the running service.
 
 pub mod answering;
 pub mod answers;
@@ -23,15 +23,18 @@ pub mod cli;
 pub mod client;
 pub mod command;
 pub mod config;
+pub mod export;
 pub mod failure;
 pub mod http;
 pub mod intake;
 pub mod page;
+pub mod past;
 pub mod print;
 pub mod problem;
 mod progress;
 pub mod question;
 pub mod readers;
+pub mod replay;
 pub mod serve;
 pub mod telemetry;
 

@@ -3,7 +3,7 @@
 mod column;
 mod style;
 
-pub use column::{Cell, Column, minute, points, right, text};
+pub use column::{Cell, Column, minute, points, right, text, without_formula};
 pub use comfy_table::Cell as TableCell;
 pub use style::Style;
 

@@ -262,6 +262,26 @@ pub fn date_of(day: i32) -> String {
     Instant(i64::from(day) * DAY).to_string().chars().take(10).collect()
 }
 
+/// Months since January 1970 of a day, by its number: 1 February 1970 is in month 1.
+pub fn month_number(day: i32) -> i32 {
+    let (year, month, _) = zone::civil(i64::from(day));
+    (year as i32 - 1970) * 12 + month as i32 - 1
+}
+
+/// `2011-03`, of a number of months since January 1970.
+pub fn month_of(month: i32) -> String {
+    format!("{:04}-{:02}", 1970 + month.div_euclid(12), month.rem_euclid(12) + 1)
+}
+
+/// The first instant of a month, by its number; beyond the calendar's end: never.
+pub fn month_start(month: i32, zone: &Zone) -> Instant {
+    let first = i16::try_from(1970 + month.div_euclid(12)).ok().and_then(|year| {
+        let month = i8::try_from(month.rem_euclid(12) + 1).ok()?;
+        Date::new(year, month, 1).ok()
+    });
+    first.and_then(|date| start_of(date, zone)).unwrap_or(Instant::MAX)
+}
+
 /// Monday = 0 … Sunday = 6, of the local day that `at` lies in.
 pub fn weekday(at: Instant, zone: &Zone) -> u8 {
     if let Some(wall) = zone.to_wall(at) {
@@ -273,6 +293,16 @@ pub fn weekday(at: Instant, zone: &Zone) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn months_have_numbers() {
+        for (day, month, text) in [(-1, -1, "1969-12"), (0, 0, "1970-01"), (31, 1, "1970-02"), (15_060, 494, "2011-03")] {
+            assert_eq!((month_number(day), month_of(month).as_str()), (month, text));
+            assert_eq!(&date_of(day)[..7], text);
+        }
+        assert_eq!(month_start(494, &zone("Asia/Tokyo")).to_string(), "2011-02-28T15:00:00Z");
+        assert_eq!(month_start(i32::MAX, &zone("UTC")), Instant::MAX);
+    }
 
     fn zone(name: &str) -> Zone {
         Zone::get(name).expect("known zone")

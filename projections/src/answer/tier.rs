@@ -138,7 +138,7 @@ pub(crate) fn money_or_count(number: i64, rules: &Ruleset) -> String {
 }
 
 /// A multiplier as it is written in a ruleset.
-pub(crate) fn decimal(ratio: Ratio) -> String {
+pub fn decimal(ratio: Ratio) -> String {
     let whole = ratio.num / ratio.den;
     let (mut rest, mut digits) = (ratio.num % ratio.den, String::new());
     while rest != 0 && digits.len() < 12 {

@@ -9,6 +9,7 @@ use super::step::{FactStep, Step, What, bytes_of};
 use super::swept;
 use super::{Difference, StoryError, StoryReport};
 use crate::ledger::LedgerOptions;
+use crate::liability::differing_flows;
 use crate::reader::{AsKnown, AsOf};
 use crate::verify::verify;
 use accrue_ledger::{Decision, Instant, Outcome};
@@ -172,6 +173,10 @@ impl<'a> Play<'a> {
         }
         for member in swept::differing(&self.desk, program, Instant(latest.0 + A_DAY))? {
             self.differ(0, "sweep over the log", "the same states", member);
+        }
+        let log = self.desk.store().shard(self.desk.reader()?.shard())?;
+        for differs in differing_flows(&log, &self.desk.reader()?, program, Instant(latest.0 + A_DAY))? {
+            self.differ(0, "what is owed", "totals and lots", differs);
         }
         Ok(())
     }

@@ -13,6 +13,8 @@ pub(crate) struct Origin<'a> {
 
 /// Their facts, and how to fold them.
 pub struct Relatives<'a> {
+    /// The hash under which they are gathered: families come in its order.
+    pub hash: u64,
     /// Their program.
     pub program: &'a str,
     /// Facts and decisions of all of them.
@@ -25,10 +27,14 @@ pub struct Relatives<'a> {
 
 impl<'a> Relatives<'a> {
     /// `tied`: merges name them.
-    pub(super) fn new(program: &'a str, (booked, origins): (Vec<Booked<'a>>, Vec<Origin<'a>>), tied: bool) -> Relatives<'a> {
+    pub(super) fn new(
+        (hash, program): (u64, &'a str),
+        (booked, origins): (Vec<Booked<'a>>, Vec<Origin<'a>>),
+        tied: bool,
+    ) -> Relatives<'a> {
         let alone = booked.iter().all(|one| booked.first().is_some_and(|first| first.fact.member == one.fact.member));
         let family = (tied || !alone).then(|| Family::of(&booked));
-        Relatives { program, booked, origins, family }
+        Relatives { hash, program, booked, origins, family }
     }
 
     /// Takes out the facts of all of them, ascending by position, and where each stands.

@@ -227,9 +227,10 @@ impl<'p> Part<'p> {
                 of_program.0.push(booked);
                 of_program.1.push(origin);
             }
-            let tied = of_hash.first().is_some_and(|(_, item)| self.plan.roots.contains(&item.hash));
+            let hash = of_hash.first().map_or(0, |(_, item)| item.hash);
+            let tied = self.plan.roots.contains(&hash);
             for (program, booked) in programs {
-                each(&mut Relatives::new(program, booked, tied))?;
+                each(&mut Relatives::new((hash, program), booked, tied))?;
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use accrue_ledger::Instant;
 use accrue_projections::{AsKnown, AsOf};
 use accrue_store::Position;
 use clap::Args;
+use std::collections::BTreeMap;
 
 /// A member and a past.
 #[derive(Args, Debug)]
@@ -85,6 +86,13 @@ pub fn instant(text: &str) -> Result<Instant, String> {
         .ok_or_else(|| "write it as 2024-10-12T07:20:50Z or 2024-10-12 (its beginning, UTC)".to_owned())
 }
 
+/// `0:120045,1:98234`
+pub(super) fn before_positions(text: &str) -> Result<BTreeMap<u32, u64>, String> {
+    let one = |part: &str| part.split_once(':').and_then(|(shard, position)| Some((shard.parse().ok()?, position.parse().ok()?)));
+    let all: Option<BTreeMap<u32, u64>> = text.split(',').map(one).collect();
+    all.ok_or_else(|| "write it as SHARD:POSITION,SHARD:POSITION,…".to_owned())
+}
+
 /// `SHARD/NUMBER`
 pub(super) fn letter(text: &str) -> Result<(u32, u64), String> {
     let parsed = text.split_once('/').and_then(|(shard, seq)| Some((shard.parse().ok()?, seq.parse().ok()?)));
@@ -121,6 +129,8 @@ mod tests {
         assert_eq!(instant("2024-10-12").map(|at| at.to_string()).as_deref(), Ok("2024-10-12T00:00:00Z"));
         assert_eq!(instant("2024-10-12T02:00:00+02:00"), instant("2024-10-12"));
         assert!(instant("2024-13-12").is_err() && instant("now").is_err());
+        assert_eq!(before_positions("0:7,3:12"), Ok(BTreeMap::from([(0, 7), (3, 12)])));
+        assert!(before_positions("7").is_err() && before_positions("0:7,").is_err());
         assert_eq!(letter("2/17"), Ok((2, 17)));
         assert!(letter("17").is_err() && letter("a/1").is_err());
         assert_eq!(known("17"), Ok(AsKnown::Position(Position(17))));

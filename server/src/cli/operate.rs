@@ -62,6 +62,9 @@ pub struct Diff {
     /// Write a page with pictures to this file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Write a row a member and ledger into this folder, which is not there or empty, as Parquet
+    #[arg(long, value_name = "DIR")]
+    pub parquet: Option<PathBuf>,
 }
 
 /// `rules activate`

@@ -2,14 +2,20 @@
 
 use super::Ctx;
 use super::chart::{self, Pair};
+use super::export::Bar;
 use crate::answering::Compare;
+use crate::answers::Answers;
 use crate::cli::{Diff, Output};
+use crate::export::shifts::{self, Shifts};
 use crate::failure::Failure;
 use crate::page;
 use crate::print::{Column, right, text};
+use accrue_ledger::{Instant, Ruleset};
+use accrue_projections::SweepOptions;
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Stands for the rules that are in force, over time.
 const LIVE: &str = "live";
@@ -63,11 +69,38 @@ pub(super) fn run(ctx: &Ctx, diff: &Diff) -> Result<()> {
         let page = page::compared(&answer, (&diff.old, &diff.new), &pictures(&answer)?)?;
         std::fs::write(path, page).map_err(|error| Failure::usage(format!("can't write {}: {error}", path.display())))?;
     }
+    if let Some(place) = &diff.parquet {
+        write_rows(&answers, &program, &asked, &answer, place)?;
+    }
     match ctx.printer.output() {
         Output::Json => ctx.printer.json(&answer),
         Output::Csv => ctx.printer.rows(&answer, &rows(&answer, "rules"), &RULES),
         Output::Table => ctx.printer.text(&told(ctx, &answer)),
     }
+}
+
+/// The rows behind the sums, of the same positions.
+fn write_rows(answers: &Answers, program: &str, asked: &Compare, answer: &Value, place: &Path) -> Result<()> {
+    let Answers::Local(local) = answers else {
+        return Err(Failure::usage("--parquet reads the store itself: stop the service first, or give a copy of its directory"));
+    };
+    let parsed = |text: &Option<String>| text.as_deref().map(Ruleset::parse).transpose().map(|rules| rules.map(Arc::new));
+    let defaults = SweepOptions::default();
+    let of = Shifts {
+        program,
+        sides: [parsed(&asked.old)?, parsed(&asked.new)?],
+        from: asked.from.as_deref().and_then(Instant::parse).unwrap_or(Instant::MIN),
+        at: answer["at"].as_str().and_then(Instant::parse).unwrap_or(Instant::MAX),
+        sample: asked.sample.unwrap_or(1),
+        options: SweepOptions {
+            threads: asked.threads.unwrap_or(defaults.threads),
+            memory_bytes: asked.memory_bytes.unwrap_or(defaults.memory_bytes),
+        },
+    };
+    let mut bar = Bar::new("writing rows");
+    shifts::write(&local.readers, &of, answer, place, |shard, swept| bar.at(shard, swept))?;
+    bar.end();
+    Ok(())
 }
 
 fn rows(answer: &Value, name: &str) -> Vec<Value> {

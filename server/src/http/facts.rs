@@ -1,7 +1,7 @@
 //! Writing: facts straight in, and dead letters again.
 
 use super::Service;
-use crate::answering::{Asked, Compare, Otherwise, compare, quote as quote_of, what_if as what_if_of};
+use crate::answering::{Asked, Compare, Otherwise, Owed, compare, owed as owed_of, quote as quote_of, what_if as what_if_of};
 use crate::intake::{Door, Taken, Through, receipt_json};
 use crate::problem::Problem;
 use crate::question::OfMember;
@@ -96,6 +96,17 @@ pub(super) async fn compared(
         let asked: Compare = serde_json::from_slice(&body)
             .map_err(|error| Problem::new("invalid_json", format!("send {{\"new\": \"…text of a ruleset…\"}}: {error}")))?;
         compare(&service.0.readers, &program, &asked, service.0.clock.now(), |_, _| ())
+    });
+    answered.await.map(Json)
+}
+
+/// What is owed to members; nothing is written.
+pub(super) async fn owed(State(service): State<Service>, body: Body) -> Result<Json<Value>, Problem> {
+    let body = body.map_err(too_large(&service))?;
+    let answered = service.work(move |service| {
+        let asked: Owed = serde_json::from_slice(&body)
+            .map_err(|error| Problem::new("invalid_json", format!("send {{\"past\": {{}}, \"vintages\": true}}: {error}")))?;
+        owed_of(&service.0.readers, &asked, service.0.clock.now(), |_, _| ())
     });
     answered.await.map(Json)
 }

@@ -1,6 +1,7 @@
 //! A column: its head, where its value is, how it is shown.
 
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// How a value is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub struct Column {
     /// Its head.
     pub head: &'static str,
     /// Where its value is in a row: a JSON pointer.
-    pointer: &'static str,
+    pub pointer: &'static str,
     /// Numbers stand on the right.
     pub right: bool,
     cell: Cell,
@@ -57,12 +58,16 @@ impl Column {
     pub fn raw(&self, row: &Value) -> String {
         match row.pointer(self.pointer) {
             None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => format!("'{text}"),
-            Some(Value::String(text)) => text.clone(),
+            Some(Value::String(text)) => without_formula(text).into_owned(),
             Some(Value::Array(items)) => items.iter().map(words).collect::<Vec<_>>().join(" "),
             Some(other) => other.to_string(),
         }
     }
+}
+
+/// Text that a spreadsheet would take for a formula begins with an apostrophe.
+pub fn without_formula(text: &str) -> Cow<'_, str> {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
 
 fn words(value: &Value) -> String {

@@ -10,6 +10,8 @@ mod otherwise;
 mod past;
 mod shrink;
 
+use accrue_ledger::Instant;
+use accrue_projections::liability::differing_flows;
 use accrue_projections::story::Desk;
 use accrue_projections::{LedgerOptions, verify};
 use accrue_tests::history::random::Random;
@@ -26,6 +28,8 @@ const OF_STORE: u64 = 25;
 const GROUP_FACTS_MAX: usize = 6;
 /// Histories are shared out among so many threads.
 const THREADS: u64 = 2;
+/// No history goes on for so long.
+const LATER: Instant = Instant(4_000_000_000_000_000);
 
 fn number_from(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -189,6 +193,10 @@ fn check_digests(desk: &mut Desk, seeds: std::ops::Range<u64>) -> Result<()> {
     let other: Vec<_> = live.iter().zip(&again).filter(|(live, again)| live != again).collect();
     ensure!(other.is_empty(), "other digests from the log alone: {other:?}");
     let scratch = tempfile::tempdir()?;
+    for program in desk.reader()?.programs() {
+        let differing = differing_flows(&desk.store().shard(0)?, &desk.reader()?, &program, LATER)?;
+        ensure!(differing.is_empty(), "{program}, what is owed: {}", differing.join("\n"));
+    }
     let report = verify(desk.store(), &desk.reader()?, LedgerOptions::default(), scratch.path(), |_| ())?;
     ensure!(report.is_whole(), "verification: {:?}", report.broken);
     Ok(())

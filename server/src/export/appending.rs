@@ -1,0 +1,82 @@
+//! A file that is written from its beginning to its end, and hashed on the way. It is open only while something is written to
+//! it: an export of many months has many of them.
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Bytes kept before the file is opened for them.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
+
+/// Such a file.
+pub struct Appending {
+    path: PathBuf,
+    kept: Vec<u8>,
+    hash: Sha256,
+    bytes: u64,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sealed {
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its content, in hex.
+    pub sha256: String,
+}
+
+impl Appending {
+    /// A new, empty file, and the folders above it.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn create(path: &Path) -> Result<Appending> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).with_context(|| format!("can't make {}", parent.display()))?;
+        }
+        File::create_new(path).with_context(|| format!("can't write {}", path.display()))?;
+        Ok(Appending { path: path.to_owned(), kept: Vec::new(), hash: Sha256::new(), bytes: 0 })
+    }
+
+    fn spill(&mut self) -> io::Result<()> {
+        let failed = |error: io::Error| io::Error::new(error.kind(), format!("can't write {}: {error}", self.path.display()));
+        let mut file = OpenOptions::new().append(true).open(&self.path).map_err(failed)?;
+        file.write_all(&self.kept).map_err(failed)?;
+        self.kept.clear();
+        Ok(())
+    }
+
+    /// Writes what is left, and makes it durable.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn seal(mut self) -> Result<Sealed> {
+        self.spill()?;
+        File::open(&self.path).and_then(|file| file.sync_all()).with_context(|| format!("can't sync {}", self.path.display()))?;
+        Ok(Sealed { bytes: self.bytes, sha256: hex(&self.hash.finalize()) })
+    }
+}
+
+impl Write for Appending {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+        self.kept.extend_from_slice(bytes);
+        if self.kept.len() >= KEPT_BYTES_MAX {
+            self.spill()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Bytes in hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

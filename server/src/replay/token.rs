@@ -1,0 +1,105 @@
+//! Where a replay was: with it the rest can be asked for, of the same log, whatever was appended since.
+
+use super::Asked;
+use crate::export::{escaped, hex};
+use crate::failure::Failure;
+use accrue_ledger::Instant;
+use anyhow::Result;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+
+/// Bytes of the hash of a question.
+const QUESTION_BYTES: usize = 6;
+
+/// What all tokens of a replay begin with: as of when, as known before which positions, and a hash of what else was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// As of when.
+    pub at: Instant,
+    /// Before these positions.
+    pub before: BTreeMap<u32, u64>,
+    /// What else was asked.
+    pub question: String,
+}
+
+/// Behind which row.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The shard.
+    pub shard: u32,
+    /// Of entries: the hash that orders members. Of facts: the position.
+    pub order: u64,
+    /// Of entries: `program/member`, escaped.
+    pub member: String,
+    /// Of entries: the number of the entry.
+    pub entry: u64,
+}
+
+/// What is asked beside the past, as a hash.
+pub fn question(asked: &Asked) -> String {
+    let past = &asked.past;
+    let of = (&past.program, &past.rules, &past.as_known_at, &asked.member, asked.facts, asked.from, asked.until);
+    hex(&Sha256::digest(format!("{of:?}").as_bytes())[..QUESTION_BYTES])
+}
+
+/// A member's part of a place.
+pub fn name(program: &str, member: &str) -> String {
+    format!("{}/{}", escaped(program), escaped(member))
+}
+
+impl Head {
+    /// The text that its tokens begin with.
+    pub fn text(&self) -> String {
+        let before: Vec<String> = self.before.iter().map(|(shard, position)| format!("{shard}:{position}")).collect();
+        format!("{}~{}~{}", self.at.0, before.join("+"), self.question)
+    }
+}
+
+impl Place {
+    /// The token.
+    pub fn token(&self, head: &str) -> String {
+        format!("{head}~{}~{:016x}~{}~{}", self.shard, self.order, self.entry, self.member)
+    }
+}
+
+/// Reads a token.
+///
+/// # Errors
+/// It is none.
+pub fn read(token: &str) -> Result<(Head, Place)> {
+    parse(token).ok_or_else(|| Failure::usage(format!("{token:?} is no token of a replay: take the last one that was written")))
+}
+
+fn parse(token: &str) -> Option<(Head, Place)> {
+    let mut parts = token.splitn(7, '~');
+    let at = Instant(parts.next()?.parse().ok()?);
+    let before = parts.next()?.split('+').map(|part| {
+        let (shard, position) = part.split_once(':')?;
+        Some((shard.parse().ok()?, position.parse().ok()?))
+    });
+    let before = before.collect::<Option<BTreeMap<u32, u64>>>()?;
+    let question = parts.next().filter(|hash| hash.len() == 2 * QUESTION_BYTES)?.to_owned();
+    let shard = parts.next()?.parse().ok()?;
+    let order = u64::from_str_radix(parts.next().filter(|order| order.len() == 16)?, 16).ok()?;
+    let entry = parts.next()?.parse().ok()?;
+    Some((Head { at, before, question }, Place { shard, order, member: parts.next()?.to_owned(), entry }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_back() {
+        let head = Head { at: Instant(1_700), before: BTreeMap::from([(0, 12), (3, 4)]), question: question(&Asked::default()) };
+        let place = Place { shard: 3, order: 77, member: name("acme", "a~b,\"c"), entry: 5 };
+        let token = place.token(&head.text());
+        assert!(!token.contains([',', '"', ' ']), "{token}");
+        assert_eq!(read(&token).expect("reads"), (head, place));
+        for wrong in ["", "x", &token[..token.len() / 2]] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        let other = Asked { facts: true, ..Asked::default() };
+        assert_ne!(question(&other), question(&Asked::default()));
+    }
+}
