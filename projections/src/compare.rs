@@ -2,9 +2,11 @@
 //!
 //! Decisions that were made stay made (§1): what the other rules would not have covered is debt, and is counted apart.
 
+mod beside;
 mod tally;
 
-pub use tally::{LedgerShift, MemberShift, Outstanding, RuleShift, Tally};
+pub use beside::Beside;
+pub use tally::{LedgerShift, MemberShift, Outstanding, RuleShift, Tally, Uncovered};
 
 use crate::error::ProjectionError;
 use crate::sweep::{Relatives, Sweep, Swept};
@@ -34,13 +36,19 @@ pub struct Comparison<'a> {
 
 /// A member under one timeline.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Numbers {
-    ledgers: BTreeMap<String, Outstanding>,
-    tier: String,
-    /// What each rule gave, net of what was taken back.
+pub(crate) struct Numbers {
+    pub ledgers: BTreeMap<String, Outstanding>,
+    pub tier: String,
+    /// What each rule gave, net of what was taken back; in parentheses what else moved points: it all adds up.
     rules: BTreeMap<String, i64>,
     /// Redemptions, accepted or recorded, that points did not cover, and by how much.
     uncovered: BTreeMap<String, i64>,
+}
+
+impl Numbers {
+    fn net(&self) -> i64 {
+        self.ledgers.values().map(Outstanding::net).sum()
+    }
 }
 
 impl Comparison<'_> {
@@ -52,9 +60,7 @@ impl Comparison<'_> {
         sweep.run(
             || Tally::new(self.named),
             |of_part, relatives| {
-                if relatives.program == self.program {
-                    self.compare(relatives, of_part);
-                }
+                self.each(relatives, |relatives, member, old, new| self.tell(of_part, relatives, member, (old, new)));
                 Ok(())
             },
             |of_part, swept| {
@@ -65,16 +71,31 @@ impl Comparison<'_> {
         )
     }
 
-    fn compare(&self, relatives: &mut Relatives<'_>, tally: &mut Tally) {
+    /// Every member that there is under both, with what it has under each.
+    pub(crate) fn each(
+        &self,
+        relatives: &mut Relatives<'_>,
+        mut told: impl FnMut(&mut Relatives<'_>, &str, &Numbers, &Numbers),
+    ) {
+        if relatives.program != self.program {
+            return;
+        }
         for member in relatives.members(self.at) {
             if !member_hash(self.program, &member).is_multiple_of(self.sample.max(1)) {
                 continue;
             }
             let (old, new) = (self.numbers(relatives, &member, self.old), self.numbers(relatives, &member, self.new));
             if let (Some(old), Some(new)) = (old, new) {
-                tally.member(&member, &old, &new);
+                told(relatives, &member, &old, &new);
             }
         }
+    }
+
+    /// Adds a member to a tally; of those who gain or lose most, also the entries that differ.
+    pub(crate) fn tell(&self, tally: &mut Tally, relatives: &mut Relatives<'_>, member: &str, (old, new): (&Numbers, &Numbers)) {
+        let named = tally.would_name(new.net() - old.net());
+        let beside = if named { self.beside(relatives, member) } else { Beside::default() };
+        tally.member(member, (old, new), beside);
     }
 
     /// `None`: nothing makes the member known by then.
@@ -121,24 +142,42 @@ struct Given<'a> {
 
 impl Sink for Given<'_> {
     fn entry(&mut self, _: u32, entry: &EntryRef<'_>) {
-        let given =
-            matches!(entry.kind, EntryKind::Earned | EntryKind::Cancelled | EntryKind::ClawedBack | EntryKind::DebtOpened);
         let redeemed = [Kind::RedemptionRequested as u8, Kind::RedemptionRecorded as u8].contains(&entry.source_kind);
         if entry.kind == EntryKind::DebtOpened && redeemed {
             *self.numbers.uncovered.entry(entry.source.to_owned()).or_default() += entry.points;
-        } else if let Some(rule) = entry.rule.filter(|_| given) {
-            let ruleset = self.rules.by_tag(entry.ruleset);
-            let name = ruleset.and_then(|ruleset| Some(ruleset.earn.get(usize::from(rule))?.id.as_str()));
-            let points = if entry.kind == EntryKind::DebtOpened { -entry.points } else { entry.points };
-            match name {
-                Some(name) if self.numbers.rules.contains_key(name) => {
-                    self.numbers.rules.entry(name.to_owned()).and_modify(|sum| *sum += points);
-                }
-                Some(name) => {
-                    self.numbers.rules.insert(name.to_owned(), points);
-                }
-                None => {}
-            }
         }
+        let points = moved(entry);
+        if points == 0 {
+            return;
+        }
+        let ruleset = entry.rule.and_then(|rule| Some((self.rules.by_tag(entry.ruleset)?, rule)));
+        let rule = ruleset.and_then(|(ruleset, rule)| Some(ruleset.earn.get(usize::from(rule))?.id.as_str()));
+        match rule.filter(|_| is_given(entry.kind)) {
+            Some(rule) => add(&mut self.numbers.rules, rule, points),
+            None => add(&mut self.numbers.rules, &format!("({})", entry.kind.name()), points),
+        }
+    }
+}
+
+fn add(sums: &mut BTreeMap<String, i64>, name: &str, points: i64) {
+    match sums.get_mut(name) {
+        Some(sum) => *sum += points,
+        None => drop(sums.insert(name.to_owned(), points)),
+    }
+}
+
+/// Given by a rule, or taken back from what it gave.
+fn is_given(kind: EntryKind) -> bool {
+    matches!(kind, EntryKind::Earned | EntryKind::Cancelled | EntryKind::ClawedBack | EntryKind::DebtOpened)
+}
+
+/// By how much an entry moves active + pending − debt.
+fn moved(entry: &EntryRef<'_>) -> i64 {
+    match entry.kind {
+        EntryKind::DebtOpened => -entry.points,
+        // From pending to active, or from active to what is owed: the sum stays.
+        EntryKind::Activated | EntryKind::DebtRepaid => 0,
+        kind if kind.moves_points() => entry.points,
+        _ => 0,
     }
 }

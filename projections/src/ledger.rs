@@ -68,6 +68,26 @@ impl Ledger {
         LedgerReader::new(Arc::clone(&self.shared))
     }
 
+    fn offer_control(
+        &mut self,
+        tiers: &mut Tiers,
+        candidate: &Candidate<'_>,
+        position: Position,
+        recorded_at: accrue_ledger::Instant,
+    ) -> Verdict {
+        if candidate.fact.kind == Kind::RulesetActivated {
+            return self.offer_activation(tiers, candidate, position, recorded_at);
+        }
+        let mut programs = (*tiers.programs).clone();
+        if !programs.note(candidate.fact, position) {
+            let detail = format!("no ruleset of program \"{}\" was ever activated here", candidate.fact.program);
+            return Verdict::Refused { code: "unknown_program", detail };
+        }
+        tiers.programs = Arc::new(programs);
+        tiers.next = position.next();
+        Verdict::New { decision: None, late: false, parked: false, derived: Vec::new() }
+    }
+
     fn offer_activation(
         &mut self,
         tiers: &mut Tiers,
@@ -123,8 +143,8 @@ impl Inline for Ledger {
         if let Some(detail) = self.reserved(fact, candidate.bytes) {
             return Ok(Verdict::Refused { code: "reserved_source", detail });
         }
-        if fact.kind == Kind::RulesetActivated {
-            let verdict = self.offer_activation(&mut tiers, candidate, position, pending.recorded_at());
+        if fact.kind.is_control() {
+            let verdict = self.offer_control(&mut tiers, candidate, position, pending.recorded_at());
             if matches!(verdict, Verdict::New { .. }) {
                 tiers.put_identity(candidate.identity, position);
             }

@@ -5,6 +5,7 @@
 //! Knows nothing about Kafka or HTTP.
 
 mod answer;
+mod apply;
 mod codec;
 mod compare;
 mod digest;
@@ -33,7 +34,8 @@ pub use answer::{
     AchievementAnswer, BudgetAnswer, CouponAnswer, EntryAnswer, ExceptionAnswer, ExpiringRow, LotAnswer, MemberAnswer, MemberRow,
     OverrideAnswer, PartAnswer, PurchasesAnswer, TierAnswer, TierMove, TotalsRow, decimal,
 };
-pub use compare::{Comparison, LedgerShift, MemberShift, RuleShift, Tally};
+pub use apply::{Entry as TrueUp, Plan, TrueUps, Who, digest as true_ups_digest, hash_of, made as made_by};
+pub use compare::{Beside, Comparison, LedgerShift, MemberShift, RuleShift, Uncovered, Tally};
 pub use digest::Digest;
 pub use error::ProjectionError;
 pub use explain::{About, AchievementFinding, Explained, Explanation, LineFinding, NUMBERS, Node, RuleFinding};
@@ -46,6 +48,7 @@ pub use ledger::{Ledger, LedgerOptions, decision_of};
 pub use look_up::LookUp;
 pub use number::is_number;
 pub use profile::{Note, Profile};
+pub use programs::Applied;
 pub use reader::{
     AsKnown, AsOf, Changed, CouponChange, Fall, LedgerReader, LotChange, Outlook, Outstanding, Points, Quote, RewardQuote, Shift,
     Shortfall, Sweeping, TierMoves, WhatIf,

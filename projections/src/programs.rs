@@ -24,6 +24,19 @@ pub struct Program {
     pub timeline: Timeline,
     /// Position of each activation, and when it was recorded.
     pub recorded: Vec<(Position, Instant)>,
+    /// What was noted of rules being applied, in order of position.
+    pub applied: Vec<Applied>,
+}
+
+/// A note of how rules were applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Which application.
+    pub application: String,
+    /// JSON.
+    pub record: String,
+    /// Where the log has it.
+    pub position: Position,
 }
 
 impl Programs {
@@ -42,9 +55,13 @@ impl Programs {
         self.by_id.keys().map(|id| &**id)
     }
 
-    /// Positions of all activations, ascending.
+    /// Positions of all activations and of what was noted of applications, ascending.
     pub fn activations(&self) -> Vec<u64> {
-        let mut positions: Vec<u64> = self.by_id.values().flat_map(|program| &program.recorded).map(|(at, _)| at.0).collect();
+        let of = |program: &Program| {
+            let recorded: Vec<u64> = program.recorded.iter().map(|(at, _)| at.0).collect();
+            recorded.into_iter().chain(program.applied.iter().map(|applied| applied.position.0)).collect::<Vec<u64>>()
+        };
+        let mut positions: Vec<u64> = self.by_id.values().flat_map(of).collect();
         positions.sort_unstable();
         positions
     }
@@ -58,7 +75,7 @@ impl Programs {
         position: Position,
         recorded_at: Instant,
     ) {
-        let new = || Program { timeline: Timeline::default().with_secret(self.secret), recorded: Vec::new() };
+        let new = || Program { timeline: Timeline::default().with_secret(self.secret), ..Program::default() };
         let program = self.by_id.entry(program.into()).or_insert_with(new);
         program.timeline.insert(Activation { effective_from, position: position.0, ruleset });
         program.recorded.push((position, recorded_at));
@@ -80,16 +97,28 @@ impl Programs {
         }
     }
 
-    /// Whether the activation at that position was taken in.
-    pub fn knows(&self, program: &str, position: Position) -> bool {
-        self.get(program).is_some_and(|program| program.recorded.iter().any(|(at, _)| *at == position))
+    /// Takes in what is noted of rules being applied; of a program without rules there is nothing to note.
+    pub fn note(&mut self, fact: &Fact<'_>, position: Position) -> bool {
+        let Body::RulesApplied { application, record } = fact.body else { return false };
+        let Some(program) = self.by_id.get_mut(fact.program) else { return false };
+        program.applied.push(Applied { application: application.to_owned(), record: record.to_owned(), position });
+        true
     }
 
-    /// Takes in the activation in a frame.
+    /// Whether the control fact at that position was taken in.
+    pub fn knows(&self, program: &str, position: Position) -> bool {
+        self.get(program).is_some_and(|program| {
+            let applied = program.applied.iter().any(|applied| applied.position == position);
+            applied || program.recorded.iter().any(|(at, _)| *at == position)
+        })
+    }
+
+    /// Takes in the control fact in a frame.
     pub fn replay(&mut self, frame: &Frame<'_>) -> Result<(), ProjectionError> {
         let position = frame.position;
         let fact = read_fact(frame.fact).map_err(|error| ProjectionError::Frame { position, error })?;
         let Body::RulesetActivated { ruleset, effective_from, .. } = fact.body else {
+            self.note(&fact, position);
             return Ok(());
         };
         let parsed = Ruleset::parse(ruleset).map_err(|error| ProjectionError::Ruleset { position, error })?;
@@ -97,7 +126,7 @@ impl Programs {
         Ok(())
     }
 
-    /// The programs as these activations of the log make them.
+    /// The programs as these control facts of the log make them.
     pub fn load(log: &ShardLog, activations: &[u64], secret: [u8; 32]) -> Result<Programs, ProjectionError> {
         let mut programs = Programs::new(secret);
         log.read_many(activations.iter().copied().map(Position), |frame| programs.replay(frame))?;

@@ -25,7 +25,7 @@ pub use what_if::{Shift, WhatIf};
 
 use crate::answer::{CouponAnswer, EntryAnswer, MemberAnswer, MemberRow, member_answer};
 use crate::error::ProjectionError;
-use crate::programs::Programs;
+use crate::programs::{Applied, Programs};
 use crate::rows::{CouponRow, read_page};
 use crate::shared::Shared;
 use crate::tier::Tier;
@@ -116,6 +116,11 @@ impl LedgerReader {
     /// The rules of a program over time, as known when the log ended before a position, or at an instant of the engine's clock.
     pub fn timeline_known(&self, program: &str, before: Position, recorded: Option<Instant>) -> Option<Timeline> {
         self.programs_now().known(program, before.0.checked_sub(1).map(Position), recorded)
+    }
+
+    /// What was noted of rules being applied to what was there already, in order.
+    pub fn applied(&self, program: &str) -> Vec<Applied> {
+        self.programs_now().get(program).map(|program| program.applied.clone()).unwrap_or_default()
     }
 
     fn programs_now(&self) -> Arc<Programs> {

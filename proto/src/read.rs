@@ -124,9 +124,9 @@ fn read(bytes: &[u8]) -> Result<Fact<'_>, Fault> {
 
 fn member_of(member: &str, kind: Kind) -> Result<&str, Fault> {
     match (kind, member) {
-        (Kind::RulesetActivated, "") => Ok(""),
-        (Kind::RulesetActivated, _) => {
-            Err(fault("unexpected_field", "member must be empty: ruleset_activated is for the whole program"))
+        (kind, "") if kind.is_control() => Ok(""),
+        (kind, _) if kind.is_control() => {
+            Err(fault("unexpected_field", format!("member must be empty: {} is for the whole program", kind.name())))
         }
         _ => check::required(member, "member"),
     }
@@ -146,6 +146,7 @@ fn body<'a>(kind: Kind, parts: &Parts<'a>, fact: &[u8]) -> Result<Body<'a>, Faul
         Kind::MemberExcluded => Body::MemberExcluded(member::excluded(parts)?),
         Kind::MemberIncluded => member::included(parts)?,
         Kind::RulesetActivated => member::ruleset(parts)?,
+        Kind::RulesApplied => member::applied(parts)?,
         Kind::PointsImported => Body::PointsImported(points::imported(parts)?),
         Kind::PointsAdjusted => Body::PointsAdjusted(points::adjusted(parts)?),
         Kind::CouponUsed => coupon::used(parts)?,

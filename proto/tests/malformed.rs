@@ -174,6 +174,8 @@ fn facts_that_are_no_orders() {
         r#""ruleset_activated": {"hash": "00", "effective_from": "2024-01-01T00:00:00Z"}"#,
         r#""ruleset_activated": {"ruleset": "x", "effective_from": "2024-01-01T00:00:00Z"}"#,
         r#""ruleset_activated": {"ruleset": "x", "hash": "00"}"#,
+        r#""rules_applied": {"record": "{}"}"#,
+        r#""rules_applied": {"application": "a"}"#,
     ] {
         assert_eq!(code(&member_less(body)).map_err(|error| error.code), Err("missing_field"), "{body}");
     }

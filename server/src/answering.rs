@@ -1,6 +1,7 @@
 //! Answers questions from the shards that are open here. The API and the command line both come through it, so that they
 //! say the same.
 
+mod applied;
 mod compared;
 mod exceptions;
 mod generations;
@@ -15,6 +16,7 @@ mod quote;
 mod tiers;
 mod what_if;
 
+pub use applied::{Applying, Apply, Policy, Undo};
 pub use compared::{Compare, compare};
 pub use generations::{Build, Manage, manage};
 pub use letters::letter_row;
@@ -95,6 +97,7 @@ fn answer_of(readers: &Readers, question: &Question, now: Instant, progress: &(d
         Question::Totals { program, by, .. } => program::totals(readers, program, by.as_deref(), &past),
         Question::TierMoves { program, .. } => ladder::moves(readers, program, &past),
         Question::Rulesets { program } => program::rulesets(readers, program, now),
+        Question::Applications { program } => applied::applications(readers, program),
         Question::Digest { program } => program::digest(readers, program),
         Question::DeadLetters { after, limit, all } => letters::page(readers, *after, *limit, *all),
         Question::DeadLetter { shard, seq } => letters::one(readers, *shard, *seq),

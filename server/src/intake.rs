@@ -10,8 +10,9 @@ pub use summary::Summary;
 pub use through::{Taken, Through};
 
 use crate::problem::Problem;
+use crate::readers::Readers;
 use accrue_ingest::kafka::{Connection, KafkaPublisher, requeue_kafka};
-use accrue_ingest::{Embedded, Outcome, Receipt, Rekey, requeue_embedded};
+use accrue_ingest::{Embedded, Message, Outcome, Receipt, Rekey, requeue_embedded};
 use accrue_proto::json::decision_to_json;
 use accrue_store::{DeadLetter, ShardLog};
 use parking_lot::Mutex;
@@ -38,7 +39,32 @@ pub struct Topic {
     pub through: Mutex<Option<Arc<Through>>>,
 }
 
+/// Facts straight into an embedded log; answered when all are durable.
+///
+/// # Errors
+/// A shard has stopped.
+pub fn straight_in(embedded: &Embedded, facts: &[&[u8]]) -> Result<Taken, Problem> {
+    let mut publisher = embedded.publisher().with_receipts();
+    for fact in facts {
+        publisher.push(&Message { value: Some(fact), ..Message::default() })?;
+    }
+    publisher.flush()?;
+    let receipts = std::iter::from_fn(|| publisher.receipt()).map(|(_, receipt)| receipt_json(&receipt));
+    Ok(Taken { receipts: receipts.collect(), all_known: true })
+}
+
 impl Door {
+    /// Takes facts in, as JSON.
+    ///
+    /// # Errors
+    /// A shard has stopped, or no broker takes any of them.
+    pub fn take(&self, readers: &Readers, facts: &[&[u8]]) -> Result<Taken, Problem> {
+        match self {
+            Door::Embedded(embedded) => straight_in(embedded, facts),
+            Door::Kafka(topic) => Through::facts(topic, readers, facts),
+        }
+    }
+
     /// Hands dead letters of a shard in again; what became of each.
     ///
     /// # Errors

@@ -135,6 +135,11 @@ pub enum Question {
         /// Which past.
         as_of: AsOf,
     },
+    /// How rules were applied to what was there already.
+    Applications {
+        /// The program.
+        program: String,
+    },
     /// The program's rulesets over time.
     Rulesets {
         /// The program.
@@ -234,6 +239,7 @@ impl Question {
                 query.past(as_of);
             }),
             Question::TierMoves { program, as_of } => of_program(program, "tiers", |query| query.past(as_of)),
+            Question::Applications { program } => of_program(program, "rules/applications", |_| {}),
             Question::Rulesets { program } => of_program(program, "rulesets", |_| {}),
             Question::Digest { program } => of_program(program, "digest", |_| {}),
             Question::DeadLetters { after, limit, all } => {

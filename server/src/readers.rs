@@ -136,6 +136,19 @@ impl Readers {
         Ok(())
     }
 
+    /// Whether every shard there is is open here.
+    ///
+    /// # Errors
+    /// Some are elsewhere, or nobody knows.
+    pub fn all_are_here(&self) -> Result<(), Problem> {
+        self.may_be_elsewhere()?;
+        let (here, spread) = (self.0.shards.read().len(), self.0.spread.load(Ordering::Relaxed));
+        if spread != ALL_HERE && usize::try_from(spread) != Ok(here) {
+            return Err(Problem::new("shard_not_here", format!("{here} of {spread} shards are here, and this needs all of them")));
+        }
+        Ok(())
+    }
+
     /// All shards, in order.
     pub fn all(&self) -> Vec<Open> {
         self.0.shards.read().values().cloned().collect()

@@ -13,7 +13,6 @@ use crate::shards::{MakeInline, OnShard, OpenShard, Shards};
 use crate::status::{ShardState, Status};
 use crate::writer::{Stopping, WriterHandle, WriterOptions, WriterThread};
 use crate::{Clock, Counts, IngestError, Receipt};
-use accrue_ledger::Kind;
 use accrue_proto::{decode_message_with, murmur2_partition, read_fact};
 use accrue_store::Store;
 use crossbeam_channel::bounded;
@@ -207,10 +206,8 @@ impl Embedded {
             let value = record.value().unwrap_or_default();
             let decoded = decode_message_with(&record, value, record.timestamp_ms(), &currency_of).ok()?;
             let fact = read_fact(&decoded.fact).ok()?;
-            Some(match fact.kind {
-                Kind::RulesetActivated => Route::All,
-                _ => self.route_key(format!("{}/{}", fact.program, fact.member).as_bytes()),
-            })
+            // The key of a control fact is its program's, without a member.
+            Some(self.route_key(format!("{}/{}", fact.program, fact.member).as_bytes()))
         });
         route.unwrap_or(Route::One(0))
     }

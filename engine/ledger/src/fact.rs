@@ -104,6 +104,8 @@ kinds! {
     RulesetActivated = 42, "ruleset_activated";
     /// A person resolved an exception.
     ExceptionResolved = 43, "exception_resolved";
+    /// How rules were applied to what was there already; in every shard.
+    RulesApplied = 44, "rules_applied";
     /// A member wants another referral code.
     ReferralCodeChanged = 48, "referral_code_changed";
     /// What became of a member's wish for a code; made by the engine.
@@ -171,6 +173,11 @@ impl Kind {
                 | Kind::ReferralAsked
         );
         of_referrals || matches!(self, Kind::PointsReceived) || self.is_of_hand_over()
+    }
+
+    /// Of the whole program: without a member, in every shard.
+    pub fn is_control(self) -> bool {
+        matches!(self, Kind::RulesetActivated | Kind::RulesApplied)
     }
 
     /// Between shards alone: it is no fact of the member that it is sent to.
@@ -347,6 +354,13 @@ pub enum Body<'a> {
         line_id: Option<&'a str>,
         /// Why.
         reason: &'a str,
+    },
+    /// `rules_applied`
+    RulesApplied {
+        /// Which application.
+        application: &'a str,
+        /// JSON: what is to be done, or what came of it.
+        record: &'a str,
     },
     /// `ruleset_activated`
     RulesetActivated {
@@ -609,6 +623,7 @@ impl<'a> Fact<'a> {
             Body::MemberRegistered { .. } | Body::MembersMerged { .. } | Body::MembersUnmerged { .. } => None,
             Body::CardIssued { .. } | Body::CardStatusChanged { .. } | Body::CardReplaced { .. } => None,
             Body::RedemptionReversed { .. } | Body::RulesetActivated { .. } | Body::Noted => None,
+            Body::RulesApplied { .. } => None,
             Body::ExceptionResolved { .. } | Body::PointsReceived(_) | Body::Referral(_) => None,
             Body::FactForwarded { .. } | Body::HandOverContinued { .. } | Body::MembersHandedOver { .. } => None,
             Body::TierCreditAdjusted { .. } | Body::TierCreditRecalculated => None,

@@ -192,6 +192,7 @@ impl<'a, S: Sink> Fold<'a, S> {
             // Requests change nothing before they are decided; control facts are not of a member.
             Body::RedemptionReversed { .. } | Body::RewardGranted { .. } | Body::CouponReserved { .. } => {}
             Body::CouponRevoked { .. } | Body::PointsAdjusted(_) | Body::RulesetActivated { .. } => {}
+            Body::RulesApplied { .. } => {}
             Body::PointsTransferred { .. } | Body::PointsReceived(_) => {}
             Body::Referral(said) => self.referral(said, rules, at),
             Body::FactForwarded { .. } | Body::HandOverContinued { .. } | Body::MembersHandedOver { .. } => {}
@@ -382,7 +383,7 @@ pub fn needs(member: &Member, records: &Records, fact: &Fact<'_>) -> Needs {
         Body::ActivityRecorded { .. } | Body::PointsImported(_) | Body::MemberExcluded(_) | Body::MemberIncluded => {}
         Body::MemberRegistered { .. } | Body::MembersMerged { .. } | Body::MembersUnmerged { .. } => {}
         Body::CardIssued { .. } | Body::CardStatusChanged { .. } | Body::CardReplaced { .. } => {}
-        Body::PointsAdjusted(_) | Body::RulesetActivated { .. } | Body::Noted => {}
+        Body::PointsAdjusted(_) | Body::RulesetActivated { .. } | Body::RulesApplied { .. } | Body::Noted => {}
         Body::TierCreditAdjusted { .. } | Body::TierCreditRecalculated => {}
         Body::TierOverridden { .. } | Body::TierOverrideEnded => {}
         Body::PointsTransferred { .. } | Body::PointsReceived(_) => {}

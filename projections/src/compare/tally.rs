@@ -1,6 +1,6 @@
 //! Differences of members, added up.
 
-use super::Numbers;
+use super::{Beside, Numbers};
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ impl Outstanding {
         self.expiring += other.expiring;
     }
 
-    fn net(&self) -> i64 {
+    pub(crate) fn net(&self) -> i64 {
         self.active + self.pending - self.debt
     }
 }
@@ -70,6 +70,19 @@ pub struct MemberShift {
     pub tier_new: String,
     /// Points of each rule, where they differ: before and then.
     pub rules: BTreeMap<String, (i64, i64)>,
+    /// Entries that differ, side by side.
+    pub entries: Beside,
+}
+
+/// A redemption that the other rules would not have covered: it stays made, and the points are owed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Uncovered {
+    /// Who redeemed.
+    pub member: String,
+    /// What.
+    pub redemption: String,
+    /// Points owed for it, more than under the rules there are.
+    pub points: i64,
 }
 
 /// The differences of many members.
@@ -79,6 +92,8 @@ pub struct Tally {
     pub members: u64,
     /// Those of whom any number differs.
     pub changed: u64,
+    /// Sum of all members' differences, without their signs.
+    pub moved: u64,
     /// By ledger.
     pub ledgers: BTreeMap<String, LedgerShift>,
     /// Members by tier before and then; empty names: the program has none.
@@ -89,6 +104,8 @@ pub struct Tally {
     pub sizes: BTreeMap<i8, u64>,
     /// Redemptions that the others would not have covered and the rules there are did, and the points that are missing.
     pub uncovered: (u64, i64),
+    /// The largest of them.
+    pub shortfalls: Vec<Uncovered>,
     /// Those who gain most, and those who lose most.
     pub gainers: Vec<MemberShift>,
     /// As above.
@@ -112,7 +129,14 @@ impl Tally {
         all.finalize().to_hex().to_string()
     }
 
-    pub(super) fn member(&mut self, member: &str, old: &Numbers, new: &Numbers) {
+    /// Whether a member with that difference would be among those who are named.
+    pub(super) fn would_name(&self, delta: i64) -> bool {
+        let of = if delta > 0 { &self.gainers } else { &self.losers };
+        let smallest = of.last().map_or(0, |shift| shift.delta.unsigned_abs());
+        delta != 0 && (of.len() < self.named || delta.unsigned_abs() >= smallest)
+    }
+
+    pub(super) fn member(&mut self, member: &str, (old, new): (&Numbers, &Numbers), entries: Beside) {
         self.members += 1;
         self.changed += u64::from(old.ledgers != new.ledgers || old.tier != new.tier);
         *self.tiers.entry((old.tier.clone(), new.tier.clone())).or_default() += 1;
@@ -141,28 +165,31 @@ impl Tally {
             let more = points - old.uncovered.get(redemption).copied().unwrap_or(0);
             if more > 0 {
                 self.uncovered = (self.uncovered.0 + 1, self.uncovered.1 + more);
+                let shortfall = Uncovered { member: member.to_owned(), redemption: redemption.clone(), points: more };
+                short(&mut self.shortfalls, shortfall, self.named);
             }
         }
         if old == new {
             return;
         }
         self.leaves.extend_from_slice(blake3::hash(format!("{member}\0{old:?}\0{new:?}").as_bytes()).as_bytes());
-        let net = |of: &Numbers| of.ledgers.values().map(Outstanding::net).sum::<i64>();
-        let (was, is) = (net(old), net(new));
+        let (was, is) = (old.net(), new.net());
         let delta = is - was;
+        self.moved += delta.unsigned_abs();
         *self.sizes.entry(size(delta)).or_default() += 1;
         if delta != 0 {
             let (tier_old, tier_new) = (old.tier.clone(), new.tier.clone());
-            let shift = MemberShift { member: member.to_owned(), old: was, new: is, delta, tier_old, tier_new, rules };
+            let shift = MemberShift { member: member.to_owned(), old: was, new: is, delta, tier_old, tier_new, rules, entries };
             let of = if delta > 0 { &mut self.gainers } else { &mut self.losers };
             name(of, shift, self.named);
         }
     }
 
     /// Adds another: its members come after those that are here.
-    pub(super) fn add(&mut self, other: Tally) {
+    pub(crate) fn add(&mut self, other: Tally) {
         self.members += other.members;
         self.changed += other.changed;
+        self.moved += other.moved;
         self.uncovered = (self.uncovered.0 + other.uncovered.0, self.uncovered.1 + other.uncovered.1);
         for (ledger, shift) in other.ledgers {
             let of = self.ledgers.entry(ledger).or_default();
@@ -179,6 +206,9 @@ impl Tally {
         }
         for (size, members) in other.sizes {
             *self.sizes.entry(size).or_default() += members;
+        }
+        for shortfall in other.shortfalls {
+            short(&mut self.shortfalls, shortfall, self.named);
         }
         for shift in other.gainers {
             name(&mut self.gainers, shift, self.named);
@@ -205,6 +235,16 @@ fn size(delta: i64) -> i8 {
 }
 
 /// Keeps the largest; of the same size the first by id.
+fn short(of: &mut Vec<Uncovered>, shortfall: Uncovered, named: usize) {
+    let key = |of: &Uncovered| (Reverse(of.points), of.member.clone(), of.redemption.clone());
+    let at = of.partition_point(|known| key(known) < key(&shortfall));
+    if at < named {
+        of.insert(at, shortfall);
+        of.truncate(named);
+    }
+}
+
+/// As above.
 fn name(of: &mut Vec<MemberShift>, shift: MemberShift, named: usize) {
     let key = |shift: &MemberShift| (Reverse(shift.delta.unsigned_abs()), shift.member.clone());
     let at = of.partition_point(|known| key(known) < key(&shift));
@@ -232,13 +272,13 @@ mod tests {
         let members: Vec<(String, Numbers, Numbers)> =
             (0..60).map(|n| (format!("m{n}"), numbers(n * 10, n * 10), numbers(n * (n % 5) * 5, n * (n % 5) * 5))).collect();
         let whole = members.iter().fold(Tally::new(4), |mut tally, (member, old, new)| {
-            tally.member(member, old, new);
+            tally.member(member, (old, new), Beside::default());
             tally
         });
         let mut parts = Tally::new(4);
         for part in members.chunks(7) {
             let mut of_part = Tally::new(4);
-            part.iter().for_each(|(member, old, new)| of_part.member(member, old, new));
+            part.iter().for_each(|(member, old, new)| of_part.member(member, (old, new), Beside::default()));
             parts.add(of_part);
         }
         assert_eq!(whole.digest(), parts.digest());

@@ -15,7 +15,7 @@ use crate::rows::{DayRow, ShardRow};
 use crate::shared::{Shared, Tiers};
 use crate::tier::Tier;
 use crate::totals::Totals;
-use accrue_ledger::{Instant, Kind, Records};
+use accrue_ledger::{Instant, Records};
 use accrue_store::{Position, Store, StoreOptions, View, keys};
 use std::path::Path;
 use std::sync::Arc;
@@ -98,9 +98,9 @@ impl Ledger {
         let mut tiers = load(&log, second.view(shard, 1)?, store.coupon_secret())?;
         // All rulesets are known from the beginning: none reaches into the past, nothing is folded twice.
         let mut programs = Programs::new(store.coupon_secret());
-        log.for_each(Position::FIRST, Position::MAX, |frame| match frame.kind {
-            Kind::RulesetActivated => programs.replay(frame),
-            _ => Ok(()),
+        log.for_each(Position::FIRST, Position::MAX, |frame| match frame.kind.is_control() {
+            true => programs.replay(frame),
+            false => Ok(()),
         })?;
         tiers.programs = Arc::new(programs);
         Ok(Ledger::over(store, log, tiers, options))

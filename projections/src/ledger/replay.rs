@@ -4,7 +4,7 @@ use super::Ledger;
 use super::book::{Booking, Owner};
 use super::hand_over::Arrival;
 use crate::error::ProjectionError;
-use accrue_ledger::{Decision, Fact, Kind};
+use accrue_ledger::{Decision, Fact};
 use accrue_proto::{read_decision, read_fact};
 use accrue_store::{Candidate, Frame, Position, identity, member_hash};
 use std::sync::Arc;
@@ -24,8 +24,8 @@ impl Ledger {
         self.filling.take(&shared);
         self.prefetch_for_replay(&candidates)?;
         for ((frame, read), candidate) in frames.iter().zip(&read).zip(&candidates) {
-            if read.fact.kind == Kind::RulesetActivated {
-                self.replay_activation(frame, candidate)?;
+            if read.fact.kind.is_control() {
+                self.replay_control(frame, candidate)?;
             } else {
                 self.replay_fact(frame.position, candidate, read.decision.as_ref())?;
             }
@@ -39,12 +39,12 @@ impl Ledger {
         Ok(())
     }
 
-    fn replay_activation(&mut self, frame: &Frame<'_>, candidate: &Candidate<'_>) -> Result<(), ProjectionError> {
+    fn replay_control(&mut self, frame: &Frame<'_>, candidate: &Candidate<'_>) -> Result<(), ProjectionError> {
         let (shared, position) = (Arc::clone(&self.shared), frame.position);
         let mut tiers = shared.tiers.write();
         self.ahead.step(&tiers.live);
         if !tiers.programs.knows(candidate.fact.program, position) {
-            self.offer_activation(&mut tiers, candidate, position, frame.recorded_at);
+            self.offer_control(&mut tiers, candidate, position, frame.recorded_at);
         }
         tiers.put_identity(candidate.identity, position);
         tiers.next = position.next();

@@ -5,7 +5,7 @@ use super::relatives::Origin;
 use super::{Relatives, SweepOptions};
 use crate::error::ProjectionError;
 use crate::ledger::booked_of;
-use accrue_ledger::{Body, Booked, Instant, Kind};
+use accrue_ledger::{Body, Booked, Instant};
 use accrue_proto::read_fact;
 use accrue_store::{Frame, Position, ShardLog, member_hash};
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,7 +117,7 @@ impl Plan {
 fn is_asked_for(frame: &Frame<'_>, recorded: Option<Instant>) -> bool {
     // What came from other shards counts there; what nobody has decided counts nowhere.
     let counts = !frame.kind.is_of_hand_over() && (frame.decision.is_some() || !frame.kind.is_request());
-    counts && frame.kind != Kind::RulesetActivated && recorded.is_none_or(|recorded| frame.recorded_at <= recorded)
+    counts && !frame.kind.is_control() && recorded.is_none_or(|recorded| frame.recorded_at <= recorded)
 }
 
 fn bucket(hash: u64) -> usize {

@@ -1,4 +1,4 @@
-//! `activity_recorded`, `member_registered`, `members_merged`, `members_unmerged`, `member_excluded`, `member_included`, `ruleset_activated`
+//! `activity_recorded`, `member_registered`, `members_merged`, `members_unmerged`, `member_excluded`, `member_included`, `ruleset_activated`, `rules_applied`
 
 use crate::bounds::{LABELS_MAX, RULESET_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::check::{self, missing, required};
@@ -113,4 +113,19 @@ pub(super) fn ruleset<'a>(parts: &Parts<'a>) -> Result<Body<'a>, Fault> {
         .ok_or_else(|| missing("ruleset_activated.effective_from"))?;
     let ruleset = check::text(ruleset, RULESET_BYTES_MAX, "ruleset_activated.ruleset")?;
     Ok(Body::RulesetActivated { ruleset, hash, effective_from })
+}
+
+pub(super) fn applied<'a>(parts: &Parts<'a>) -> Result<Body<'a>, Fault> {
+    let (mut application, mut record) = ("", "");
+    each_field(parts, |reader, key| match key.number() {
+        1 => reader.text(key, "rules_applied.application").map(|said| application = said),
+        2 => reader.text(key, "rules_applied.record").map(|said| record = said),
+        _ => reader.skip(key),
+    })?;
+    let application = required(application, "rules_applied.application")?;
+    if record.is_empty() {
+        return Err(missing("rules_applied.record"));
+    }
+    let record = check::text(record, 2 * RULESET_BYTES_MAX, "rules_applied.record")?;
+    Ok(Body::RulesApplied { application, record })
 }

@@ -46,9 +46,8 @@ fn noted(body: &pb::fact::Body) -> Result<(), Fault> {
         B::ReferralVisited(_) | B::ReferralJoined(_) | B::ReferralCodeChanged(_) | B::ReferralCodeClaimed(_) => Ok(()),
         B::ReferralAsked(_) | B::ReferralCodeSettled(_) | B::ReferralAnswered(_) | B::ReferralTold(_) => Ok(()),
         B::OrderPlaced(_) | B::OrderFulfilled(_) | B::OrderCancelled(_) | B::RefundRecorded(_) | B::ActivityRecorded(_) => Ok(()),
-        B::PointsImported(_) | B::PointsAdjusted(_) | B::MemberExcluded(_) | B::MemberIncluded(_) | B::RulesetActivated(_) => {
-            Ok(())
-        }
+        B::PointsImported(_) | B::PointsAdjusted(_) | B::MemberExcluded(_) | B::MemberIncluded(_) => Ok(()),
+        B::RulesetActivated(_) | B::RulesApplied(_) => Ok(()),
         B::RedemptionRecorded(_) | B::RedemptionRequested(_) | B::RedemptionReversed(_) | B::RewardGranted(_) => Ok(()),
         B::PointsTransferred(_) | B::PointsReceived(_) | B::ExceptionResolved(_) => Ok(()),
         B::CouponUsed(_) | B::CouponReleased(_) | B::CouponReserved(_) | B::CouponRevoked(_) => Ok(()),

@@ -76,7 +76,7 @@ pub fn fact(dice: &mut Dice) -> pb::Fact {
         id: dice.id(),
         source: dice.id(),
         program: "acme".into(),
-        member: if kind == Kind::RulesetActivated { String::new() } else { dice.id() },
+        member: if kind.is_control() { String::new() } else { dice.id() },
         occurred_at: Some(dice.at()),
         actor: dice.maybe_id(),
         body: Some(body(kind, dice)),
@@ -109,6 +109,7 @@ fn body(kind: Kind, dice: &mut Dice) -> Body {
             tier_credit: dice.amount(0),
         }),
         Kind::MemberExcluded => Body::MemberExcluded(excluded(dice)),
+        Kind::RulesApplied => Body::RulesApplied(pb::RulesApplied { application: dice.id(), record: "{}".into() }),
         Kind::RulesetActivated => Body::RulesetActivated(pb::RulesetActivated {
             ruleset: "program = \"acme\"\n".into(),
             hash: "00ff".into(),

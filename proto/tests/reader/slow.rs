@@ -99,6 +99,7 @@ fn body(owned: &Owned) -> Body<'_> {
             },
         },
         Owned::CardReplaced(card) => Body::CardReplaced { old: &card.old, new: &card.new },
+        Owned::RulesApplied(applied) => Body::RulesApplied { application: &applied.application, record: &applied.record },
         Owned::RulesetActivated(activated) => Body::RulesetActivated {
             ruleset: &activated.ruleset,
             hash: &activated.hash,

@@ -77,10 +77,10 @@ pub fn compare(
         sides.get_or_insert((old, new));
     }
     let Some((old, new)) = sides else { return Err(Problem::not_found(format!("there is no program {program} here"))) };
-    Ok(told(program, at, asked, (&old, &new), &tally, shards))
+    Ok(told(program, at, asked.sample.unwrap_or(1).max(1), (&old, &new), &tally, shards))
 }
 
-fn ruleset(program: &str, text: Option<&str>) -> Result<Option<Arc<Ruleset>>, Problem> {
+pub(super) fn ruleset(program: &str, text: Option<&str>) -> Result<Option<Arc<Ruleset>>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let read = Ruleset::parse(text).map_err(|error| Problem::new("ruleset_invalid", error.to_string()))?;
     if read.program != program {
@@ -89,10 +89,10 @@ fn ruleset(program: &str, text: Option<&str>) -> Result<Option<Arc<Ruleset>>, Pr
     Ok(Some(Arc::new(read)))
 }
 
-fn told(
+pub(super) fn told(
     program: &str,
     at: Instant,
-    asked: &Compare,
+    sample: u64,
     (old, new): (&Timeline, &Timeline),
     tally: &Tally,
     shards: Vec<Value>,
@@ -119,13 +119,13 @@ fn told(
     let sizes: Vec<Value> =
         tally.sizes.iter().map(|(size, members)| json!({ "delta": range(*size), "members": members })).collect();
     json!({
-        "program": program, "at": at.to_string(), "sample": asked.sample.unwrap_or(1).max(1),
+        "program": program, "at": at.to_string(), "sample": sample,
         "engine": env!("CARGO_PKG_VERSION"), "time_zone_data": accrue_ledger::time_zone_data(),
         "old": rules(old), "new": rules(new), "shards": shards,
-        "members": tally.members, "changed": tally.changed, "ledgers": ledgers,
+        "members": tally.members, "changed": tally.changed, "moved": tally.moved, "ledgers": ledgers,
         "liability": liability(&main, old, new, at),
         "tiers": tiers, "rules": rule_rows, "sizes": sizes,
-        "uncovered": { "redemptions": tally.uncovered.0, "points": tally.uncovered.1 },
+        "uncovered": { "redemptions": tally.uncovered.0, "points": tally.uncovered.1, "largest": tally.shortfalls },
         "gainers": tally.gainers, "losers": tally.losers, "digest": tally.digest(),
     })
 }

@@ -2,10 +2,9 @@
 
 use super::Service;
 use crate::answering::{Asked, Compare, Otherwise, Owed, compare, owed as owed_of, quote as quote_of, what_if as what_if_of};
-use crate::intake::{Door, Taken, Through, receipt_json};
+use crate::intake::Taken;
 use crate::problem::Problem;
 use crate::question::OfMember;
-use accrue_ingest::{Embedded, Message};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
@@ -23,10 +22,7 @@ pub(super) async fn facts(State(service): State<Service>, body: Body) -> Result<
     let body = body.map_err(too_large(&service))?;
     let answered = service.work(move |service| {
         let (facts, one) = split(&body, service.0.limits.facts_max)?;
-        let Taken { mut receipts, all_known } = match &service.0.door {
-            Door::Embedded(embedded) => straight_in(embedded, &facts)?,
-            Door::Kafka(topic) => Through::facts(topic, &service.0.readers, &facts)?,
-        };
+        let Taken { mut receipts, all_known } = service.0.door.take(&service.0.readers, &facts)?;
         let status = if all_known { StatusCode::OK } else { StatusCode::ACCEPTED };
         let answer = match receipts.pop() {
             Some(receipt) if one => receipt,
@@ -38,16 +34,6 @@ pub(super) async fn facts(State(service): State<Service>, body: Body) -> Result<
         Ok((status, answer))
     });
     answered.await.map(|(status, answer)| (status, Json(answer)))
-}
-
-fn straight_in(embedded: &Embedded, facts: &[&[u8]]) -> Result<Taken, Problem> {
-    let mut publisher = embedded.publisher().with_receipts();
-    for fact in facts {
-        publisher.push(&Message { value: Some(fact), ..Message::default() })?;
-    }
-    publisher.flush()?;
-    let receipts = std::iter::from_fn(|| publisher.receipt()).map(|(_, receipt)| receipt_json(&receipt));
-    Ok(Taken { receipts: receipts.collect(), all_known: true })
 }
 
 /// What a basket would do; nothing is booked.

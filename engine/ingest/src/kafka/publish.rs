@@ -6,7 +6,6 @@ use crate::requeue::{REQUEUE_LETTERS_MAX, Rekey, letters, requeued};
 use crate::route::is_control;
 use crate::seldom::Seldom;
 use crate::{IngestError, Message};
-use accrue_ledger::Kind;
 use accrue_proto::read_fact;
 use accrue_store::{DeadLetter, DeadStatus, ShardLog};
 use parking_lot::Mutex;
@@ -148,10 +147,7 @@ impl KafkaPublisher {
     /// As [`Self::publish`], and a fact that the engine would refuse.
     pub fn publish_fact(&self, fact: &[u8], tag: usize) -> Result<(), IngestError> {
         let read = read_fact(fact).map_err(|malformed| IngestError::Setting(format!("the fact can't be booked: {malformed}")))?;
-        let key = match read.kind {
-            Kind::RulesetActivated => format!("{}/", read.program),
-            _ => format!("{}/{}", read.program, read.member),
-        };
+        let key = format!("{}/{}", read.program, read.member);
         self.publish(&Message { value: Some(fact), key: Some(key.as_bytes()), ..Message::default() }, tag)
     }
 

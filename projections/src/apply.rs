@@ -1,0 +1,175 @@
+//! Rules applied to what was there already: what each member is owed or has too much, as entries of its own (true-ups).
+//!
+//! What was shown stays: instead of another history each changed member gets one adjustment a ledger. A plan is a function of
+//! the log before a position, of two timelines and of an instant, so that a crash in the middle is mended by making it again.
+
+use crate::compare::{Comparison, Numbers, Tally};
+use crate::error::ProjectionError;
+use crate::sweep::{Relatives, Sweep, Swept};
+use accrue_ledger::{Body, Booked, Instant, Outcome};
+use std::collections::BTreeSet;
+
+/// What is done for a member where the numbers under other rules differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrueUps {
+    /// Nothing: the rules judge what comes.
+    None,
+    /// The difference, whichever way it goes.
+    All,
+    /// The difference where it is a gain.
+    Gains,
+}
+
+/// What a cohort can be told by.
+#[derive(Clone, Debug)]
+pub struct Who<'a> {
+    /// The tier under the rules there are; empty: none.
+    pub tier: &'a str,
+    /// The first fact.
+    pub since: Instant,
+}
+
+/// Points that a member gets in a ledger, or that are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Who.
+    pub member: String,
+    /// Where.
+    pub ledger: String,
+    /// Signed, not 0.
+    pub points: i64,
+}
+
+/// What is to be done, and the comparison it comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// All members under both.
+    pub tally: Tally,
+    /// By shard, then by member's hash.
+    pub entries: Vec<Entry>,
+}
+
+impl Plan {
+    /// An empty one that names so many gainers and losers.
+    pub fn new(named: usize) -> Plan {
+        Plan { tally: Tally::new(named), entries: Vec::new() }
+    }
+
+    /// Adds all members of a shard.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub fn add(
+        &mut self,
+        comparison: &Comparison<'_>,
+        sweep: &Sweep<'_>,
+        policy: impl Fn(&Who<'_>) -> TrueUps + Sync,
+        mut progress: impl FnMut(Swept),
+    ) -> Result<(), ProjectionError> {
+        sweep.run(
+            || Plan::new(comparison.named),
+            |part, relatives| {
+                comparison.each(relatives, |relatives, member, old, new| {
+                    let who = Who { tier: &old.tier, since: since(relatives) };
+                    part.entries.extend(true_ups(member, old, new, policy(&who)));
+                    comparison.tell(&mut part.tally, relatives, member, (old, new));
+                });
+                Ok(())
+            },
+            |part, swept| {
+                self.tally.add(part.tally);
+                self.entries.extend(part.entries);
+                progress(swept);
+                Ok(())
+            },
+        )
+    }
+}
+
+/// Over entries, in their order.
+pub fn digest(entries: &[Entry]) -> String {
+    let mut all = blake3::Hasher::new();
+    for entry in entries {
+        all.update(format!("{}\0{}\0{}\n", entry.member, entry.ledger, entry.points).as_bytes());
+    }
+    all.finalize().to_hex().to_string()
+}
+
+/// A hash, hex, that names what a text says.
+pub fn hash_of(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex().to_string()
+}
+
+fn since(relatives: &Relatives<'_>) -> Instant {
+    relatives.booked().iter().map(Booked::at).min().unwrap_or(Instant::MAX)
+}
+
+fn true_ups(member: &str, old: &Numbers, new: &Numbers, policy: TrueUps) -> Vec<Entry> {
+    let ledgers: BTreeSet<&String> = old.ledgers.keys().chain(new.ledgers.keys()).collect();
+    let net = |of: &Numbers, ledger: &str| of.ledgers.get(ledger).map_or(0, |outstanding| outstanding.net());
+    let of_ledger = |ledger: &String| {
+        let points = net(new, ledger) - net(old, ledger);
+        let made = match policy {
+            TrueUps::None => false,
+            TrueUps::All => points != 0,
+            TrueUps::Gains => points > 0,
+        };
+        made.then(|| Entry { member: member.to_owned(), ledger: ledger.clone(), points })
+    };
+    ledgers.into_iter().filter_map(of_ledger).collect()
+}
+
+/// Adjustments from a source that were accepted and whose id begins like this: what an application has made.
+///
+/// # Errors
+/// The log can't be read.
+pub fn made(sweep: &Sweep<'_>, program: &str, source: &str, prefix: &str) -> Result<Vec<Entry>, ProjectionError> {
+    let mut all = Vec::new();
+    sweep.run(
+        Vec::new,
+        |part: &mut Vec<Entry>, relatives| {
+            if relatives.program == program {
+                part.extend(relatives.booked().iter().filter_map(|booked| adjusted(booked, source, prefix)));
+            }
+            Ok(())
+        },
+        |part, _| {
+            all.extend(part);
+            Ok(())
+        },
+    )?;
+    Ok(all)
+}
+
+fn adjusted(booked: &Booked<'_>, source: &str, prefix: &str) -> Option<Entry> {
+    let Body::PointsAdjusted(adjusted) = &booked.fact.body else { return None };
+    let accepted = booked.decision.as_ref().is_some_and(|decision| matches!(decision.outcome, Outcome::Accepted(_)));
+    let ours = accepted && booked.fact.source == source && adjusted.adjustment_id.starts_with(prefix);
+    let ledger = adjusted.ledger.unwrap_or(accrue_ledger::MAIN).to_owned();
+    ours.then(|| Entry { member: booked.fact.member.to_owned(), ledger, points: adjusted.points })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::Outstanding;
+
+    fn has(active: i64, pending: i64, debt: i64) -> Numbers {
+        let outstanding = Outstanding { active, pending, debt, expiring: 0 };
+        Numbers { ledgers: [("main".to_owned(), outstanding)].into(), ..Numbers::default() }
+    }
+
+    #[test]
+    fn the_difference_is_of_everything_and_nobody_loses_who_shall_not() {
+        let points = |old: &Numbers, new: &Numbers, policy| -> Vec<i64> {
+            true_ups("m", old, new, policy).iter().map(|entry| entry.points).collect()
+        };
+        let (little, much, none) = (has(10, 20, 5), has(40, 0, 0), Numbers::default());
+        assert_eq!(points(&little, &much, TrueUps::All), [15]);
+        assert_eq!(points(&much, &little, TrueUps::All), [-15]);
+        assert_eq!(points(&much, &little, TrueUps::Gains), [0; 0]);
+        assert_eq!((points(&none, &much, TrueUps::Gains), points(&much, &none, TrueUps::All)), (vec![40], vec![-40]));
+        assert_eq!(points(&little, &much, TrueUps::None), [0; 0]);
+        assert_eq!(points(&has(10, 0, 0), &has(0, 10, 0), TrueUps::All), [0; 0], "pending is had, too");
+    }
+}
