@@ -72,11 +72,7 @@ impl Comparison<'_> {
     }
 
     /// Every member that there is under both, with what it has under each.
-    pub(crate) fn each(
-        &self,
-        relatives: &mut Relatives<'_>,
-        mut told: impl FnMut(&mut Relatives<'_>, &str, &Numbers, &Numbers),
-    ) {
+    pub(crate) fn each(&self, relatives: &mut Relatives<'_>, mut told: impl FnMut(&mut Relatives<'_>, &str, &Numbers, &Numbers)) {
         if relatives.program != self.program {
             return;
         }

@@ -6,13 +6,15 @@ mod explain;
 mod operate;
 mod person;
 mod rebuild;
+mod rules;
 
 pub use analysts::{By, Expiring, Export, ExportForm, Liability, LogArgs, Replay, ReplayForm, Tiers, Totals};
 pub use asked::{MemberArgs, PastArgs, Who, instant};
 pub use explain::{Explain, ExplainAbout};
-pub use operate::{Activate, Bench, ConfigCommand, Diff, Dlq, Exceptions, Resolve, Rules, Topics};
+pub use operate::{Bench, ConfigCommand, Dlq, Exceptions, Resolve, Topics};
 pub use person::{MemberFind, MemberQr};
 pub use rebuild::{Rebuild, RebuildDiff, RebuildStart};
+pub use rules::{Activate, Apply, Diff, Rules, Undo};
 
 use accrue_ledger::Instant;
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -136,6 +136,14 @@ impl Client {
         self.post_to("liability", body)
     }
 
+    /// Has rules applied, undone or completed: `what` is `apply`, `undo` or `resume`.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn rules(&self, program: &str, what: &str, body: &Value) -> Result<Value> {
+        self.post(program, &format!("rules/{what}"), body)
+    }
+
     fn post(&self, program: &str, what: &str, body: &Value) -> Result<Value> {
         self.post_to(&format!("programs/{}/{what}", crate::question::encoded(program)), body)
     }

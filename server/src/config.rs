@@ -6,6 +6,7 @@ mod layers;
 pub use keys::{Form, KEYS, Key};
 pub use layers::{Layers, Origin, is_secret};
 
+use crate::answering::Guards;
 use crate::failure::Failure;
 use accrue_ingest::kafka::Connection;
 use accrue_projections::LedgerOptions;
@@ -84,6 +85,8 @@ pub struct Limits {
     pub page_size_max: usize,
     /// Until there is an answer.
     pub timeout: Duration,
+    /// How far rules are applied to what was there, unapproved.
+    pub guards: Guards,
 }
 
 impl Kafka {
@@ -171,6 +174,10 @@ impl Config {
             facts_max: read.whole("http.facts_max") as usize,
             page_size_max: read.whole("http.page_size_max") as usize,
             timeout: Duration::from_millis(read.whole("http.timeout_ms")),
+            guards: Guards {
+                max_members_pct: read.optional("apply.max_members_pct").and_then(|text| text.parse().ok()),
+                max_abs_delta: read.optional("apply.max_abs_delta").and_then(|text| text.parse().ok()),
+            },
         };
         Ok(Config {
             data_dir: PathBuf::from(read.text("data_dir")),

@@ -4,6 +4,7 @@ mod admin;
 mod ask;
 mod facts;
 mod generations;
+mod rules;
 mod server;
 
 pub use admin::{Health, admin_router};
@@ -85,7 +86,11 @@ pub fn router(service: Service) -> Router {
         .route("/v1/programs/{program}/totals", get(ask::totals))
         .route("/v1/programs/{program}/tiers", get(ask::ladder))
         .route("/v1/programs/{program}/quote", post(facts::quote))
-        .route("/v1/programs/{program}/rules/diff", post(facts::compared))
+        .route("/v1/programs/{program}/rules/diff", post(rules::compared))
+        .route("/v1/programs/{program}/rules/apply", post(rules::apply))
+        .route("/v1/programs/{program}/rules/resume", post(rules::resume))
+        .route("/v1/programs/{program}/rules/undo", post(rules::undo))
+        .route("/v1/programs/{program}/rules/applications", get(ask::applications))
         .route("/v1/liability", post(facts::owed))
         .route("/v1/programs/{program}/rulesets", get(ask::rulesets))
         .route("/v1/programs/{program}/digest", get(ask::digest))

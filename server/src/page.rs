@@ -17,7 +17,7 @@ mod what_if;
 mod when;
 
 pub use bars::{Bar, bars};
-pub use compared::compared;
+pub use compared::{compared, pairs_of};
 pub use explain::{balance, order};
 pub use member::{ENTRIES_SHOWN, member};
 pub use owed::owed;

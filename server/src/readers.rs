@@ -144,7 +144,10 @@ impl Readers {
         self.may_be_elsewhere()?;
         let (here, spread) = (self.0.shards.read().len(), self.0.spread.load(Ordering::Relaxed));
         if spread != ALL_HERE && usize::try_from(spread) != Ok(here) {
-            return Err(Problem::new("shard_not_here", format!("{here} of {spread} shards are here, and this needs all of them")));
+            return Err(Problem::new(
+                "shard_not_here",
+                format!("{here} of {spread} shards are here, and this needs all of them"),
+            ));
         }
         Ok(())
     }

@@ -381,3 +381,42 @@ fn what_orders_come_to_follows_refunds_and_cancellations() {
     assert_eq!((&main["adjusted"], &main["expiring_soon"]), (&json!(12), &json!(12)), "{main}");
     server.stop();
 }
+
+#[test]
+fn rules_are_applied_undone_and_listed() {
+    let server = Server::with_rules(&["apply.max_abs_delta=100"]);
+    server.post("/v1/facts", &json!([order("A", "ann", "60.00"), order("B", "bob", "90.00")]).to_string());
+    let path = |what: &str| format!("/v1/programs/shop/rules/{what}");
+    let active = |member: &str| server.get(&format!("/v1/programs/shop/members/{member}")).1["balance"]["main"]["active"].clone();
+    let asked = |dry_run: bool, approve: &Value| {
+        let new = RULES.replace("points = 1", "points = 2");
+        json!({ "new": new, "policy": "true_up", "from": "2024-01-01T00:00:00Z", "dry_run": dry_run, "approve": approve })
+            .to_string()
+    };
+    let (status, dry) = server.post(&path("apply"), &asked(true, &Value::Null));
+    assert_eq!(
+        (status, &dry["application"]["entries"]["points"], &dry["diff"]["moved"]),
+        (200, &json!(150), &json!(150)),
+        "{dry}"
+    );
+    let (status, problem) = server.post(&path("apply"), &asked(false, &Value::Null));
+    assert_eq!((status, &problem["code"]), (409, &json!("not_approved")), "{problem}");
+    assert_eq!((active("ann"), active("bob")), (json!(60), json!(90)));
+    let (status, done) = server.post(&path("apply"), &asked(false, &dry["effects"]));
+    assert_eq!((status, &done["application"]["state"]), (200, &json!("done")), "{done}");
+    assert_eq!((active("ann"), active("bob")), (json!(120), json!(180)));
+    let mut later = order("C", "ann", "5.00");
+    later["occurred_at"] = json!(accrue_ingest::Clock::system().now().to_string());
+    server.post("/v1/facts", &later.to_string());
+    assert_eq!(active("ann"), json!(130), "the new rules judge what comes");
+    let (status, undone) = server.post(&path("undo"), "{}");
+    assert_eq!((status, &undone["application"]["entries"]["points"]), (200, &json!(-150)), "{undone}");
+    assert_eq!((active("ann"), active("bob")), (json!(70), json!(90)));
+    let (_, history) = server.get(&path("applications"));
+    let policies: Vec<&str> =
+        history["applications"].as_array().expect("rows").iter().filter_map(|row| row["policy"].as_str()).collect();
+    assert_eq!(policies, ["undo", "true_up"]);
+    assert_eq!(server.post(&path("resume"), "{}").0, 404, "nothing was broken off");
+    assert_eq!(server.post(&path("apply"), r#"{"new": "x", "policy": "restate"}"#).1["code"], "ruleset_invalid");
+    let _dir = server.stop();
+}

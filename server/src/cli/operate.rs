@@ -1,85 +1,8 @@
-//! The words of who runs it: rules, dead letters, topics, configuration, measuring.
+//! The words of who runs it: dead letters, topics, configuration, measuring.
 
 use super::OfProgram;
-use super::asked::{MemberArgs, PastArgs, instant, letter};
-use accrue_ledger::Instant;
+use super::asked::{MemberArgs, PastArgs, letter};
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
-
-/// `rules …`
-#[derive(Debug, Subcommand)]
-pub enum Rules {
-    /// Read rulesets, say what is wrong with them, print their hashes
-    Check {
-        /// Files
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
-    /// Run scenarios and show what differs
-    Test {
-        /// Files, or folders of them
-        #[arg(required = true, value_name = "FILE|DIR")]
-        paths: Vec<PathBuf>,
-    },
-    /// Bring a ruleset into force
-    Activate(Activate),
-    /// Which rulesets are in force, and from when
-    Show(OfProgram),
-    /// What other rules would make of everything there is; nothing is changed
-    Diff(Diff),
-}
-
-/// `rules diff`
-#[derive(Args, Debug)]
-pub struct Diff {
-    /// A file of a ruleset, or `live`: those in force, over time
-    #[arg(value_name = "OLD")]
-    pub old: String,
-    /// As OLD
-    #[arg(value_name = "NEW")]
-    pub new: String,
-    /// Of which program [default: the only one there is]
-    #[arg(long)]
-    pub program: Option<String>,
-    /// A ruleset given judges from then on, and those in force before [default: always]
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    pub from: Option<Instant>,
-    /// Compare as of then [default: now]
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    pub at: Option<Instant>,
-    /// Look at one of so many members only
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub sample: Option<u64>,
-    /// Name so many gainers and losers
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub named: usize,
-    /// Threads [default: all cores]
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// Memory for facts, MiB [default: 256]
-    #[arg(long, value_name = "MIB")]
-    pub memory_mib: Option<usize>,
-    /// Write a page with pictures to this file
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
-    /// Write a row a member and ledger into this folder, which is not there or empty, as Parquet
-    #[arg(long, value_name = "DIR")]
-    pub parquet: Option<PathBuf>,
-}
-
-/// `rules activate`
-#[derive(Args, Debug)]
-pub struct Activate {
-    /// The ruleset
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// It judges what happens from then on [default: now]
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    pub from: Option<Instant>,
-    /// Into the topic, every partition, not into the store
-    #[arg(long)]
-    pub kafka: bool,
-}
 
 /// `dlq …`
 #[derive(Debug, Subcommand)]

@@ -40,6 +40,11 @@ const RULES: [Column; 5] = [
     right("members", "/members"),
 ];
 const SIZES: [Column; 2] = [text("a member's change", "/delta"), right("members", "/members")];
+/// Members whose entries are shown, and entries of each; the page and JSON have more.
+const EXPLAINED: usize = 1;
+const EXPLAINED_ROWS: usize = 6;
+const BESIDE: [Column; 4] =
+    [text("at", "/at").instant(), text("because of", "/source"), text("now", "/old"), text("then", "/new")];
 const NAMED: [Column; 6] = [
     text("member", "/member"),
     right("has", "/old"),
@@ -66,8 +71,7 @@ pub(super) fn run(ctx: &Ctx, diff: &Diff) -> Result<()> {
     };
     let answer = answers.compare(&program, &asked)?;
     if let Some(path) = &diff.html {
-        let page = page::compared(&answer, (&diff.old, &diff.new), &pictures(&answer)?)?;
-        std::fs::write(path, page).map_err(|error| Failure::usage(format!("can't write {}: {error}", path.display())))?;
+        write_page(path, &answer, (&diff.old, &diff.new))?;
     }
     if let Some(place) = &diff.parquet {
         write_rows(&answers, &program, &asked, &answer, place)?;
@@ -103,6 +107,12 @@ fn write_rows(answers: &Answers, program: &str, asked: &Compare, answer: &Value,
     Ok(())
 }
 
+/// The comparison as a page.
+pub(super) fn write_page(path: &Path, answer: &Value, sides: (&str, &str)) -> Result<()> {
+    let page = page::compared(answer, sides, &pictures(answer)?)?;
+    std::fs::write(path, page).map_err(|error| Failure::usage(format!("can't write {}: {error}", path.display())))
+}
+
 fn rows(answer: &Value, name: &str) -> Vec<Value> {
     answer[name].as_array().cloned().unwrap_or_default()
 }
@@ -120,7 +130,7 @@ fn pictures(answer: &Value) -> Result<[String; 2]> {
     Ok([chart::pairs("members by the size of their change", &sizes)?, chart::pairs("points by rule: given, and then", &rules)?])
 }
 
-fn told(ctx: &Ctx, answer: &Value) -> String {
+pub(super) fn told(ctx: &Ctx, answer: &Value) -> String {
     let (printer, style) = (&ctx.printer, ctx.printer.style);
     let number = |value: &Value| crate::print::points(value.as_i64().unwrap_or(0));
     let of = |name: &str| answer[name].as_str().unwrap_or_default();
@@ -174,6 +184,16 @@ fn told(ctx: &Ctx, answer: &Value) -> String {
         let named: Vec<Value> = rows(answer, name).iter().map(named).collect();
         if !named.is_empty() {
             section(title, printer.table(&named, &NAMED));
+            for shift in rows(answer, name).iter().take(EXPLAINED) {
+                let pairs = page::pairs_of(&shift["entries"]);
+                let shown: Vec<Value> =
+                    pairs.iter().take(EXPLAINED_ROWS).map(|(at, old, new)| pair_row(at, *old, *new)).collect();
+                let who = shift["member"].as_str().unwrap_or_default();
+                section(
+                    &format!("{who}, side by side ({} of {} differing)", shown.len(), pairs.len()),
+                    printer.table(&shown, &BESIDE),
+                );
+            }
         }
     }
     let shards: Vec<String> =
@@ -185,6 +205,18 @@ fn told(ctx: &Ctx, answer: &Value) -> String {
         of("engine"),
         of("digest")
     ))
+}
+
+/// An entry on each side.
+fn pair_row(at: &str, old: Option<&Value>, new: Option<&Value>) -> Value {
+    let side = |entry: Option<&Value>| {
+        entry.map_or_else(String::new, |entry| {
+            let (kind, rule) = (entry["kind"].as_str().unwrap_or_default(), entry["rule"].as_str().unwrap_or_default());
+            format!("{} {kind} {rule}", entry["points"]).trim_end().to_owned()
+        })
+    };
+    let source = old.or(new).map(|entry| entry["source"].clone());
+    json!({ "at": at, "source": source, "old": side(old), "new": side(new) })
 }
 
 /// A gainer or loser, as a row.

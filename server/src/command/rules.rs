@@ -1,4 +1,6 @@
-//! `accrue rules check | test | activate | show`
+//! `accrue rules check | test | activate | show | diff | apply | undo | history`
+
+mod applied;
 
 use super::Ctx;
 use crate::answers::{Answers, must_exist};
@@ -58,6 +60,9 @@ pub(super) fn run(ctx: &Ctx, rules: Rules) -> Result<()> {
         Rules::Activate(activate) => bring_into_force(ctx, &activate),
         Rules::Show(of) => show(ctx, &of),
         Rules::Diff(diff) => super::compare::run(ctx, &diff),
+        Rules::Apply(apply) => applied::apply(ctx, &apply),
+        Rules::Undo(undo) => applied::undo(ctx, &undo),
+        Rules::History(of) => applied::history(ctx, &of),
     }
 }
 

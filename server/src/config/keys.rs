@@ -119,6 +119,8 @@ pub const KEYS: &[Key] = &[
     key("http.facts_max", Form::Whole(1, 100_000), Some("1000"), "facts in one request, at most"),
     key("http.page_size_max", Form::Whole(1, 100_000), Some("1000"), "rows of a page, at most"),
     key("http.timeout_ms", Form::Whole(1, 3_600_000), Some("30000"), "an answer takes at most so long, ms"),
+    key("apply.max_members_pct", Form::Whole(0, 100), None, "rules apply: more of a hundred members have to be approved"),
+    key("apply.max_abs_delta", Form::Whole(0, 1_000_000_000_000_000), None, "rules apply: more points have to be approved"),
 ];
 
 /// The key of that name.

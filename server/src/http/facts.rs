@@ -1,7 +1,7 @@
 //! Writing: facts straight in, and dead letters again.
 
 use super::Service;
-use crate::answering::{Asked, Compare, Otherwise, Owed, compare, owed as owed_of, quote as quote_of, what_if as what_if_of};
+use crate::answering::{Asked, Otherwise, Owed, owed as owed_of, quote as quote_of, what_if as what_if_of};
 use crate::intake::Taken;
 use crate::problem::Problem;
 use crate::question::OfMember;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-type Body = Result<Bytes, BytesRejection>;
+pub(super) type Body = Result<Bytes, BytesRejection>;
 
 /// One fact, or an array of them; answered when all are durable. With Kafka they go through the topic: 202 when it is not
 /// known in time what became of one.
@@ -66,22 +66,6 @@ pub(super) async fn what_if(
         let as_of = super::ask::past(asked.as_of.as_deref(), asked.as_known_at.as_deref(), None)?;
         let of = OfMember { program, member, as_of, min_position: None };
         what_if_of(&service.0.readers, &of, asked, service.0.clock.now())
-    });
-    answered.await.map(Json)
-}
-
-/// What other rules would make of everything; nothing is written.
-pub(super) async fn compared(
-    State(service): State<Service>,
-    path: Result<Path<String>, PathRejection>,
-    body: Body,
-) -> Result<Json<Value>, Problem> {
-    let Path(program) = path.map_err(|error| Problem::new("bad_request", error.body_text()))?;
-    let body = body.map_err(too_large(&service))?;
-    let answered = service.work(move |service| {
-        let asked: Compare = serde_json::from_slice(&body)
-            .map_err(|error| Problem::new("invalid_json", format!("send {{\"new\": \"…text of a ruleset…\"}}: {error}")))?;
-        compare(&service.0.readers, &program, &asked, service.0.clock.now(), |_, _| ())
     });
     answered.await.map(Json)
 }

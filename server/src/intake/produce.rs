@@ -84,7 +84,9 @@ pub(super) fn key_of(fact: &Handed<'_>) -> Option<Vec<u8>> {
             let program = fact.get("program")?.as_str()?;
             match fact.get("member").and_then(Value::as_str) {
                 Some(member) => format!("{program}/{member}"),
-                None if ["ruleset_activated", "rules_applied"].iter().any(|body| fact.get(body).is_some()) => format!("{program}/"),
+                None if ["ruleset_activated", "rules_applied"].iter().any(|body| fact.get(body).is_some()) => {
+                    format!("{program}/")
+                }
                 None => return None,
             }
         }

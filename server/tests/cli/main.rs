@@ -1,5 +1,6 @@
 //! The real binary: what it prints, how it ends, and what it leaves on the disk.
 
+mod applied;
 mod bad_paths;
 mod commands;
 mod desk;

@@ -55,6 +55,10 @@ fn other_rules_are_tried_on_everything_and_nothing_changes() {
     let told = desk.json("rules diff live twice.toml --dir store --html diff.html --threads 1 --memory-mib 1 --named 3");
     let again = desk.json("rules diff live twice.toml --dir store --threads 4 --named 3");
     assert_eq!(told["digest"], again["digest"], "the same on one thread and on four");
+    // Another process has other hash seeds, too.
+    let two = desk.json("rules diff live twice.toml --dir store --threads 2 --memory-mib 2 --named 3");
+    assert_eq!(told["digest"], two["digest"], "and on two");
+    adds_up(&told);
     let base = told["rules"].as_array().into_iter().flatten().find(|rule| rule["rule"] == "base").expect("there");
     let (old, new) = (base["old"].as_i64().unwrap_or(0), base["new"].as_i64().unwrap_or(0));
     assert!(old > 0 && new >= old * 2, "{base}");
@@ -68,4 +72,18 @@ fn other_rules_are_tried_on_everything_and_nothing_changes() {
     desk.write("other.toml", "program = \"other\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n");
     let (code, told) = desk.fails("rules diff live other.toml --dir store");
     assert!(code != 0 && told.contains("is for program other"), "{code} {told}");
+}
+
+/// What the rules caused, and what else moved points, is the whole difference: of all, and of each who is named.
+fn adds_up(told: &serde_json::Value) {
+    let number = |value: &serde_json::Value| value.as_i64().unwrap_or(0);
+    let rules: i64 = told["rules"].as_array().into_iter().flatten().map(|rule| number(&rule["delta"])).sum();
+    let ledgers = told["ledgers"].as_object().into_iter().flatten();
+    let net = |delta: &serde_json::Value| number(&delta["active"]) + number(&delta["pending"]) - number(&delta["debt"]);
+    assert_eq!(rules, ledgers.map(|(_, shift)| net(&shift["delta"])).sum::<i64>(), "{}", told["rules"]);
+    for who in ["gainers", "losers"].iter().flat_map(|side| told[side].as_array().into_iter().flatten()) {
+        let rules = who["rules"].as_object().into_iter().flatten();
+        assert_eq!(rules.map(|(_, two)| number(&two[1]) - number(&two[0])).sum::<i64>(), number(&who["delta"]), "{who}");
+        assert!(who["entries"]["new"].as_array().is_some_and(|entries| !entries.is_empty()), "{who}");
+    }
 }

@@ -101,13 +101,17 @@ impl Cohort {
         let (who, policy) = text.rsplit_once(':').ok_or_else(|| wrong(form))?;
         let policy = Policy::parse(policy).ok_or_else(|| wrong("the policy is none of prospective, true_up, never_worse"))?;
         if policy == Policy::Restate {
-            return Err(wrong("rules have one timeline for all members, so nobody can have a history restated alone: use true_up"));
+            return Err(wrong(
+                "rules have one timeline for all members, so nobody can have a history restated alone: use true_up",
+            ));
         }
         let of = match who.split_once('=') {
             Some(("tier", tier)) => Of::Tier(tier.to_owned()),
             Some(("since_before", at)) => Of::Before(Instant::parse(at).ok_or_else(|| wrong("that is no instant"))?),
             Some(("tag" | "segment", _)) => {
-                return Err(wrong("tags and profiles are sealed, and rules do not read them: tell cohorts by tier or since_before"));
+                return Err(wrong(
+                    "tags and profiles are sealed, and rules do not read them: tell cohorts by tier or since_before",
+                ));
             }
             None if who == "rest" => Of::Rest,
             _ => return Err(wrong(form)),
@@ -136,7 +140,8 @@ pub fn cohorts(words: &[String], rest: Option<Policy>) -> Result<Vec<Cohort>, Pr
         return Err(Problem::new("bad_request", why));
     }
     if !cohorts.iter().any(|cohort| cohort.of == Of::Rest) {
-        let policy = rest.ok_or_else(|| Problem::new("bad_request", "say what becomes of all others: policy, or a cohort rest"))?;
+        let policy =
+            rest.ok_or_else(|| Problem::new("bad_request", "say what becomes of all others: policy, or a cohort rest"))?;
         cohorts.push(Cohort { of: Of::Rest, policy });
     }
     Ok(cohorts)

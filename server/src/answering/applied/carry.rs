@@ -48,7 +48,8 @@ fn book(of: &Applying<'_>, facts: &[Value]) -> Result<Vec<Value>, Problem> {
     let bytes: Vec<Vec<u8>> = facts.iter().map(|fact| fact.to_string().into_bytes()).collect();
     let bytes: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
     let taken = (of.take)(&bytes)?;
-    let bad = taken.receipts.iter().find(|receipt| !matches!(receipt["outcome"].as_str(), Some("booked" | "duplicate" | "parked")));
+    let bad =
+        taken.receipts.iter().find(|receipt| !matches!(receipt["outcome"].as_str(), Some("booked" | "duplicate" | "parked")));
     match bad {
         Some(receipt) => Err(Problem::new("apply_incomplete", format!("broken off: {receipt}; do it again to complete it"))),
         None => Ok(taken.receipts),

@@ -70,9 +70,9 @@ impl Planned {
         let wrong = |why: String| Problem::new("bad_request", why);
         let instant = |name: &str, text: &Option<String>| match text {
             None => Ok(None),
-            Some(text) => {
-                Instant::parse(text).map(Some).ok_or_else(|| wrong(format!("{name} is {text:?}, like 2024-10-12T07:20:50Z it has to be")))
-            }
+            Some(text) => Instant::parse(text)
+                .map(Some)
+                .ok_or_else(|| wrong(format!("{name} is {text:?}, like 2024-10-12T07:20:50Z it has to be"))),
         };
         let new = compared::ruleset(of.program, Some(&asked.new))?.ok_or_else(|| wrong("there is no ruleset".to_owned()))?;
         let at = instant("at", &asked.at)?.unwrap_or(of.now);
@@ -125,7 +125,9 @@ impl Planned {
             let end = Record::instant(one.record.to.as_deref().unwrap_or(&one.record.at))?;
             if Record::instant(&one.record.from)? < until && self.from < end {
                 let (id, from) = (&one.record.id, &one.record.from);
-                let why = format!("application {id} made up for differences from {from} to {end}: undo it first, or leave that time out");
+                let why = format!(
+                    "application {id} made up for differences from {from} to {end}: undo it first, or leave that time out"
+                );
                 return Err(Problem::new("apply_conflict", why));
             }
         }
@@ -146,7 +148,8 @@ impl Planned {
         for open in of.readers.ready()? {
             let Some(live) = open.reader.timeline(of.program) else { continue };
             let shard = open.reader.shard();
-            let until = before.and_then(|before| before.get(&shard)).map_or_else(|| open.reader.next_position(), |at| Position(*at));
+            let until =
+                before.and_then(|before| before.get(&shard)).map_or_else(|| open.reader.next_position(), |at| Position(*at));
             let old = live.known_before(until.0);
             let new = changed(&old, &changes(&old, self.from, self.to, &self.new));
             let comparison = Comparison { program: of.program, old: &old, new: &new, at: self.at, sample: 1, named };
@@ -178,7 +181,8 @@ impl Planned {
         let missing = plan.entries.iter().find(|entry| rules.is_none_or(|rules| !rules.has_ledger(&entry.ledger)));
         match missing {
             Some(entry) => {
-                let why = format!("ledger {} has differences, and the rules in force at {} do not have it", entry.ledger, self.at);
+                let why =
+                    format!("ledger {} has differences, and the rules in force at {} do not have it", entry.ledger, self.at);
                 Err(Problem::new("apply_conflict", why))
             }
             None => Ok(()),

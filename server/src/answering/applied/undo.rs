@@ -40,12 +40,18 @@ impl Applying<'_> {
         let known = record::all(self.readers, self.program)?;
         if let Some(open) = known.iter().find(|known| known.done.is_none()) {
             let same = open.record.undoes.is_some() && (asked.id.is_none() || open.record.undoes == asked.id);
-            return if same && !asked.dry_run { self.begin(again(self, &open.record)?, Value::Null) } else { Err(broken_off(open)) };
+            return if same && !asked.dry_run {
+                self.begin(again(self, &open.record)?, Value::Null)
+            } else {
+                Err(broken_off(open))
+            };
         }
         let of = chosen(&known, asked.id.as_deref())?;
         let at = match &asked.at {
             None => self.now,
-            Some(text) => Instant::parse(text).ok_or_else(|| Problem::new("bad_request", format!("at is {text:?}, no instant")))?,
+            Some(text) => {
+                Instant::parse(text).ok_or_else(|| Problem::new("bad_request", format!("at is {text:?}, no instant")))?
+            }
         };
         let record = Record {
             id: String::new(),
@@ -96,10 +102,9 @@ fn task(of: &Applying<'_>, known: &[Application], undone: &Application, mut reco
     record.changes = changes.iter().map(|(at, rules)| (at.to_string(), rules.hash_hex())).collect();
     record.entries = (entries.len() as u64, entries.iter().map(|entry| entry.points).sum());
     record.shortfalls = (0, 0);
-    let (ruleset, text) = changes.first().map_or_else(
-        || (record.ruleset.clone(), String::new()),
-        |(_, rules)| (rules.hash_hex(), rules.source.to_string()),
-    );
+    let (ruleset, text) = changes
+        .first()
+        .map_or_else(|| (record.ruleset.clone(), String::new()), |(_, rules)| (rules.hash_hex(), rules.source.to_string()));
     (record.ruleset, record.text) = (ruleset, text);
     record.effects = hash_of(&json!([record.undoes, record.changes, true_ups_digest(&entries)]).to_string());
     record.id.clear();
@@ -152,7 +157,10 @@ pub(super) fn again(of: &Applying<'_>, record: &Record) -> Result<Task, Problem>
     let undone = undone.ok_or_else(|| Problem::new("internal", format!("what {} undoes is not there", record.id)))?;
     let task = task(of, &known, undone, record.clone())?;
     if task.record != *record {
-        return Err(Problem::new("internal", format!("undoing {} was begun with other numbers than the log gives now", undone.record.id)));
+        return Err(Problem::new(
+            "internal",
+            format!("undoing {} was begun with other numbers than the log gives now", undone.record.id),
+        ));
     }
     Ok(task)
 }
