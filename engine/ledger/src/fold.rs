@@ -192,8 +192,7 @@ impl<'a, S: Sink> Fold<'a, S> {
             // Requests change nothing before they are decided; control facts are not of a member.
             Body::RedemptionReversed { .. } | Body::RewardGranted { .. } | Body::CouponReserved { .. } => {}
             Body::CouponRevoked { .. } | Body::PointsAdjusted(_) | Body::RulesetActivated { .. } => {}
-            Body::RulesApplied { .. } => {}
-            Body::PointsTransferred { .. } | Body::PointsReceived(_) => {}
+            Body::RulesApplied { .. } | Body::PointsTransferred { .. } | Body::PointsReceived(_) => {}
             Body::Referral(said) => self.referral(said, rules, at),
             Body::FactForwarded { .. } | Body::HandOverContinued { .. } | Body::MembersHandedOver { .. } => {}
             Body::TierOverridden { .. } | Body::TierOverrideEnded => {}

@@ -180,22 +180,7 @@ pub(super) fn told(ctx: &Ctx, answer: &Value) -> String {
     if !sizes.is_empty() {
         section("Members by the size of their change", printer.table(&sizes, &SIZES));
     }
-    for (title, name) in [("Gain most", "gainers"), ("Lose most", "losers")] {
-        let named: Vec<Value> = rows(answer, name).iter().map(named).collect();
-        if !named.is_empty() {
-            section(title, printer.table(&named, &NAMED));
-            for shift in rows(answer, name).iter().take(EXPLAINED) {
-                let pairs = page::pairs_of(&shift["entries"]);
-                let shown: Vec<Value> =
-                    pairs.iter().take(EXPLAINED_ROWS).map(|(at, old, new)| pair_row(at, *old, *new)).collect();
-                let who = shift["member"].as_str().unwrap_or_default();
-                section(
-                    &format!("{who}, side by side ({} of {} differing)", shown.len(), pairs.len()),
-                    printer.table(&shown, &BESIDE),
-                );
-            }
-        }
-    }
+    page += &named_members(ctx, answer);
     let shards: Vec<String> =
         rows(answer, "shards").iter().map(|shard| format!("{} before {}", shard["shard"], shard["next_position"])).collect();
     page + &style.dim(&format!(
@@ -205,6 +190,28 @@ pub(super) fn told(ctx: &Ctx, answer: &Value) -> String {
         of("engine"),
         of("digest")
     ))
+}
+
+/// Who gains and loses most, and of the first of them the entries that differ.
+fn named_members(ctx: &Ctx, answer: &Value) -> String {
+    let (printer, style) = (&ctx.printer, ctx.printer.style);
+    let mut page = String::new();
+    let mut section = |title: &str, table: String| page += &format!("\n{}\n{table}\n", style.bold(title));
+    for (title, name) in [("Gain most", "gainers"), ("Lose most", "losers")] {
+        let members = rows(answer, name);
+        if members.is_empty() {
+            continue;
+        }
+        let named: Vec<Value> = members.iter().map(named).collect();
+        section(title, printer.table(&named, &NAMED));
+        for shift in members.iter().take(EXPLAINED) {
+            let pairs = page::pairs_of(&shift["entries"]);
+            let shown: Vec<Value> = pairs.iter().take(EXPLAINED_ROWS).map(|(at, old, new)| pair_row(at, *old, *new)).collect();
+            let who = shift["member"].as_str().unwrap_or_default();
+            section(&format!("{who}: the first entries that differ, side by side"), printer.table(&shown, &BESIDE));
+        }
+    }
+    page
 }
 
 /// An entry on each side.

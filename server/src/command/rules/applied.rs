@@ -170,7 +170,7 @@ fn show(ctx: &Ctx, answer: &Value) -> Result<()> {
     let word = match application["state"].as_str() {
         Some("dry_run") => "nothing was done; with the same words without --dry-run it is",
         Some("already") => "that is so already: nothing to do",
-        _ => "done; `accrue rules undo` takes it back",
+        _ => "done",
     };
     page += &format!("{}\n", style.bold(word));
     page += &style.dim(&format!(
