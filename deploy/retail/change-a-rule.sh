@@ -42,13 +42,14 @@ echo; echo "== Points live six months instead of twelve: what if?"
 run rules diff live six-months.toml --at 2011-12-10 --html six-months.html
 
 echo; echo "== Lower tiers over all of history, and back"
-run digest
+run tiers --at 2011-12-10
 run rules diff live lower-tiers.toml --at 2011-12-10 --html lower-tiers.html
-run rules undo --at 2011-12-10
-run rules apply lower-tiers.toml --policy restate --from 2010-01-01 --at 2011-12-10 --actor ann
+run rules undo --at 2011-12-11
+run totals --at 2011-12-12
+run rules apply lower-tiers.toml --policy restate --from 2010-01-01 --at 2011-12-12 --actor ann
 run tiers --at 2011-12-10
-run rules undo --at 2011-12-10
+run rules undo --at 2011-12-13
 run tiers --at 2011-12-10
-run totals --at 2011-12-10
+run totals --at 2011-12-12
 run rules history
 run verify
