@@ -35,7 +35,7 @@ pub use answer::{
     OverrideAnswer, PartAnswer, PurchasesAnswer, TierAnswer, TierMove, TotalsRow, decimal,
 };
 pub use apply::{Entry as TrueUp, Plan, TrueUps, Who, digest as true_ups_digest, hash_of, made as made_by};
-pub use compare::{Beside, Comparison, LedgerShift, MemberShift, RuleShift, Uncovered, Tally};
+pub use compare::{Beside, Comparison, LedgerShift, MemberShift, RuleShift, Tally, Uncovered};
 pub use digest::Digest;
 pub use error::ProjectionError;
 pub use explain::{About, AchievementFinding, Explained, Explanation, LineFinding, NUMBERS, Node, RuleFinding};
