@@ -40,9 +40,9 @@ pub(crate) struct Numbers {
     pub ledgers: BTreeMap<String, Outstanding>,
     pub tier: String,
     /// What each rule gave, net of what was taken back; in parentheses what else moved points: it all adds up.
-    rules: BTreeMap<String, i64>,
+    pub rules: BTreeMap<String, i64>,
     /// Redemptions, accepted or recorded, that points did not cover, and by how much.
-    uncovered: BTreeMap<String, i64>,
+    pub uncovered: BTreeMap<String, i64>,
 }
 
 impl Numbers {

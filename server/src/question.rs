@@ -177,7 +177,7 @@ impl Question {
             Question::Expiring { as_of, .. } | Question::Members { as_of, .. } | Question::Top { as_of, .. } => Some(*as_of),
             Question::Exceptions { as_of, .. } | Question::Find { as_of, .. } | Question::Coupon { as_of, .. } => Some(*as_of),
             Question::Totals { as_of, .. } | Question::TierMoves { as_of, .. } => Some(*as_of),
-            Question::Programs | Question::Rulesets { .. } | Question::Digest { .. } => None,
+            Question::Programs | Question::Rulesets { .. } | Question::Applications { .. } | Question::Digest { .. } => None,
             // It is told with the answer to the other one.
             Question::InGeneration(..) => None,
             Question::DeadLetters { .. } | Question::DeadLetter { .. } => None,
