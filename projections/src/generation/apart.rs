@@ -3,7 +3,7 @@
 
 use crate::error::ProjectionError;
 use crate::sweep::Pace;
-use accrue_ledger::{Body, Fact, Kind};
+use accrue_ledger::{Body, Fact};
 use accrue_proto::read_fact;
 use accrue_store::{Frame, Position, ShardLog, member_hash};
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 pub(super) struct Apart {
     /// Hashes of such members.
     members: BTreeSet<u64>,
-    /// Where rulesets were activated.
+    /// Where control facts are: activations, and notes of rules being applied.
     pub activations: Vec<Position>,
 }
 
@@ -22,7 +22,7 @@ impl Apart {
         let mut apart = Apart::default();
         log.for_each(Position::FIRST, until, |frame| -> Result<(), ProjectionError> {
             pace.take(frame.fact.len());
-            if frame.kind == Kind::RulesetActivated {
+            if frame.kind.is_control() {
                 apart.activations.push(frame.position);
             } else if frame.kind.links_members() || frame.kind.is_of_hand_over() || is_undecided(frame) {
                 let bad = |error| ProjectionError::Frame { position: frame.position, error };
@@ -63,7 +63,7 @@ impl Apart {
 
     /// Whether a frame is applied in the order of the log.
     pub fn takes(&self, frame: &Frame<'_>) -> bool {
-        let of_all = frame.kind == Kind::RulesetActivated || frame.kind.is_of_hand_over();
+        let of_all = frame.kind.is_control() || frame.kind.is_of_hand_over();
         of_all || self.members.contains(&frame.member_hash)
     }
 }

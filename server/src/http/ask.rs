@@ -336,14 +336,11 @@ pub(super) struct WhichGeneration {
 pub(super) async fn digest(State(service): State<Service>, path: Words<String>, query: Asked<WhichGeneration>) -> Answer {
     let (program, which) = (words(path)?, asked(query)?);
     service.ask_in(which.generation, Question::Digest { program }).await
+}
+
 pub(super) async fn applications(State(service): State<Service>, path: Words<String>) -> Answer {
     let program = words(path)?;
     service.ask(Question::Applications { program }).await
-}
-
-pub(super) async fn digest(State(service): State<Service>, path: Words<String>) -> Answer {
-    let program = words(path)?;
-    service.ask(Question::Digest { program }).await
 }
 
 /// Which dead letters.
