@@ -176,7 +176,7 @@ mod tests {
 
     fn rules(zone: &str) -> Ruleset {
         let text = format!(
-            "program = \"p\"\ncurrency = \"GBP\"\ntime_zone = \"{zone}\"\n[currencies]\nEUR = \"0.85\"\n[[earn]]\nid = \"base\"\non = \"order\"\npoints = 1\nper = \"1.50\"\n"
+            "program = \"p\"\ncurrency = \"GBP\"\ntime_zone = \"{zone}\"\n[currencies]\nEUR = {{ factor = \"0.85\" }}\n[[earn]]\nid = \"base\"\non = \"order\"\npoints = 1\nper = \"1.50\"\n"
         );
         Ruleset::parse(&text).expect("valid")
     }
