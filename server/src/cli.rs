@@ -1,10 +1,12 @@
 //! The words of the command line.
 
 mod asked;
+mod backup;
 mod operate;
 mod person;
 
 pub use asked::{MemberArgs, PastArgs, Who, instant};
+pub use backup::Backup;
 pub use operate::{Activate, Bench, ConfigCommand, Diff, Dlq, Exceptions, Resolve, Rules, Topics};
 pub use person::{MemberFind, MemberQr};
 
@@ -104,6 +106,9 @@ pub enum Command {
     Verify,
     /// A hash over everything derived: equal digests, equal answers
     Digest(OfProgram),
+    /// Backups, in a directory or in object storage
+    #[command(subcommand)]
+    Backup(Backup),
     /// What could not be booked
     #[command(subcommand)]
     Dlq(Dlq),

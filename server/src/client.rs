@@ -112,6 +112,15 @@ impl Client {
         self.post(program, "rules/diff", body)
     }
 
+    /// Lets the service that has a data directory copy it (`POST /snapshot` of the admin address).
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn snapshot(&self) -> Result<Value> {
+        let response = self.agent.post(format!("{}/snapshot", self.base)).send_empty();
+        self.read(response)
+    }
+
     fn post(&self, program: &str, what: &str, body: &Value) -> Result<Value> {
         let url = format!("{}/v1/programs/{}/{what}", self.base, crate::question::encoded(program));
         let response = self.agent.post(url).content_type("application/json").send(body.to_string());

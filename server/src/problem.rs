@@ -74,6 +74,7 @@ impl From<ProjectionError> for Problem {
     fn from(error: ProjectionError) -> Problem {
         match &error {
             ProjectionError::Store(store) if store.is_disk_full() => Problem::new("disk_full", error.to_string()),
+            ProjectionError::Store(StoreError::NotNow { .. }) => Problem::new("shard_recovering", error.to_string()),
             ProjectionError::NotDurable { .. } => Problem::new("shard_stopped", error.to_string()),
             _ => {
                 tracing::error!(%error, "can't answer");
