@@ -26,29 +26,52 @@ pub fn restore(place: &Place, id: Option<&str>, to: &Path, options: StoreOptions
     must_be_empty(to)?;
     let manifest = chosen(place, id)?;
     let beside = beside(to)?;
-    if beside.exists() {
-        fs::remove_dir_all(&beside).with_context(|| format!("can't remove {}", beside.display()))?;
+    clear(&beside)?;
+    match settle(place, &manifest, &beside, options, watch) {
+        Ok(()) => {}
+        Err(error) => {
+            clear(&beside)?;
+            return Err(error);
+        }
     }
-    DirBuilder::new().recursive(true).mode(0o750).create(&beside).with_context(|| can_make(&beside))?;
-    let files = files(place, &manifest)?;
+    rename(&beside, to)?;
+    watch.at(Point::InPlace);
+    Ok(Restored { manifest })
+}
+
+fn clear(beside: &Path) -> Result<()> {
+    match fs::remove_dir_all(beside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("can't remove {}", beside.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A whole store, durable.
+fn settle(place: &Place, manifest: &Manifest, beside: &Path, options: StoreOptions, watch: &dyn Watch) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(0o750).create(beside).with_context(|| can_make(beside))?;
+    let files = files(place, manifest)?;
     watch.total(files.iter().map(|(_, kept)| kept.bytes).sum());
     each(&files, |(object, kept)| {
-        write(place, object, kept, &beside, watch)?;
+        write(place, object, kept, beside, watch)?;
         watch.at(Point::FileFetched);
         Ok(())
     })?;
     watch.at(Point::FilesFetched);
-    Store::restored(&beside, options).context("the restored store can't be opened")?;
-    sync_all(&beside)?;
+    Store::restored(beside, options).context("the restored store can't be opened")?;
+    sync_all(beside)?;
     watch.at(Point::Settled);
-    fs::rename(&beside, to).with_context(|| {
+    Ok(())
+}
+
+fn rename(beside: &Path, to: &Path) -> Result<()> {
+    fs::rename(beside, to).with_context(|| {
         let (from, to) = (beside.display(), to.display());
         format!("can't rename {from} to {to}; a mount point can't be replaced: restore into a directory below it")
     })?;
     let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(parent).and_then(|dir| dir.sync_all()).with_context(|| format!("can't sync {}", parent.display()))?;
-    watch.at(Point::InPlace);
-    Ok(Restored { manifest })
+    fs::File::open(parent).and_then(|dir| dir.sync_all()).with_context(|| format!("can't sync {}", parent.display()))
 }
 
 fn can_make(dir: &Path) -> String {

@@ -143,6 +143,11 @@ fn show(ctx: &Ctx, listed: &[Listed], more: Value) -> Result<()> {
         listed.wrong.iter().for_each(|wrong| eprintln!("{}: {wrong}", listed.id));
     }
     let count = damaged.len();
+    if count > 0 {
+        eprintln!(
+            "remove what is damaged, if it is there: the next `accrue backup create` sends it again as far as the store has it"
+        );
+    }
     if count == 0 { Ok(()) } else { Err(Failure::broken(format!("{count} of {} backups are damaged", listed.len()))) }
 }
 
