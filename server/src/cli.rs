@@ -2,6 +2,7 @@
 
 mod analysts;
 mod asked;
+mod backup;
 mod explain;
 mod operate;
 mod person;
@@ -10,6 +11,7 @@ mod rules;
 
 pub use analysts::{By, Expiring, Export, ExportForm, Liability, LogArgs, Replay, ReplayForm, Tiers, Totals};
 pub use asked::{MemberArgs, PastArgs, Who, instant};
+pub use backup::Backup;
 pub use explain::{Explain, ExplainAbout};
 pub use operate::{Bench, ConfigCommand, Dlq, Exceptions, Resolve, Topics};
 pub use person::{MemberFind, MemberQr};
@@ -121,6 +123,9 @@ pub enum Command {
     Verify,
     /// A hash over everything derived: equal digests, equal answers
     Digest(OfProgram),
+    /// Backups, in a directory or in object storage
+    #[command(subcommand)]
+    Backup(Backup),
     /// What could not be booked
     #[command(subcommand)]
     Dlq(Dlq),

@@ -144,6 +144,15 @@ impl Client {
         self.post(program, &format!("rules/{what}"), body)
     }
 
+    /// Lets the service that has a data directory copy it (`POST /snapshot` of the admin address).
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn snapshot(&self) -> Result<Value> {
+        let response = self.agent.post(format!("{}/snapshot", self.base)).send_empty();
+        self.read(response)
+    }
+
     fn post(&self, program: &str, what: &str, body: &Value) -> Result<Value> {
         self.post_to(&format!("programs/{}/{what}", crate::question::encoded(program)), body)
     }

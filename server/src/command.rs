@@ -1,5 +1,6 @@
 //! What each command does: one file each.
 
+mod backup;
 mod bench;
 mod chart;
 mod compare;
@@ -100,6 +101,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Exceptions(exceptions) => exceptions::run(&ctx, exceptions),
         Command::Topics(topics) => topics::run(&ctx, &topics),
         Command::Config(command) => config::run(&ctx, &command),
+        Command::Backup(backup) => backup::run(&ctx, backup),
         Command::Bench(bench) => bench::run(&ctx, &bench),
     }
 }

@@ -15,10 +15,12 @@
 //! # Reading order
 //! [`cli`] and [`config`] are what a person says; [`question`] what can be asked, [`answering`] the answer, [`http`] and
 //! [`client`] the way there, [`answers`] who answers a command; [`intake`] how facts come in; [`command`] one file a
-//! command, [`past`] and [`export`] what analysts take away, [`page`] and [`print`](mod@print) what it shows; [`serve`] the running service.
+//! command, [`past`] and [`export`] what analysts take away, [`page`] and [`print`](mod@print) what it shows; [`serve`] the running
+//! service; [`backup`] copies of its store elsewhere.
 
 pub mod answering;
 pub mod answers;
+pub mod backup;
 pub mod cli;
 pub mod client;
 pub mod command;

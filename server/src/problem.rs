@@ -81,6 +81,7 @@ impl From<ProjectionError> for Problem {
         match &error {
             ProjectionError::Store(store) if store.is_disk_full() => Problem::new("disk_full", error.to_string()),
             ProjectionError::Generation { .. } => Problem::new("generation_not_ready", error.to_string()),
+            ProjectionError::Store(StoreError::NotNow { .. }) => Problem::new("shard_recovering", error.to_string()),
             ProjectionError::NotDurable { .. } => Problem::new("shard_stopped", error.to_string()),
             _ => {
                 tracing::error!(%error, "can't answer");

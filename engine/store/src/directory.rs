@@ -35,6 +35,13 @@ pub(crate) struct StoreFile {
     secret_check: String,
 }
 
+impl StoreFile {
+    /// Tells one store from another.
+    pub(crate) fn identity(&self) -> &str {
+        &self.secret_check
+    }
+}
+
 /// An open data directory.
 #[derive(Debug)]
 pub(crate) struct Directory {

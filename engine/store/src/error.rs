@@ -154,6 +154,14 @@ pub enum StoreError {
         /// What is too large, and the bound.
         detail: String,
     },
+    /// Right now it can't be done.
+    #[error("shard {shard}: {detail}")]
+    NotNow {
+        /// The shard.
+        shard: u32,
+        /// Why, and when it can.
+        detail: String,
+    },
     /// A shard that was never made here.
     #[error("store {} has no shard {shard}", path.display())]
     NoShard {

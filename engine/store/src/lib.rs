@@ -39,9 +39,10 @@
 //!
 //! # Reading order
 //! [`keys`] draws every key; `frame`, `block`, `group` are the bytes of the log; `log`, `read`, `chain` its work;
-//! `witness` what notices a log that came back short; `view` the derived side; `inline` the trait by which a
+//! `witness` what notices a log that came back short; `view` the derived side; `backup` a copy of all that is not; `inline` the trait by which a
 //! writer decides.
 
+mod backup;
 mod block;
 mod chain;
 mod dead;
@@ -66,6 +67,7 @@ mod view_beside;
 mod view_ingest;
 mod witness;
 
+pub use backup::{ShardSnapshot, Snapshot, SnapshotFile, sync_all};
 pub use block::{BLOCK_BYTES_MAX, BLOCK_FRAMES_MAX, Block};
 pub use chain::Verified;
 pub use dead::{DeadLetter, DeadRow, DeadStatus};

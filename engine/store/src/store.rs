@@ -1,13 +1,13 @@
 //! One data directory: opens it, hands out its shards and their views.
 
-use crate::directory::Directory;
+use crate::directory::{Directory, StoreFile};
 use crate::log::{self, LogInner, ShardLog};
 use crate::options::{Shared, StoreOptions};
 use crate::registry::Registry;
 use crate::view::{View, ViewInner};
 use crate::witness::WitnessThread;
 use crate::{StoreError, sealed};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,7 @@ pub(crate) struct Open {
     pub shared: Shared,
     pub witness: WitnessThread,
     directory: Mutex<Directory>,
+    snapshotting: Mutex<()>,
 }
 
 impl Open {
@@ -60,7 +61,8 @@ impl Store {
         fs::create_dir_all(&shards).map_err(StoreError::io("create", &shards))?;
         sealed::sync_dir(dir)?;
         let witness = WitnessThread::start().map_err(StoreError::io("start the witness thread of", dir))?;
-        let open = Open { shared: Shared::new(options), witness, directory: Mutex::new(directory) };
+        let open =
+            Open { shared: Shared::new(options), witness, directory: Mutex::new(directory), snapshotting: Mutex::default() };
         let store = Store { open: Arc::new(open), root: dir.to_path_buf(), logs: Registry::new(), views: Registry::new() };
         for shard in 0..embedded {
             store.create_shard(shard)?;
@@ -175,6 +177,14 @@ impl Store {
     /// What was chosen when it was opened.
     pub fn options(&self) -> &StoreOptions {
         &self.open.shared.options
+    }
+
+    pub(crate) fn snapshotting(&self) -> MutexGuard<'_, ()> {
+        self.open.snapshotting.lock()
+    }
+
+    pub(crate) fn store_file(&self) -> StoreFile {
+        self.open.directory.lock().file.clone()
     }
 
     fn shard_dir(&self, shard: u32) -> Result<PathBuf, StoreError> {

@@ -10,6 +10,7 @@
 //! the same bytes, so that duplicates and conflicts are told without opening anything.
 
 mod master;
+mod rows;
 
 use crate::store::Open;
 use crate::{Position, ShardLog, StoreError};
@@ -66,7 +67,7 @@ pub struct Vault {
     /// One change at a time.
     writing: Mutex<()>,
     sync: bool,
-    _store: Arc<Open>,
+    store: Arc<Open>,
 }
 
 impl Vault {
@@ -81,7 +82,7 @@ impl Vault {
         let check = db.get(CHECK_ROW).map_err(StoreError::database("read", &path))?;
         let file = store.shared.options.master_key.clone().unwrap_or_else(|| root.join("master-key"));
         let master = XChaCha20Poly1305::new(&master::read_or_make(&file, check.is_none())?.into());
-        let vault = Vault { path, db, master, writing: Mutex::new(()), sync, _store: store };
+        let vault = Vault { path, db, master, writing: Mutex::new(()), sync, store };
         match check {
             None => {
                 let nonce = random::<NONCE_BYTES>()?;
@@ -234,6 +235,7 @@ impl Vault {
 
     /// What was overwritten leaves the files: the write-ahead log with the flush, the rest with the compaction.
     fn purge(&self) -> Result<(), StoreError> {
+        self.forget_snapshot()?;
         let family = self.db.cf_handle(FAMILY).ok_or_else(|| self.broken("its column family is missing"))?;
         compact(&self.db, family, &self.path)
     }

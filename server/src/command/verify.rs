@@ -3,10 +3,12 @@
 use super::Ctx;
 use crate::answers::{Found, Local, find, must_exist, open_store};
 use crate::cli::Output;
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::print::{Column, points, right, text};
 use crate::progress;
 use accrue_projections::{Report, verify};
+use accrue_store::Store;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
@@ -29,7 +31,16 @@ pub(super) fn run(ctx: &Ctx) -> Result<()> {
         Found::Store(store) => store,
         Found::Service(_) => open_store(&ctx.config).context("verify needs the store for itself: stop the service first")?,
     };
-    let local = Local::open(&ctx.config, store)?;
+    let reports = reports(&ctx.config, store)?;
+    let rows: Vec<Value> = reports.iter().map(row).collect();
+    let whole = json!({ "holds": reports.iter().all(Report::is_whole), "shards": reports });
+    ctx.printer.rows(&whole, &rows, &ROWS)?;
+    holds(&reports, ctx.printer.output() == Output::Table)
+}
+
+/// Verifies each shard.
+pub(super) fn reports(config: &Config, store: Store) -> Result<Vec<Report>> {
+    let local = Local::open(config, store)?;
     let mut reports = Vec::new();
     for open in local.readers.all() {
         let shard = open.reader.shard();
@@ -37,28 +48,25 @@ pub(super) fn run(ctx: &Ctx) -> Result<()> {
         let bar = progress::facts("verifying", total);
         let scratch = tempfile::Builder::new()
             .prefix("verify-")
-            .tempdir_in(&ctx.config.data_dir)
+            .tempdir_in(&config.data_dir)
             .context("can't make a folder for the second derivation")?;
-        let report =
-            verify(&local.store, &open.reader, ctx.config.ledger, scratch.path(), |position| bar.set_position(position.0));
+        let report = verify(&local.store, &open.reader, config.ledger, scratch.path(), |position| bar.set_position(position.0));
         bar.finish_and_clear();
         reports.push(report.with_context(|| format!("shard {shard}"))?);
     }
-    show(ctx, &reports)
+    Ok(reports)
 }
 
-fn show(ctx: &Ctx, reports: &[Report]) -> Result<()> {
-    let rows: Vec<Value> = reports.iter().map(row).collect();
+/// Tells what does not hold; `told`: also that everything does.
+pub(super) fn holds(reports: &[Report], told: bool) -> Result<()> {
     let broken: Vec<String> = reports
         .iter()
         .flat_map(|report| report.broken.iter().map(|broken| format!("shard {}: {broken}", report.shard)))
         .collect();
-    let whole = json!({ "holds": broken.is_empty(), "shards": reports });
-    ctx.printer.rows(&whole, &rows, &ROWS)?;
     let (members, consumed) =
         reports.iter().fold((0, 0), |(members, consumed), report| (members + report.members, consumed + report.consumed));
     if broken.is_empty() {
-        if ctx.printer.output() == Output::Table {
+        if told {
             let told = format!(
                 "everything holds: {} members, {} messages consumed, the log's chain is whole, live and derived are the same",
                 points(members.cast_signed()),

@@ -1,5 +1,6 @@
 //! For who runs it: `/livez`, `/readyz`, `/metrics`, at an address of their own.
 
+use crate::problem::Problem;
 use crate::readers::Readers;
 use crate::telemetry::{PointsCount, look};
 use accrue_ingest::{ShardState, Status};
@@ -7,7 +8,7 @@ use accrue_store::Store;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
@@ -77,6 +78,7 @@ pub fn admin_router(health: Health) -> Router {
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/snapshot", post(snapshot))
         .with_state(health)
 }
 
@@ -136,4 +138,15 @@ async fn metrics(State(health): State<Health>) -> Response {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
+}
+
+/// Copies the store as it is now beside itself, for `accrue backup create`, which sends and removes it.
+async fn snapshot(State(health): State<Health>) -> Result<Json<Value>, Problem> {
+    let made = tokio::task::spawn_blocking(move || {
+        let (store, _) =
+            health.status().ok_or_else(|| Problem::new("shard_recovering", "the store is being opened or closed"))?;
+        let snapshot = store.snapshot()?;
+        serde_json::to_value(snapshot).map_err(|error| Problem::new("internal", error.to_string()))
+    });
+    made.await.unwrap_or_else(|error| Err(Problem::new("internal", error.to_string()))).map(Json)
 }
