@@ -241,7 +241,11 @@ impl Local {
     /// # Errors
     /// One can't be read.
     pub fn keep(&self) -> Result<()> {
-        Ok(self.readers.keep(&self.store, self.options)?)
+        self.readers.keep(&self.store, self.options)?;
+        for open in self.readers.all() {
+            open.keeper.iter().try_for_each(accrue_projections::Keeper::wait_until_open)?;
+        }
+        Ok(())
     }
 }
 

@@ -202,12 +202,21 @@ fn sums(answer: &Value) -> Vec<Value> {
     rows
 }
 
+/// A value in a cell: of what is long, how much it is; JSON has it whole.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Array(items) if !items.is_empty() => format!("{} of them", items.len()),
+        Value::Object(fields) if !fields.is_empty() => format!("{{{}}}", fields.keys().cloned().collect::<Vec<_>>().join(", ")),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
 /// What differs in the members that are named.
 fn fields(answer: &Value) -> Vec<Value> {
     let mut rows = Vec::new();
     for (_, found) in answer["programs"].as_object().into_iter().flatten() {
         for member in found["named"].as_array().into_iter().flatten() {
-            let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             for (field, pair) in member["fields"].as_object().into_iter().flatten() {
                 rows.push(
                     json!({ "member": member["member"], "field": field, "live": shown(&pair[0]), "other": shown(&pair[1]) }),

@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Between two looks at the log.
-const LOOK: Duration = Duration::from_millis(20);
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 /// Memory since its last checkpoint: nobody decides on it.
 const DELTA_BYTES_MAX: usize = 64 * 1024 * 1024;
 

@@ -1,7 +1,7 @@
 //! What is told of generations.
 
 use super::Keeper;
-use super::besides::Beside;
+use super::besides::{Beside, LOOK};
 use crate::error::ProjectionError;
 use crate::generation::manifest::Manifest;
 use crate::reader::LedgerReader;
@@ -83,6 +83,25 @@ impl Keeper {
         let generation = self.live()?;
         let bytes = bytes_in(self.store.view(self.shard(), generation)?.path());
         Ok(GenerationStatus { state: GenerationState::Live, bytes, ..answering(&self.live, generation, now) })
+    }
+
+    /// Waits until every generation whose rows are all there can be asked: after [`Keeper::open`] its thread opens it.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub fn wait_until_open(&self) -> Result<(), ProjectionError> {
+        let besides = self.besides.lock().clone();
+        for beside in besides {
+            let is_opening = || -> Result<bool, ProjectionError> {
+                let held = beside.held.lock();
+                let waits = held.ledger.is_none() && held.failed.is_none();
+                Ok(waits && self.store.view(self.shard(), beside.number())?.next_position()?.0 > 1)
+            };
+            while is_opening()? {
+                std::thread::sleep(LOOK);
+            }
+        }
+        Ok(())
     }
 
     fn status_of(&self, beside: &Beside, now: Instant) -> Result<GenerationStatus, ProjectionError> {
