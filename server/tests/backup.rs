@@ -90,7 +90,7 @@ fn whole(place: &Place) -> Result<Vec<Listed>> {
 /// How far the log of a restored store goes, walked from its beginning.
 fn walked(root: &Path) -> Result<Vec<Position>> {
     let store = open(root)?;
-    let walked = store.shard_ids().into_iter().map(|shard| Ok(store.shard(shard)?.verify(|_| ())?.next_position));
+    let walked = store.shard_ids().into_iter().map(|shard| Ok(store.shard(shard)?.verify_chain(|_| ())?.next_position));
     walked.collect()
 }
 
