@@ -334,7 +334,7 @@ fn a_basket_is_quoted_and_nothing_is_written() {
     assert_eq!((&told["rewards"][0]["reward"], &told["rewards"][0]["usable"]), (&json!("tea"), &json!(true)), "{told}");
     let (_, new) = quote("nobody", "0.10");
     assert_eq!((&new["known"], &new["rules"][0]["points"]), (&json!(false), &json!(0)));
-    assert!(new["rules"][0]["because"].as_str().is_some_and(|why| why.contains("less than one point")), "{new}");
+    assert!(new["rules"][0]["because"].as_str().is_some_and(|why| why.contains("= 0.2, floor puts 0.2 off → 0")), "{new}");
     assert_eq!((&new["rewards"][0]["why_not"], &new["rewards"][0]["missing"]), (&json!("member_unknown"), &json!(10)), "{new}");
     let (status, wrong) = quote("m1", "10.255");
     assert_eq!((status, wrong["detail"].as_str().map(|detail| detail.contains("unit_price"))), (400, Some(true)), "{wrong}");

@@ -31,7 +31,7 @@ fn a_tier_that_multiplies_is_part_of_the_reason() {
     for told in [&first.1, &first.3, &first.2, &second.2] {
         assert!(!told.contains("(tier"), "{told}");
     }
-    assert!(second.1.contains("120.00 GBP eligible × 1 per 1.00 GBP × 1.5 (tier gold), rounded once"), "{}", second.1);
+    assert!(second.1.contains("120.00 GBP × 1 per 1.00 GBP × 1.5 (tier gold) = 180 exactly"), "{}", second.1);
     assert!(second.3.contains("rule base gives 180 on 120.00 GBP eligible × 1.5 (tier gold);"), "{}", second.3);
 }
 
