@@ -2,12 +2,15 @@
 
 use crate::batch::{Batch, Record};
 use crate::letter::Origin;
-use accrue_ledger::{Fact, Instant};
+use accrue_ledger::{Body, Fact, Instant, Ruleset};
 use accrue_proto::{CurrencyOf, Malformed, check_key, decode_message_with, read_fact};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// A value beyond this is a dead letter: it could not be a frame.
 pub(crate) const VALUE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// JSON money in a body that names no currency, of a program whose currency is not known.
+const MISSING_CURRENCY: &str = "missing_currency";
 /// An instant further ahead of the clock than this is a dead letter (facts.md, "Bad input"), microseconds.
 pub(crate) const AHEAD_MAX: i64 = 5 * 60 * 1_000_000;
 
@@ -50,7 +53,34 @@ pub(crate) fn open<'a>(batches: &'a [Batch], terms: Terms<'_>) -> Vec<Opened<'a>
         next_offset = record.offset() + 1;
         opened.push(open_one(record, terms));
     }
+    if opened.iter().any(lacks_currency) {
+        open_by_rules_among_them(batches, &mut opened, terms);
+    }
     opened
+}
+
+fn lacks_currency(opened: &Opened<'_>) -> bool {
+    matches!(opened, Opened::Bad(malformed) if malformed.code == MISSING_CURRENCY)
+}
+
+/// The first ruleset of a program may come in the same group as the money that has its currency: where groups end must not matter.
+#[cold]
+fn open_by_rules_among_them<'a>(batches: &'a [Batch], opened: &mut [Opened<'a>], terms: Terms<'_>) {
+    let mut currencies = BTreeMap::new();
+    for opened in opened.iter() {
+        let Opened::Fact(bytes) = opened else { continue };
+        if let Ok(Fact { program, body: Body::RulesetActivated { ruleset, .. }, .. }) = read_fact(bytes)
+            && let Ok(ruleset) = Ruleset::parse(ruleset)
+        {
+            currencies.insert(program.to_owned(), ruleset.currency.to_string());
+        }
+    }
+    let currency_of = |program: &str| (terms.currency_of)(program).or_else(|| currencies.get(program).cloned());
+    let terms = Terms { currency_of: &currency_of, ..terms };
+    let records = batches.iter().flat_map(Batch::records);
+    for (opened, record) in opened.iter_mut().zip(records).filter(|(opened, _)| lacks_currency(opened)) {
+        *opened = open_one(record, terms);
+    }
 }
 
 fn open_one<'a>(record: Record<'a>, terms: Terms<'_>) -> Opened<'a> {
@@ -201,5 +231,25 @@ mod tests {
         assert_eq!(of(Some(1_000)), Ok(Instant(1_000_000)));
         assert_eq!(of(None), Err("missing_field"));
         assert_eq!(of(Some(1_700_000_301_000)), Err("from_the_future"));
+    }
+
+    #[test]
+    fn money_has_the_currency_of_rules_that_come_with_it() {
+        let rules = "program = \"acme\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n";
+        let hash = Ruleset::parse(rules).expect("valid").hash_hex();
+        let activation = serde_json::json!({
+            "id": "1", "source": "ruleset", "program": "acme", "occurred_at": "2023-01-01T00:00:00Z",
+            "ruleset_activated": { "ruleset": rules, "hash": hash, "effective_from": "2023-01-01T00:00:00Z" },
+        });
+        let line = serde_json::json!({ "line_id": "1", "sku": "x", "quantity": 1, "unit_price": "5.00" });
+        let order = serde_json::json!({
+            "id": "2", "source": "s", "program": "acme", "member": "m1", "occurred_at": "2023-01-02T00:00:00Z",
+            "order_placed": { "order_id": "A", "lines": [line] },
+        });
+        let (activation, order) = (activation.to_string(), order.to_string());
+        let message = |text: &'static str| Message { value: Some(text.as_bytes()), ..Message::default() };
+        let [activation, order] = [activation, order].map(|text| message(text.leak()));
+        assert_eq!(codes(&Origin::Embedded, &[activation, order, order]), ["fact", "fact", "undecodable"]);
+        assert_eq!(codes(&Origin::Embedded, &[order, order]), ["missing_currency", "undecodable"]);
     }
 }
