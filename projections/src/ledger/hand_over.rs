@@ -183,8 +183,10 @@ impl Ledger {
         let Forwarded { candidate, given, first } = forwarded;
         let (fact, program) = (candidate.fact, candidate.fact.program);
         let logged = arrival.logged.flatten().or(given.as_ref()).cloned();
-        if first.is_some() {
+        if let Some(first) = first {
             self.note_decided(tiers, candidate, arrival.position)?;
+            // Booked again, it is known from where it came first, whenever a checkpoint comes: of two places in a tier the lower stays.
+            tiers.put_identity(candidate.identity, *first);
         }
         if !counts && !fact.kind.links_members() {
             self.keep_apart(tiers, arrival, candidate, logged.as_ref(), first.is_none())?;

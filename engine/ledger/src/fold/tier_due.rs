@@ -64,14 +64,13 @@ impl<S: Sink> Fold<'_, S> {
         let counted = state.counted_at(tiers, rules, at);
         let (reached, kept) = (tiers.reached(counted.metric), tiers.index(&qualified_before));
         let kept = kept.filter(|tier| tiers.get(*tier).entry.is_some());
-        let (qualified, hold) = match kept {
-            Some(kept) if kept >= reached => (kept, None),
-            Some(_) => (reached, Some(To::DayEnd)),
-            None => (reached, Some(To::Exact)),
+        let (qualified, attained) = match kept {
+            Some(kept) if kept >= reached => (kept, false),
+            _ => (reached, true),
         };
         state.qualified = qualified;
-        if let Some(to) = hold {
-            state.held_until = TierState::hold_from(qualified, tiers, rules, at, to);
+        if attained {
+            state.held_until = TierState::hold_from(qualified, tiers, rules, at, To::DayEnd);
             state.in_grace = false;
         }
         if tiers.hold.is_none() || qualified == 0 {
