@@ -323,7 +323,8 @@ impl State {
             let rank = ladder.reached(metric);
             standing.qualified = ladder.tiers[rank].id.clone();
             standing.in_grace = false;
-            standing.held_until = if rank > 0 { Some(rules.zone.add(self.now, &ladder.hold)?) } else { None };
+            let held = rules.zone.after(self.now, &ladder.hold, Some("day_end"))?;
+            standing.held_until = (rank > 0).then_some(held);
         }
         // Where tiers were never lost, the hold begins with the ruleset that takes them.
         let had_no_hold = from_ladder.is_some_and(|old| old.downgrade == Downgrade::None);
