@@ -10,6 +10,7 @@ pub mod input;
 pub mod kafka;
 pub mod member;
 pub mod postgres;
+pub mod rebuild;
 pub mod service;
 pub mod size;
 pub mod stopwatch;

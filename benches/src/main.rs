@@ -1,11 +1,11 @@
-//! `figures [FACTS] [MEMBERS] [fold|arrival|ingest|shards|kafka|service]`: every figure of `benches/README.md` in one run, each beside its floor; or one part, to profile it.
+//! `figures [FACTS] [MEMBERS] [fold|arrival|ingest|shards|kafka|service|rebuild [MIB [DIR]]]`: every figure of `benches/README.md` in one run, each beside its floor; or one part, to profile it.
 
 use accrue_benches::stopwatch::{Lap, load, memory_mib};
-use accrue_benches::{embedded, floor, fold, input, kafka, member, postgres, service, size};
+use accrue_benches::{embedded, floor, fold, input, kafka, member, postgres, rebuild, service, size};
 use accrue_ledger::{Instant, Member, Record};
 use accrue_projections::LedgerOptions;
 use anyhow::Result;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -18,6 +18,8 @@ const TAIL_FACTS: usize = 500_000;
 const POSTGRES_FACTS: usize = 500_000;
 /// Rows of one of its transactions.
 const POSTGRES_BATCH: usize = 5_000;
+/// Memory of a rebuild, where nobody says, MiB.
+const MEMORY_MIB: usize = 256;
 /// Single reads of a member.
 const READS: usize = 20_000;
 
@@ -29,11 +31,15 @@ fn main() -> Result<()> {
     let number = |place: usize, default: usize| std::env::args().nth(place).and_then(|text| text.parse().ok()).unwrap_or(default);
     let (facts, members) = (number(1, 5_000_000), number(2, 200_000));
     let only = std::env::args().nth(3);
-    if only.as_deref() == Some(service::KILLED) {
-        let dir = std::env::args().nth(4).unwrap_or_default();
-        return service::run(facts as u64, u32::try_from(members)?, TAIL_FACTS as u64, Path::new(&dir));
+    if let Some(done) = of_one_process(only.as_deref(), (facts, members), number(5, MEMORY_MIB)) {
+        return done;
     }
     println!("load at the start {}", load());
+    if only.as_deref() == Some("rebuild") {
+        let scratch = tempfile::tempdir()?;
+        let dir = std::env::args().nth(5).map_or_else(|| scratch.path().to_owned(), PathBuf::from);
+        return rebuild::all(&dir, facts, u32::try_from(members)?, number(4, MEMORY_MIB));
+    }
     if only.as_deref() == Some("service") {
         return restart(tempfile::tempdir()?.path(), facts, u32::try_from(members)?);
     }
@@ -84,6 +90,19 @@ fn main() -> Result<()> {
     beside_postgres(dir.path(), &input, of_two.lap.rate(facts))?;
     println!("load at the end {}", load());
     Ok(())
+}
+
+/// What this program does when it is started by itself, as a process that holds nothing else.
+fn of_one_process(only: Option<&str>, (facts, members): (usize, usize), memory: usize) -> Option<Result<()>> {
+    let dir = PathBuf::from(std::env::args().nth(4).unwrap_or_default());
+    let of_members = u32::try_from(members).unwrap_or(u32::MAX);
+    Some(match only? {
+        service::KILLED => service::run(facts as u64, of_members, TAIL_FACTS as u64, &dir),
+        rebuild::FILLED => rebuild::fill(facts as u64, of_members, &dir),
+        rebuild::BUILT => rebuild::build(facts, members, &dir, memory),
+        rebuild::BESIDE => rebuild::beside(facts as u64, of_members, &dir),
+        _ => return None,
+    })
 }
 
 fn rules_alone(input: &input::Input) -> Result<()> {

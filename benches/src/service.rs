@@ -5,9 +5,10 @@ use crate::input::activation;
 use crate::stopwatch::{Lap, Stopwatch, memory_mib};
 use accrue_ingest::workload::{Workload, WorkloadOptions};
 use accrue_ingest::{Embedded, EmbeddedOptions, Message};
-use accrue_projections::{Ledger, LedgerOptions};
+use accrue_projections::{Keeper, Ledger, LedgerOptions, LedgerReader};
 use accrue_store::{Inline, Store, StoreOptions};
 use anyhow::{Result, ensure};
+use parking_lot::Mutex;
 use rustix::process::{Signal, getpid, kill_process};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -62,7 +63,25 @@ fn open(dir: &Path, options: LedgerOptions) -> Result<Embedded> {
     Ok(Embedded::open(&store, make, EmbeddedOptions::default())?)
 }
 
-fn publish(embedded: &Embedded, workload: &mut Workload, facts: u64) -> Result<Lap> {
+/// A shard's answers and its generations, as soon as it is open.
+pub type Kept = Arc<Mutex<Option<(LedgerReader, Keeper)>>>;
+
+/// One shard as the service opens it, with its generations.
+pub fn open_kept(dir: &Path) -> Result<(Embedded, Kept)> {
+    let store = Store::open(dir, StoreOptions { embedded_shards: Some(1), ..StoreOptions::default() })?;
+    let kept = Kept::default();
+    let of_shard = Arc::clone(&kept);
+    let make = Arc::new(move |store: &Store, shard: u32| {
+        let ledger = Ledger::open(store, shard, LedgerOptions::default())?;
+        let keeper = Keeper::open(store, ledger.reader(), LedgerOptions::default())?;
+        *of_shard.lock() = Some((ledger.reader(), keeper));
+        Ok(Box::new(ledger) as Box<dyn Inline>)
+    });
+    Ok((Embedded::open(&store, make, EmbeddedOptions::default())?, kept))
+}
+
+/// Takes in that many facts of a generator; its making counts.
+pub fn publish(embedded: &Embedded, workload: &mut Workload, facts: u64) -> Result<Lap> {
     let watch = Stopwatch::start();
     let mut publisher = embedded.publisher();
     let mut fact = Vec::new();

@@ -1,11 +1,9 @@
 //! A digest of everything derived: equal on any number of shards and threads, whatever the order of arrival.
 
 use crate::error::ProjectionError;
-use crate::reader::LedgerReader;
-use crate::rows::RecordRow;
-use crate::shared::Tiers;
+use crate::reader::{LedgerReader, RecordsInOrder};
 use accrue_ledger::{Member, Pack};
-use accrue_store::{keys, member_hash};
+use accrue_store::keys;
 use std::fmt;
 
 /// The sum, modulo 2²⁵⁶, of a hash for each member over its state (which vouches for its entries) and its records.
@@ -46,8 +44,8 @@ impl LedgerReader {
     pub fn digest(&self, program: &str) -> Result<Digest, ProjectionError> {
         let mut digest = Digest::default();
         let mut bytes = Vec::new();
-        self.each_member(program, "", |member, state, tiers| {
-            digest.merge(of_member(tiers, (program, member), &state, &mut bytes)?);
+        self.each_member(program, "", |member, state, records| {
+            digest.merge(of_member(records, (program, member), &state, &mut bytes)?);
             Ok(true)
         })?;
         Ok(digest)
@@ -56,7 +54,7 @@ impl LedgerReader {
 
 /// A member's part of it.
 pub(crate) fn of_member(
-    tiers: &Tiers,
+    records: &mut RecordsInOrder<'_>,
     (program, member): (&str, &str),
     state: &Member,
     bytes: &mut Vec<u8>,
@@ -64,14 +62,12 @@ pub(crate) fn of_member(
     bytes.clear();
     keys::member(bytes, program, member);
     state.pack(bytes);
-    for (key, row) in tiers.records(member_hash(program, member), program, member)? {
-        let row = row.bytes();
-        let record = RecordRow::record_bytes(&row)?;
+    records.each(member, |key, record| {
         // What only remembers an id says where it was seen, which is no part of the state.
         if !record.is_empty() {
             crate::codec::append(&key, bytes);
             bytes.extend_from_slice(record);
         }
-    }
+    })?;
     Ok(Digest::of(blake3::hash(bytes)))
 }

@@ -9,6 +9,7 @@ mod past;
 mod person;
 mod quote;
 mod recall;
+mod records;
 mod sums;
 mod tiers;
 mod walk;
@@ -16,6 +17,7 @@ mod what_if;
 mod why;
 
 pub use quote::{Points, Quote, RewardQuote};
+pub(crate) use records::RecordsInOrder;
 pub use walk::Outstanding;
 
 pub use moves::{Fall, TierMoves};

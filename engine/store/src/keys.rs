@@ -159,6 +159,12 @@ pub fn record(key: &mut Vec<u8>, program: &str, member: &str, kind: u8, hash: u6
     key.extend_from_slice(&hash.to_be_bytes());
 }
 
+/// View 21: all records of a program's members, as a prefix.
+pub fn records_of_all(key: &mut Vec<u8>, program: &str) {
+    start(key, SPACE_RECORD);
+    name(key, program);
+}
+
 /// View 21: all records of a member, as a prefix.
 pub fn records_of(key: &mut Vec<u8>, program: &str, member: &str) {
     start(key, SPACE_RECORD);

@@ -159,9 +159,24 @@ impl Rows<'_> {
     /// # Errors
     /// The view can't be read: it is disposable.
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>, StoreError> {
-        if self.started && self.at.valid() {
+        if self.started {
+            self.step();
+        }
+        self.row()
+    }
+
+    /// Goes past the row that [`Rows::row`] gave.
+    pub fn step(&mut self) {
+        if self.at.valid() {
             self.at.next();
         }
+    }
+
+    /// The row it is at; the first, to begin with. `None`: the end.
+    ///
+    /// # Errors
+    /// The view can't be read: it is disposable.
+    pub fn row(&mut self) -> Result<Option<RowRef<'_>>, StoreError> {
         self.started = true;
         if !self.at.valid() {
             // An iterator that meets a damaged file just ends: only its status tells.

@@ -114,21 +114,8 @@ impl LedgerReader {
 
 impl Differ<'_> {
     fn run(&mut self) -> Result<(), ProjectionError> {
-        let [mut live, mut other] = self.sides.map(|side| Walk::new(side, self.program));
-        loop {
-            let names =
-                [&live.peek()?.map(|seen| &seen.member), &other.peek()?.map(|seen| &seen.member)].map(|name| name.cloned());
-            let least = match &names {
-                [Some(live), Some(other)] => live.min(other).clone(),
-                [Some(one), None] | [None, Some(one)] => one.clone(),
-                [None, None] => break,
-            };
-            let of = |walk: &mut Walk<'_>, name: &Option<String>| {
-                if name.as_ref() == Some(&least) { walk.take() } else { Ok(None) }
-            };
-            let pair = [of(&mut live, &names[0])?, of(&mut other, &names[1])?];
-            self.compare(&least, pair)?;
-        }
+        let (sides, program) = (self.sides, self.program);
+        std::thread::scope(|scope| self.walk(sides.map(|side| Walk::start(scope, side, program))))?;
         let zero = Digest::default();
         let filled = || self.slices.iter().filter(|slice| **slice != [zero; 2]);
         self.found.slices = filled().count() as u64;
@@ -139,6 +126,23 @@ impl Differ<'_> {
         }
         self.found.digests = digests.map(|digest| digest.to_string());
         Ok(())
+    }
+
+    fn walk(&mut self, [mut live, mut other]: [Walk; 2]) -> Result<(), ProjectionError> {
+        loop {
+            let names =
+                [&live.peek()?.map(|seen| &seen.member), &other.peek()?.map(|seen| &seen.member)].map(|name| name.cloned());
+            let least = match &names {
+                [Some(live), Some(other)] => live.min(other).clone(),
+                [Some(one), None] | [None, Some(one)] => one.clone(),
+                [None, None] => return Ok(()),
+            };
+            let of = |walk: &mut Walk, name: &Option<String>| {
+                if name.as_ref() == Some(&least) { walk.take() } else { Ok(None) }
+            };
+            let pair = [of(&mut live, &names[0])?, of(&mut other, &names[1])?];
+            self.compare(&least, pair)?;
+        }
     }
 
     fn compare(&mut self, member: &str, pair: [Option<Seen>; 2]) -> Result<(), ProjectionError> {

@@ -1,6 +1,6 @@
 //! Every member of a program in order of id: memory over disk, without a list of everybody in memory.
 
-use super::LedgerReader;
+use super::{LedgerReader, RecordsInOrder};
 use crate::error::ProjectionError;
 use crate::rows::read_member;
 use crate::shared::Tiers;
@@ -108,10 +108,11 @@ impl LedgerReader {
         &self,
         program: &str,
         after: &str,
-        mut each: impl FnMut(&str, Member, &Tiers) -> Result<bool, ProjectionError>,
+        mut each: impl FnMut(&str, Member, &mut RecordsInOrder<'_>) -> Result<bool, ProjectionError>,
     ) -> Result<(), ProjectionError> {
         let tiers = self.shared.tiers.read();
         let mut in_memory = InMemory::new(&tiers, program, after);
+        let mut records = RecordsInOrder::new(&tiers, program);
         let (mut prefix, mut from) = (Vec::new(), Vec::new());
         keys::members_of(&mut prefix, program);
         keys::member(&mut from, program, after);
@@ -126,11 +127,11 @@ impl LedgerReader {
                 (None, None) => return Ok(()),
                 (Some((member, _)), _) if member <= after => true,
                 (Some((member, row)), memory) if memory.is_none_or(|(known, _)| member < known) => {
-                    each(member, read_member(row)?, &tiers)?
+                    each(member, read_member(row)?, &mut records)?
                 }
                 (disk, Some((member, state))) => {
                     in_memory.skip();
-                    if !each(member, state.clone(), &tiers)? {
+                    if !each(member, state.clone(), &mut records)? {
                         return Ok(());
                     }
                     if disk.is_none_or(|(known, _)| known != member) {
