@@ -35,10 +35,21 @@ pub struct Referrals {
 pub struct Ties {
     /// By which code it came; `None`: by none.
     pub by: Option<Referred>,
-    /// Codes, and who owns them.
-    pub owners: Vec<(Text, Text)>,
+    /// Whose codes are.
+    pub owners: Vec<Owner>,
     /// Of a code itself: who owns it, who wants to know.
     pub home: Home,
+}
+
+/// Whose a code is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Owner {
+    /// The code.
+    pub code: Text,
+    /// Whose it is.
+    pub owner: Text,
+    /// As of when that was answered.
+    pub since: Instant,
 }
 
 /// A code that a member asked for.
@@ -205,8 +216,13 @@ impl Referrals {
 impl Ties {
     /// Who owns the code that the member came by; `None`: nobody as far as is known.
     pub fn owner(&self) -> Option<&Text> {
+        self.answered().map(|known| &known.owner)
+    }
+
+    /// What was answered about that code, as of the earliest instant.
+    pub(crate) fn answered(&self) -> Option<&Owner> {
         let by = self.by.as_ref()?;
-        self.owners.iter().find(|(code, _)| *code == by.code).map(|(_, owner)| owner)
+        self.owners.iter().find(|known| known.code == by.code)
     }
 }
 

@@ -30,6 +30,8 @@ points = 100
 "#;
 const MEMBERS: usize = 6;
 const STEPS: usize = 40;
+/// Who turned out to have come earlier, by the same code, was told of its owner as of the later instant.
+const FAILED_ONCE: [u64; 2] = [447, 570];
 
 fn name(member: usize) -> String {
     format!("m{member}")
@@ -83,7 +85,7 @@ fn answer(world: &World, member: &str, at: i64) -> Result<Value> {
 
 #[test]
 fn friends_are_the_same_in_one_shard_and_in_several() -> Result<()> {
-    for seed in seeds() {
+    for seed in seeds().chain(FAILED_ONCE) {
         let history = history(seed);
         let (mut one, mut many) = (World::open(&history, 1)?, World::open(&history, SHARDS)?);
         let mut random = Random::new(seed ^ 0x5AD5);

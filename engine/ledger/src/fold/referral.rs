@@ -11,7 +11,7 @@ use crate::counters::Counted;
 use crate::entry::{Sink, TierCause, Why};
 use crate::record::{Order, Placed, Record, RecordKey};
 use crate::referral::{
-    CodeState, FirstOrder, Friend, Given, OrderWorth, ReferralFact, Referred, Stage, Told, could_be_code, normal_code,
+    CodeState, FirstOrder, Friend, Given, OrderWorth, Owner, ReferralFact, Referred, Stage, Told, could_be_code, normal_code,
 };
 use crate::ruleset::{Metric, On, Ruleset};
 use crate::{Instant, Kind, Rounding, Text, worth};
@@ -28,8 +28,8 @@ impl<S: Sink> Fold<'_, S> {
             }
             ReferralFact::Answered { code, owner } => {
                 let owners = &mut self.member.referrals_mut().ties.owners;
-                if !owners.iter().any(|(known, _)| *known == **code) {
-                    owners.push((Text::new(code), Text::new(owner)));
+                if !owners.iter().any(|known| known.code == **code) {
+                    owners.push(Owner { code: Text::new(code), owner: Text::new(owner), since: at });
                 }
             }
             ReferralFact::Told(told) => self.referral_told(told, rules, at),
@@ -46,7 +46,13 @@ impl<S: Sink> Fold<'_, S> {
                 home.owner = Text::new(owner);
                 home.waiting = Vec::new();
             }
-            ReferralFact::Asked { friend, .. } if home.owner.is_empty() => home.waiting.push((Text::new(friend), asked_at)),
+            ReferralFact::Asked { friend, .. } if home.owner.is_empty() => {
+                // Who turns out to have come earlier asks again.
+                match home.waiting.iter_mut().find(|(known, _)| *known == **friend) {
+                    Some((_, first)) => *first = asked_at.min(*first),
+                    None => home.waiting.push((Text::new(friend), asked_at)),
+                }
+            }
             _ => {}
         }
     }

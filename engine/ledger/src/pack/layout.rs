@@ -8,7 +8,7 @@ use crate::purchases::{Bought, Purchases};
 use crate::record::{
     Asked, Award, Coupon, Limited, LineRefund, Order, OrderLine, Placed, Record, RecordKey, Redemption, WaitingRefund,
 };
-use crate::referral::{Code, CodeState, FirstOrder, Friend, Given, Home, OrderWorth, Referrals, Referred, Ties};
+use crate::referral::{Code, CodeState, FirstOrder, Friend, Given, Home, OrderWorth, Owner, Referrals, Referred, Ties};
 use crate::ruleset::Metric;
 use crate::standing::{Card, CardStatus, Custody, Links, Standing, Status};
 use crate::tier::{Day, Override, TierState};
@@ -134,6 +134,7 @@ packed!(Override { tier, floor, until, source, since });
 
 sparse!(Referrals { codes, visits, joined, pending, completed, reversed, ties });
 sparse!(Ties { by, owners, home });
+sparse!(Owner { code, owner, since });
 packed!(Code { code, slug, state });
 packed_enum!(CodeState { Asked = 0, Held = 1, Taken = 2 });
 packed!(Referred { code, at, order });

@@ -53,10 +53,11 @@ impl TiesOf {
         events
     }
 
-    /// The code that the member came by, while nobody said whose it is, and as of when.
+    /// The code that the member came by, while nobody said whose it is as of then, and as of when.
     fn wonders(&self) -> Option<(&Text, Instant)> {
         let ties = self.ties.as_deref()?;
-        ties.by.as_ref().filter(|_| ties.owner().is_none()).map(|by| (&by.code, by.at))
+        let by = ties.by.as_ref()?;
+        ties.answered().is_none_or(|known| known.since > by.at).then_some((&by.code, by.at))
     }
 
     fn home(&self) -> Option<&Home> {
