@@ -102,7 +102,8 @@ impl<'a, S: Sink> Fold<'a, S> {
         let unknown = !self.member.known;
         let happened = decision.is_none_or(|decision| matches!(decision.outcome, Outcome::Accepted(_)));
         // A referral code has a place in a shard like a member, and is none.
-        self.member.known |= happened && !matches!(fact.kind, Kind::ReferralCodeClaimed | Kind::ReferralAsked);
+        let counts = happened && !self.told_in_vain(&fact.body, at);
+        self.member.known |= counts && !matches!(fact.kind, Kind::ReferralCodeClaimed | Kind::ReferralAsked);
         let Some(rules) = self.rules.at(at) else {
             return Applied::default();
         };
@@ -110,7 +111,7 @@ impl<'a, S: Sink> Fold<'a, S> {
             self.became_known(rules);
         }
         let source = Source { kind: fact.kind as u8, id: source_of(fact) };
-        if happened && rules.tiers.is_some() {
+        if counts && rules.tiers.is_some() {
             self.tier_begins(fact, rules, at);
         }
         let before = rules.inactivity.is_some().then(|| self.before_activity());
@@ -126,7 +127,7 @@ impl<'a, S: Sink> Fold<'a, S> {
             self.tier_up(cause, source, rules, at);
         }
         if let Some(before) = before {
-            self.after_activity(&fact.body, happened, &before, source, rules, at);
+            self.after_activity(&fact.body, counts, &before, source, rules, at);
         }
         self.member.keep_due();
         applied

@@ -9,6 +9,7 @@ use super::{Fold, Source};
 use crate::calendar::{self, To, day_number};
 use crate::counters::Counted;
 use crate::entry::{Sink, TierCause, Why};
+use crate::fact::Body;
 use crate::record::{Order, Placed, Record, RecordKey};
 use crate::referral::{
     CodeState, FirstOrder, Friend, Given, OrderWorth, Owner, ReferralFact, Referred, Stage, Told, could_be_code, normal_code,
@@ -92,6 +93,17 @@ impl<S: Sink> Fold<'_, S> {
         if first.worth.last().is_none_or(|known| (known.amount, known.gone) != (amount, gone)) {
             first.worth.push(OrderWorth { at, amount, gone });
         }
+    }
+
+    /// What is withdrawn as of `at` must leave no trace: whether it was ever told depends on the order of arrival.
+    pub(super) fn told_in_vain(&self, body: &Body<'_>, at: Instant) -> bool {
+        let Body::Referral(ReferralFact::Told(told)) = body else { return false };
+        let later = |friend: &Friend| friend.withdrawn.is_some_and(|(then, revision)| then == at && told.revision < revision);
+        told.withdrawn
+            || self.records.peek(RecordKey::friend(told.friend)).is_some_and(|record| match &*record {
+                Record::Friend(friend) => later(friend),
+                _ => false,
+            })
     }
 
     /// At the referrer.
