@@ -17,7 +17,7 @@ pub use build::BuildOptions;
 pub use differ::{Difference, DifferingMember, ProgramDifference};
 pub use keeper::{GenerationState, GenerationStatus, Keeper};
 pub use manifest::Supposed;
-pub use point::{AT_POINTS, Point};
+pub use point::Point;
 
 pub(crate) use build::{Build, next_number, remove_left_over};
 pub(crate) use flip::Flips;

@@ -19,6 +19,7 @@ mod ledger;
 pub mod liability;
 mod look_up;
 mod number;
+pub mod point;
 mod profile;
 mod programs;
 mod reader;
@@ -41,8 +42,7 @@ pub use error::ProjectionError;
 pub use explain::{About, AchievementFinding, Explained, Explanation, LineFinding, NUMBERS, Node, RuleFinding};
 pub use folded::{Folded, Folding};
 pub use generation::{
-    AT_POINTS, BuildOptions, Difference, DifferingMember, GenerationState, GenerationStatus, Keeper, Point, ProgramDifference,
-    Supposed,
+    BuildOptions, Difference, DifferingMember, GenerationState, GenerationStatus, Keeper, Point, ProgramDifference, Supposed,
 };
 pub use ledger::{Ledger, LedgerOptions, decision_of};
 pub use look_up::LookUp;

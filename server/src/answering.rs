@@ -16,7 +16,7 @@ mod quote;
 mod tiers;
 mod what_if;
 
-pub use applied::{Apply, Applying, Guards, Policy, Undo};
+pub use applied::{Apply, Applying, Guards, Point as ApplyPoint, Policy, Undo};
 pub use compared::{Compare, compare};
 pub use generations::{Build, Manage, manage};
 pub use letters::letter_row;

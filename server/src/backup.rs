@@ -49,6 +49,14 @@ pub enum Point {
     InPlace,
 }
 
+impl Point {
+    /// Those of a backup.
+    pub const CREATING: [Point; 7] =
+        [Point::FileSent, Point::FilesSent, Point::KeysSent, Point::KeysNamed, Point::Named, Point::Unnamed, Point::Pruned];
+    /// Those of a restore.
+    pub const RESTORING: [Point; 4] = [Point::FileFetched, Point::FilesFetched, Point::Settled, Point::InPlace];
+}
+
 /// Follows what is done.
 pub trait Watch: Sync {
     /// So many bytes are to be read.
@@ -66,6 +74,10 @@ impl Watch for indicatif::ProgressBar {
 
     fn bytes(&self, bytes: u64) {
         self.inc(bytes);
+    }
+
+    fn at(&self, point: Point) {
+        accrue_projections::point::reached(&point);
     }
 }
 

@@ -11,9 +11,6 @@ use std::process::Command;
 
 const DIR: &str = "ACCRUE_TEST_DIR";
 const POINT: &str = "ACCRUE_TEST_POINT";
-const CREATING: [Point; 7] =
-    [Point::FileSent, Point::FilesSent, Point::KeysSent, Point::KeysNamed, Point::Named, Point::Unnamed, Point::Pruned];
-const RESTORING: [Point; 4] = [Point::FileFetched, Point::FilesFetched, Point::Settled, Point::InPlace];
 
 struct Silent;
 impl Watch for Silent {}
@@ -108,7 +105,7 @@ fn child() -> Result<()> {
     let (Some(dir), Ok(point)) = (std::env::var_os(DIR), std::env::var(POINT)) else { return Ok(()) };
     let dir = Path::new(&dir);
     let place = Place::open(dir.join("place").to_str().context("a path")?, true)?;
-    if RESTORING.iter().any(|restoring| format!("{restoring:?}") == point) {
+    if Point::RESTORING.iter().any(|restoring| format!("{restoring:?}") == point) {
         restore(&place, None, &dir.join("restored"), options(), &Die(point))?;
         return Ok(());
     }
@@ -117,7 +114,7 @@ fn child() -> Result<()> {
 
 #[test]
 fn a_backup_that_is_cut_off_leaves_whole_ones() -> Result<()> {
-    for point in CREATING {
+    for point in Point::CREATING {
         let dir = tempfile::tempdir()?;
         let (root, place) = (dir.path().join("data"), dir.path().join("place"));
         let place = Place::open(place.to_str().context("a path")?, true)?;
@@ -165,7 +162,7 @@ fn a_restore_that_is_cut_off_leaves_nothing_or_all() -> Result<()> {
     seal(&store, "m", 1)?;
     drop(store);
     back_up(&root, &place, 1, None, &Silent)?;
-    for point in RESTORING {
+    for point in Point::RESTORING {
         cut_off(dir.path(), point)?;
         ensure!(restored.exists() == (point == Point::InPlace), "{point:?}");
         if !restored.exists() {

@@ -15,7 +15,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::fs::{self, OpenOptions};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -35,8 +37,12 @@ const TAIL_LINES: usize = 25;
 /// # Errors
 /// It was not built.
 pub fn binary() -> Result<PathBuf> {
+    built("accrue")
+}
+
+fn built(name: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
-    let found = test.parent().and_then(Path::parent).map(|profile| profile.join("accrue"));
+    let found = test.parent().and_then(Path::parent).map(|profile| profile.join(name));
     found
         .filter(|path| path.is_file())
         .with_context(|| format!("there is no binary beside {}: cargo build --workspace --bins", test.display()))
@@ -44,16 +50,27 @@ pub fn binary() -> Result<PathBuf> {
 
 /// The binary without what the caller's environment would choose for it.
 fn command(dir: &Path) -> Result<Command> {
+    Ok(of(binary()?, dir))
+}
+
+/// The same that kills itself at a named moment.
+fn killed_at(point: &dyn Debug, dir: &Path) -> Result<Command> {
+    let mut command = of(built("accrue-killed")?, dir);
+    command.env("ACCRUE_KILLED_AT", format!("{point:?}"));
+    Ok(command)
+}
+
+fn of(binary: PathBuf, dir: &Path) -> Command {
     // The kernel ends it with the thread that started it.
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL"]).arg(binary()?);
+    command.args(["--pdeathsig", "KILL"]).arg(binary);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ACCRUE__")) {
         command.env_remove(name);
     }
     // No `accrue.toml` there.
     let cwd = dir.parent().unwrap_or(dir);
     command.env("RUST_BACKTRACE", "0").current_dir(cwd).stdin(Stdio::null());
-    Ok(command)
+    command
 }
 
 /// Where a service keeps its store and takes its facts from.
@@ -61,7 +78,7 @@ fn command(dir: &Path) -> Result<Command> {
 pub struct Setup<'a> {
     /// The data directory.
     pub dir: &'a Path,
-    /// `bootstrap.servers`.
+    /// `bootstrap.servers`; empty: facts are handed in, and this and the next two say nothing.
     pub brokers: &'a str,
     /// The topic of facts.
     pub topic: &'a str,
@@ -71,14 +88,22 @@ pub struct Setup<'a> {
     pub sets: &'a [&'a str],
 }
 
-impl Setup<'_> {
+impl<'a> Setup<'a> {
+    /// Facts are handed in.
+    pub fn embedded(dir: &'a Path) -> Setup<'a> {
+        Setup { dir, brokers: "", topic: "", group: "", sets: &[] }
+    }
+
     fn add_to(&self, command: &mut Command) {
         command.arg("--dir").arg(self.dir);
-        let own = [
-            format!("kafka.brokers={}", self.brokers),
-            format!("kafka.topic={}", self.topic),
-            format!("kafka.group={}", self.group),
-        ];
+        let own = match self.brokers {
+            "" => Vec::new(),
+            brokers => vec![
+                format!("kafka.brokers={brokers}"),
+                format!("kafka.topic={}", self.topic),
+                format!("kafka.group={}", self.group),
+            ],
+        };
         for set in own.iter().map(String::as_str).chain(self.sets.iter().copied()) {
             command.args(["--set", set]);
         }
@@ -96,6 +121,20 @@ impl Setup<'_> {
         let told = String::from_utf8_lossy(&done.stderr);
         ensure!(done.status.success(), "accrue {}: {}: {}", words.join(" "), done.status, told.trim());
         serde_json::from_slice(&done.stdout).with_context(|| format!("accrue {}: not json", words.join(" ")))
+    }
+
+    /// A command that has to be killed at a named moment.
+    ///
+    /// # Errors
+    /// It ends otherwise.
+    pub fn run_killed(&self, words: &[&str], point: &dyn Debug) -> Result<()> {
+        let mut command = killed_at(point, self.dir)?;
+        command.args(words);
+        self.add_to(&mut command);
+        let done = command.output()?;
+        let told = String::from_utf8_lossy(&done.stderr);
+        ensure!(is_killed(done.status), "accrue {} was not killed at {point:?}: {}: {told}", words.join(" "), done.status);
+        Ok(())
     }
 
     /// A command that reads only the store, so that its shards are all that is in the directory.
@@ -143,9 +182,20 @@ impl Service {
     /// # Errors
     /// It ends, or does not answer in time; with the end of its log.
     pub fn start(setup: &Setup<'_>) -> Result<Service> {
+        Service::of(command(setup.dir)?, setup)
+    }
+
+    /// The same, killed at a named moment.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_killed(setup: &Setup<'_>, point: &dyn Debug) -> Result<Service> {
+        Service::of(killed_at(point, setup.dir)?, setup)
+    }
+
+    fn of(mut command: Command, setup: &Setup<'_>) -> Result<Service> {
         let log = setup.dir.with_extension("log");
         let out = OpenOptions::new().create(true).append(true).open(&log)?;
-        let mut command = command(setup.dir)?;
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         setup.add_to(&mut command);
         command.stdout(out.try_clone()?).stderr(out);
@@ -206,7 +256,7 @@ impl Service {
     /// # Errors
     /// It does not answer.
     pub fn api(&self, path: &str) -> Result<(u16, String)> {
-        let base = self.addresses.borrow().as_ref().map(|(api, _)| api.clone()).context("it does not serve yet")?;
+        let base = self.url()?;
         self.ask(&format!("{base}/{path}"))
     }
 
@@ -215,10 +265,27 @@ impl Service {
     /// # Errors
     /// It does not answer, or not in JSON.
     pub fn post(&self, path: &str, body: &str) -> Result<(u16, Value)> {
-        let base = self.addresses.borrow().as_ref().map(|(api, _)| api.clone()).context("it does not serve yet")?;
+        let base = self.url()?;
         let request = self.agent.post(format!("{base}/{path}")).content_type("application/json");
         let mut answer = request.send(body).with_context(|| path.to_owned())?;
         Ok((answer.status().as_u16(), serde_json::from_str(&answer.body_mut().read_to_string()?)?))
+    }
+
+    /// Where the API is.
+    ///
+    /// # Errors
+    /// It does not serve yet.
+    pub fn url(&self) -> Result<String> {
+        self.addresses.borrow().as_ref().map(|(api, _)| api.clone()).context("it does not serve yet")
+    }
+
+    /// Status and text of what the API says to a removal.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn delete(&self, path: &str) -> Result<(u16, String)> {
+        let mut answer = self.agent.delete(format!("{}/{path}", self.url()?)).call().with_context(|| path.to_owned())?;
+        Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?))
     }
 
     fn ask(&self, url: &str) -> Result<(u16, String)> {
@@ -249,6 +316,27 @@ impl Service {
         Ok(self.shards()?.values().map(|shard| shard.next_offset).sum())
     }
 
+    /// Waits until it was killed at its moment.
+    ///
+    /// # Errors
+    /// It ends otherwise, or not in time.
+    pub fn killed(self) -> Result<()> {
+        let status = self.ended()?;
+        ensure!(is_killed(status), "it ended with {status}: {}", self.tail());
+        Ok(())
+    }
+
+    fn ended(&self) -> Result<ExitStatus> {
+        let begun = stopwatch();
+        loop {
+            if let Some(status) = self.child.borrow_mut().try_wait()? {
+                return Ok(status);
+            }
+            ensure!(begun.elapsed() < WAIT_MAX, "it does not end: {}", self.tail());
+            std::thread::sleep(POLL);
+        }
+    }
+
     /// SIGKILL.
     ///
     /// # Errors
@@ -267,14 +355,7 @@ impl Service {
     /// It ends with something else than 0, or not in time.
     pub fn terminate(self) -> Result<()> {
         kill_process(Pid::from_child(&self.child.borrow()), Signal::TERM)?;
-        let begun = stopwatch();
-        let status: ExitStatus = loop {
-            if let Some(status) = self.child.borrow_mut().try_wait()? {
-                break status;
-            }
-            ensure!(begun.elapsed() < WAIT_MAX, "it does not end after SIGTERM: {}", self.tail());
-            std::thread::sleep(POLL);
-        };
+        let status = self.ended()?;
         ensure!(status.success(), "after SIGTERM it ended with {status}: {}", self.tail());
         Ok(())
     }
@@ -294,6 +375,10 @@ impl Drop for Service {
         let _ = child.kill();
         let _ = child.wait();
     }
+}
+
+fn is_killed(status: ExitStatus) -> bool {
+    status.signal() == Some(Signal::KILL.as_raw())
 }
 
 #[expect(clippy::disallowed_methods, reason = "bounds how long a test waits for another process; no result depends on it")]

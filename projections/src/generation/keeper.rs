@@ -7,7 +7,7 @@ use super::flip::{Flip, make_live};
 use super::manifest::{Manifest, Stage, Supposed};
 use super::{BuildOptions, Point, next_number};
 use crate::error::ProjectionError;
-use crate::ledger::LedgerOptions;
+use crate::ledger::{Ledger, LedgerOptions};
 use crate::reader::LedgerReader;
 use accrue_store::{Store, StoreError};
 use besides::Beside;
@@ -116,13 +116,7 @@ impl Keeper {
         if number == before {
             return Ok(Duration::ZERO);
         }
-        let beside = self.beside(number)?;
-        if beside.is_what_if() {
-            return Err(wrong(format!("generation {number} supposes other rules: it can never be live")));
-        }
-        let Some(ledger) = beside.ledger() else {
-            return Err(wrong(format!("generation {number} is not complete: `accrue rebuild status` says how far it is")));
-        };
+        let (beside, ledger) = self.complete(number)?;
         if self.live.shared().is_writer_gone() {
             let shard = self.store.shard(self.shard())?;
             make_live(&shard, (&self.store.view(self.shard(), before)?, &ledger.lock().view()), number)?;
@@ -146,17 +140,23 @@ impl Keeper {
         Ok(waited)
     }
 
-    /// Makes the generation live again that was so before.
+    /// Whether a generation can be made live, or is.
     ///
     /// # Errors
-    /// There was none, or as [`Keeper::flip`].
-    pub fn roll_back(&self) -> Result<(u32, Duration), ProjectionError> {
+    /// Why not.
+    pub fn can_be_live(&self, number: u32) -> Result<(), ProjectionError> {
+        if self.live()? == number { Ok(()) } else { self.complete(number).map(drop) }
+    }
+
+    /// The generation that was live before, and still is there.
+    ///
+    /// # Errors
+    /// There was none, or it was dropped.
+    pub fn before(&self) -> Result<u32, ProjectionError> {
         let live = self.live()?;
         let manifest = Manifest::read(&self.store.view(self.shard(), live)?)?;
-        let Some(before) = manifest.and_then(|manifest| manifest.came_from).filter(|before| self.beside(*before).is_ok()) else {
-            return Err(wrong(format!("nothing was live before generation {live}, or it was dropped")));
-        };
-        Ok((before, self.flip(before)?))
+        let before = manifest.and_then(|manifest| manifest.came_from).filter(|before| self.beside(*before).is_ok());
+        before.ok_or_else(|| wrong(format!("nothing was live before generation {live}, or it was dropped")))
     }
 
     /// Ends a generation that is not live, and removes it.
@@ -202,6 +202,16 @@ impl Keeper {
         let besides = std::mem::take(&mut *self.besides.lock());
         besides.iter().for_each(|beside| beside.ask_to_end());
         besides.iter().try_for_each(|beside| beside.end())
+    }
+
+    fn complete(&self, number: u32) -> Result<(Arc<Beside>, Arc<Mutex<Ledger>>), ProjectionError> {
+        let beside = self.beside(number)?;
+        if beside.is_what_if() {
+            return Err(wrong(format!("generation {number} supposes other rules: it can never be live")));
+        }
+        let incomplete = || wrong(format!("generation {number} is not complete: `accrue rebuild status` says how far it is"));
+        let ledger = beside.ledger().ok_or_else(incomplete)?;
+        Ok((beside, ledger))
     }
 
     fn beside(&self, number: u32) -> Result<Arc<Beside>, ProjectionError> {

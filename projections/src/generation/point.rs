@@ -1,7 +1,5 @@
 //! Moments of a generation's life at which the process may end; tests end it there.
 
-use std::sync::OnceLock;
-
 /// Named moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
@@ -41,11 +39,6 @@ impl Point {
 
     /// The moment is now.
     pub(crate) fn reached(self) {
-        if let Some(told) = AT_POINTS.get() {
-            told(self);
-        }
+        crate::point::reached(&self);
     }
 }
-
-/// Who is told of points, if anybody: a test, which ends the process.
-pub static AT_POINTS: OnceLock<fn(Point)> = OnceLock::new();

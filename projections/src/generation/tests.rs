@@ -1,13 +1,15 @@
 //! A process that ends at any named moment leaves a store that answers as before, and goes on where it was.
 
-use super::{AT_POINTS, BuildOptions, GenerationState, Keeper, Point, Supposed};
+use super::{BuildOptions, GenerationState, Keeper, Point, Supposed};
 use crate::digest::Digest;
 use crate::ledger::LedgerOptions;
+use crate::point::AT_POINTS;
 use crate::reader::AsOf;
 use crate::story::{Delivered, Desk};
 use crate::verify::verify;
 use accrue_ledger::Instant;
 use accrue_proto::json::{Defaults, fact_from_json};
+use std::fmt::Debug;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -104,7 +106,7 @@ fn digest(desk: &Desk) -> Digest {
 #[test]
 fn a_process_that_ends() {
     let (Ok(dir), Ok(point)) = (std::env::var("ACCRUE_TEST_DIR"), std::env::var("ACCRUE_TEST_POINT")) else { return };
-    let end: fn(Point) = |point| {
+    let end: fn(&dyn Debug) = |point| {
         if std::env::var("ACCRUE_TEST_POINT").is_ok_and(|name| name == format!("{point:?}")) {
             std::process::abort();
         }

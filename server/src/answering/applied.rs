@@ -7,6 +7,7 @@ mod record;
 mod undo;
 
 pub use asked::{Apply, Policy};
+pub use carry::Point;
 pub use undo::Undo;
 
 use crate::intake::Taken;

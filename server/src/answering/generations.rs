@@ -88,21 +88,10 @@ pub fn manage(readers: &Readers, what: &Manage, now: Instant) -> Result<Value, P
         }
         Manage::Start(build) => start(&keepers, build),
         Manage::Flip(generation) => {
-            let mut shards = Vec::new();
-            for keeper in &keepers {
-                known(keeper, *generation)?;
-                shards.push(flipped(keeper, *generation, keeper.flip(*generation)?));
-            }
-            Ok(json!({ "shards": shards }))
+            keepers.iter().try_for_each(|keeper| known(keeper, *generation))?;
+            flip(keepers.iter().map(|keeper| (keeper, *generation)).collect())
         }
-        Manage::RollBack => {
-            let mut shards = Vec::new();
-            for keeper in &keepers {
-                let (generation, waited) = keeper.roll_back()?;
-                shards.push(flipped(keeper, generation, waited));
-            }
-            Ok(json!({ "shards": shards }))
-        }
+        Manage::RollBack => flip(keepers.iter().zip(before(&keepers)?).collect()),
         Manage::Drop(generation) => {
             let of: Vec<&Keeper> = keepers.iter().filter(|keeper| known(keeper, *generation).is_ok()).collect();
             if of.is_empty() {
@@ -129,8 +118,26 @@ fn known(keeper: &Keeper, generation: u32) -> Result<(), Problem> {
     Err(Problem::not_found(format!("shard {} has no generation {generation}", keeper.shard())))
 }
 
-fn flipped(keeper: &Keeper, generation: u32, waited: std::time::Duration) -> Value {
-    json!({ "shard": keeper.shard(), "live": generation, "writer_waited_ms": waited.as_secs_f64() * 1e3 })
+/// Looks at all shards before it changes one.
+fn flip(shards: Vec<(&Keeper, u32)>) -> Result<Value, Problem> {
+    shards.iter().try_for_each(|(keeper, generation)| keeper.can_be_live(*generation))?;
+    let mut rows = Vec::new();
+    for (keeper, generation) in shards {
+        let waited = keeper.flip(generation)?.as_secs_f64() * 1e3;
+        rows.push(json!({ "shard": keeper.shard(), "live": generation, "writer_waited_ms": waited }));
+    }
+    Ok(json!({ "shards": rows }))
+}
+
+/// What each shard goes back to. Where a flip was broken off between two shards: all to the older one.
+fn before(keepers: &[Keeper]) -> Result<Vec<u32>, Problem> {
+    let live = keepers.iter().map(Keeper::live).collect::<Result<Vec<u32>, _>>()?;
+    let older = live.iter().copied().min().unwrap_or_default();
+    let is_way_back = |(keeper, live): (&Keeper, &u32)| *live == older || keeper.before().is_ok_and(|before| before == older);
+    if live.iter().any(|live| *live != older) && keepers.iter().zip(&live).all(is_way_back) {
+        return Ok(vec![older; live.len()]);
+    }
+    Ok(keepers.iter().map(Keeper::before).collect::<Result<_, _>>()?)
 }
 
 fn start(keepers: &[Keeper], build: &Build) -> Result<Value, Problem> {

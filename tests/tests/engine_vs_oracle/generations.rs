@@ -55,7 +55,7 @@ fn a_generation_is_the_live_one() {
         more_facts(&mut desk, more, seeds.start)?;
         wait_for(&keeper, live, desk.next_position().0)?;
         nothing_differs(&desk, &keeper, live)?;
-        flip(&mut desk, || Ok(keeper.roll_back().map(drop)?))?;
+        flip(&mut desk, || Ok(keeper.flip(keeper.before()?).map(drop)?))?;
         ensure!(keeper.live()? == live);
         wait_for(&keeper, built, desk.next_position().0)?;
         nothing_differs(&desk, &keeper, built)?;

@@ -5,13 +5,37 @@ use super::record::{Done, Record};
 use super::{Applying, Task};
 use crate::problem::Problem;
 use accrue_ledger::{Instant, Ruleset};
-use accrue_projections::{TrueUp, hash_of};
+use accrue_projections::{TrueUp, hash_of, point};
 use serde_json::{Value, json};
 
 /// Who says it.
 pub(super) const SOURCE: &str = "rules";
 /// Entries handed in at a time.
 const FEW: usize = 500;
+
+/// Named moments of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// What is to be done is in the log.
+    TaskNoted,
+    /// The rules are in force.
+    RulesInForce,
+    /// Some more entries are booked.
+    SomeBooked,
+    /// All are; nothing says so yet.
+    AllBooked,
+    /// It is noted as done.
+    TaskDone,
+}
+
+impl Point {
+    /// All of them.
+    pub const ALL: [Point; 5] = [Point::TaskNoted, Point::RulesInForce, Point::SomeBooked, Point::AllBooked, Point::TaskDone];
+
+    fn reached(self) {
+        point::reached(&self);
+    }
+}
 
 /// What the ids of an application's entries begin with.
 pub(super) fn prefix(application: &str) -> String {
@@ -25,9 +49,11 @@ pub(super) fn prefix(application: &str) -> String {
 pub(super) fn out(of: &Applying<'_>, task: &Task) -> Result<(), Problem> {
     let record = &task.record;
     book(of, &[noted(of, record, "begun", record.begun())])?;
+    Point::TaskNoted.reached();
     for (number, (from, rules)) in task.changes.iter().enumerate() {
         book(of, &[activation(of, record, number, *from, rules)?])?;
     }
+    Point::RulesInForce.reached();
     let mut done = Done::default();
     for few in task.entries.chunks(FEW) {
         let facts: Vec<Value> = few.iter().map(|entry| true_up(of, record, entry)).collect();
@@ -40,8 +66,12 @@ pub(super) fn out(of: &Applying<'_>, task: &Task) -> Result<(), Problem> {
                 _ => done.accepted += 1,
             }
         }
+        Point::SomeBooked.reached();
     }
-    book(of, &[noted(of, record, "done", done.noted())]).map(drop)
+    Point::AllBooked.reached();
+    book(of, &[noted(of, record, "done", done.noted())])?;
+    Point::TaskDone.reached();
+    Ok(())
 }
 
 fn book(of: &Applying<'_>, facts: &[Value]) -> Result<Vec<Value>, Problem> {
