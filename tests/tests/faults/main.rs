@@ -2,5 +2,6 @@
 //!
 //! `cargo build --workspace --bins` first: these run what was built beside them.
 
+mod flips;
 mod killed;
 mod shop;

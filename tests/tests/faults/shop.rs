@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 pub const RULES: &str = "program = \"shop\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n[[earn]]\nid = \"base\"\non = \"order\"\npoints = 1\nper = \"1.00\"\n";
-/// Of everything that changes members, the same two in each test.
-const MEMBERS: usize = 97;
+pub const MEMBERS: usize = 97;
+/// Merged into another, of the other shard.
+pub const ALIAS: &str = "m2";
 pub const POINTS_OF_AN_ORDER: i64 = 5;
 const FACTS_OF_A_POST: usize = 10;
 
@@ -62,7 +63,7 @@ impl Shop {
     pub fn publish(&self, setup: &Setup<'_>, orders: Range<usize>) -> Result<()> {
         let merge = json!({
             "id": "merge", "source": "test", "program": "shop", "member": "m1", "occurred_at": "2024-03-20T00:00:00Z",
-            "members_merged": { "loser": "m2" },
+            "members_merged": { "loser": ALIAS },
         });
         let lines: String = orders.map(order).chain([merge]).map(|fact| format!("{fact}\n")).collect();
         let told = setup.run(&["publish", &self.write("facts.jsonl", &lines)?])?;
