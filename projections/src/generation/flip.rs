@@ -46,8 +46,9 @@ impl Flips {
     }
 }
 
-/// Writes down what becomes of the generation that was live, and then the one row.
-pub(super) fn make_live(log: &ShardLog, (live, next): (&View, &View), number: u32) -> Result<(), ProjectionError> {
+/// Writes down what becomes of the generation that is live and from which the next one comes, as far as nothing says so yet.
+/// Before the writer waits: files take longer than the one row.
+pub(super) fn note(log: &ShardLog, (live, next): (&View, &View)) -> Result<(), ProjectionError> {
     let read = |view: &View| -> Result<Manifest, ProjectionError> {
         Ok(Manifest::read(view)?.unwrap_or_else(|| Manifest::of_old(log.head().next_position.0)))
     };
@@ -56,9 +57,19 @@ pub(super) fn make_live(log: &ShardLog, (live, next): (&View, &View), number: u3
         let detail = if after.what_if.is_some() { "it supposes other rules: it can never be live" } else { "it is not complete" };
         return Err(ProjectionError::Generation { detail: detail.to_owned() });
     }
-    Manifest { came_from: Some(log.live_generation()), ..after }.write(next)?;
-    Manifest { kept: true, ..before }.write(live)?;
+    let came_from = Some(log.live_generation());
+    if after.came_from != came_from {
+        Manifest { came_from, ..after }.write(next)?;
+    }
+    if !before.kept {
+        Manifest { kept: true, ..before }.write(live)?;
+    }
     Point::FlipNoted.reached();
+    Ok(())
+}
+
+/// Writes the one row.
+pub(super) fn make_live(log: &ShardLog, number: u32) -> Result<(), ProjectionError> {
     log.set_live_generation(number)?;
     Point::Flipped.reached();
     Ok(())
@@ -90,9 +101,7 @@ impl Ledger {
             Err(error) => Err(error),
         };
         let made = match ready {
-            Ok(true) => {
-                make_live(self.log(), (&self.view(), &beside.view()), flip.number).and_then(|()| self.change_places(&mut beside))
-            }
+            Ok(true) => make_live(self.log(), flip.number).and_then(|()| self.change_places(&mut beside)),
             Ok(false) => {
                 Err(ProjectionError::Generation { detail: "a ruleset reached into the past: it is built again".to_owned() })
             }

@@ -3,7 +3,7 @@
 mod besides;
 mod status;
 
-use super::flip::{Flip, make_live};
+use super::flip::{Flip, make_live, note};
 use super::manifest::{Manifest, Stage, Supposed};
 use super::{BuildOptions, Point, next_number};
 use crate::error::ProjectionError;
@@ -117,9 +117,10 @@ impl Keeper {
             return Ok(Duration::ZERO);
         }
         let (beside, ledger) = self.complete(number)?;
+        let log = self.store.shard(self.shard())?;
+        note(&log, (&self.store.view(self.shard(), before)?, &self.store.view(self.shard(), number)?))?;
         if self.live.shared().is_writer_gone() {
-            let shard = self.store.shard(self.shard())?;
-            make_live(&shard, (&self.store.view(self.shard(), before)?, &ledger.lock().view()), number)?;
+            make_live(&log, number)?;
             // What was live has no ledger here: the next opening goes on with it.
             beside.end()?;
             self.besides.lock().retain(|one| one.number() != number);
