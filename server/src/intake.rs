@@ -7,7 +7,7 @@ mod through;
 
 pub use hand::{Hand, Handed, REQUEUE_FEW, Straight, options, writer};
 pub use summary::Summary;
-pub use through::{Taken, Through};
+pub use through::{InTheTopic, Taken, Through};
 
 use crate::problem::Problem;
 use crate::readers::Readers;
@@ -62,6 +62,17 @@ impl Door {
         match self {
             Door::Embedded(embedded) => straight_in(embedded, facts),
             Door::Kafka(topic) => Through::facts(topic, readers, facts),
+        }
+    }
+
+    /// Waits until what was taken in before is known here.
+    ///
+    /// # Errors
+    /// No broker answers, or a shard has a long way to go.
+    pub fn catch_up(&self, readers: &Readers) -> Result<(), Problem> {
+        match self {
+            Door::Embedded(_) => Ok(()),
+            Door::Kafka(topic) => Through::catch_up(topic, readers),
         }
     }
 

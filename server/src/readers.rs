@@ -17,8 +17,10 @@ pub struct Open {
     pub reader: LedgerReader,
     /// The log below.
     pub log: ShardLog,
-    /// Its writer's; `None`: nobody writes.
+    /// Its writer's; `None`: nobody writes, or its writer is being opened.
     pub status: Option<Arc<ShardStatus>>,
+    /// Its writer is being opened: the tail of the log is not in its views.
+    pub opening: bool,
     /// Its generations; `None`: nobody asked for them yet.
     pub keeper: Option<Keeper>,
 }
@@ -48,7 +50,8 @@ impl Readers {
             readers.stop_keeper(shard);
             let ledger = Ledger::open(store, shard, options)?;
             let keeper = Keeper::open(store, ledger.reader(), options)?;
-            let open = Open { reader: ledger.reader(), log: store.shard(shard)?, status: None, keeper: Some(keeper) };
+            let open =
+                Open { reader: ledger.reader(), log: store.shard(shard)?, status: None, opening: true, keeper: Some(keeper) };
             readers.0.shards.write().insert(shard, open);
             Ok(Box::new(ledger) as Box<dyn Inline>)
         })
@@ -61,6 +64,7 @@ impl Readers {
             ShardEvent::Opened(writer) => {
                 if let Some(open) = readers.0.shards.write().get_mut(&shard) {
                     open.status = Some(Arc::clone(writer.status()));
+                    open.opening = false;
                 }
             }
             ShardEvent::Closed => {
@@ -72,7 +76,7 @@ impl Readers {
 
     /// Adds a shard that nobody writes to.
     pub fn add(&self, reader: LedgerReader, log: ShardLog) {
-        self.0.shards.write().insert(log.shard(), Open { reader, log, status: None, keeper: None });
+        self.0.shards.write().insert(log.shard(), Open { reader, log, status: None, opening: false, keeper: None });
     }
 
     /// Goes on with generations that are not live, of shards that nobody writes to.
@@ -228,9 +232,10 @@ impl Open {
     /// # Errors
     /// It is recovering: it would answer from the past.
     pub fn ready(&self) -> Result<(), Problem> {
+        let shard = self.reader.shard();
         match self.status.as_ref().map(|status| status.state()) {
+            None if self.opening => Err(Problem::new("shard_recovering", format!("shard {shard} is being opened"))),
             Some(ShardState::Recovering { percent }) => {
-                let shard = self.reader.shard();
                 Err(Problem::new("shard_recovering", format!("shard {shard} is applying its log again: {percent} %")))
             }
             Some(ShardState::Live | ShardState::Stopped { .. }) | None => Ok(()),

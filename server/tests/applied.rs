@@ -62,7 +62,14 @@ fn with(dir: &Path, most: u32, work: impl FnOnce(&Applying<'_>) -> Result<Value,
         if (now as usize) < facts.len() { Err(Problem::new("shard_stopped", "the plug was pulled")) } else { Ok(taken) }
     };
     let now = Instant::parse("2024-06-01T00:00:00Z").expect("an instant");
-    let applying = Applying { readers: &straight.readers, take: &take, program: "shop", guards: Guards::default(), now };
+    let applying = Applying {
+        readers: &straight.readers,
+        take: &take,
+        catch_up: &|| Ok(()),
+        program: "shop",
+        guards: Guards::default(),
+        now,
+    };
     let answer = work(&applying);
     straight.close().expect("closes");
     answer

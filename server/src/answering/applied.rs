@@ -42,6 +42,8 @@ pub struct Applying<'a> {
     pub readers: &'a Readers,
     /// Where facts go in.
     pub take: Take<'a>,
+    /// Waits until what went in before is known: nothing may be begun beside what was broken off.
+    pub catch_up: &'a dyn Fn() -> Result<(), Problem>,
     /// Of which program.
     pub program: &'a str,
     /// Those of the configuration.
@@ -64,7 +66,7 @@ impl Applying<'_> {
     /// What is asked can't be, goes too far, or was broken off.
     pub fn apply(&self, asked: &Apply, progress: &mut dyn FnMut(u32, Swept)) -> Result<Value, Problem> {
         let _alone = APPLYING.lock();
-        self.readers.all_are_here()?;
+        self.sees_everything()?;
         let known = record::all(self.readers, self.program)?;
         let planned = Planned::of(self, asked)?;
         if let Some(open) = known.iter().find(|known| known.done.is_none()) {
@@ -102,11 +104,16 @@ impl Applying<'_> {
     /// Nothing was, or it is broken off again.
     pub fn resume(&self, progress: &mut dyn FnMut(u32, Swept)) -> Result<Value, Problem> {
         let _alone = APPLYING.lock();
-        self.readers.all_are_here()?;
+        self.sees_everything()?;
         let known = record::all(self.readers, self.program)?;
         let open = known.iter().find(|known| known.done.is_none());
         let open = open.ok_or_else(|| Problem::not_found("nothing was broken off"))?;
         self.complete(open, progress)
+    }
+
+    fn sees_everything(&self) -> Result<(), Problem> {
+        self.readers.all_are_here()?;
+        (self.catch_up)()
     }
 
     /// The same task again, from where it was begun: what is there already is recognised.

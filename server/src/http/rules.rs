@@ -48,8 +48,9 @@ fn applying(
 ) -> Result<Value, Problem> {
     let inner = &service.0;
     let take = |facts: &[&[u8]]| inner.door.take(&inner.readers, facts);
+    let catch_up = || inner.door.catch_up(&inner.readers);
     let guards = inner.limits.guards;
-    work(&Applying { readers: &inner.readers, take: &take, program, guards, now: inner.clock.now() })
+    work(&Applying { readers: &inner.readers, take: &take, catch_up: &catch_up, program, guards, now: inner.clock.now() })
 }
 
 async fn asked<T: DeserializeOwned>(

@@ -23,6 +23,8 @@ use std::time::Duration;
 const DELIVERED_WAIT: Duration = Duration::from_secs(10);
 /// How long their shards may take after that.
 const BOOKED_WAIT: Duration = Duration::from_secs(5);
+/// A shard that books nothing for so long has been given everything.
+const QUIET: Duration = Duration::from_secs(2);
 /// Between two looks at a shard.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -35,6 +37,10 @@ pub struct Through {
     waiting: Arc<Mutex<BTreeMap<usize, Sender<Told>>>>,
     next_tag: AtomicUsize,
 }
+
+/// A named moment: facts are in the topic, and perhaps not booked here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InTheTopic;
 
 /// What became of the facts of a request.
 pub struct Taken {
@@ -69,19 +75,51 @@ impl Through {
         Ok(Through { publisher, waiting, next_tag: AtomicUsize::new(0) })
     }
 
+    fn of(topic: &Topic) -> Result<Arc<Through>, Problem> {
+        let mut known = topic.through.lock();
+        match &*known {
+            Some(through) => Ok(Arc::clone(through)),
+            None => Ok(Arc::clone(known.insert(Arc::new(Through::connect(topic)?)))),
+        }
+    }
+
+    /// Waits for a bounded time until everything is booked that is in the topic now.
+    ///
+    /// # Errors
+    /// No broker answers, or a shard has a long way to go.
+    pub fn catch_up(topic: &Topic, readers: &Readers) -> Result<(), Problem> {
+        let ends = Through::of(topic)?.publisher.ends()?;
+        let (watch, mut still, mut before) = (Stopwatch::start(), Stopwatch::start(), Vec::new());
+        loop {
+            let all = readers.ready()?;
+            let statuses = all.iter().filter_map(|open| open.status.as_ref());
+            let next: Vec<(u32, i64)> = statuses.map(|status| (status.shard(), status.report().next_offset)).collect();
+            let is_behind = |(shard, next): &&(u32, i64)| ends.get(*shard as usize).is_some_and(|end| next.max(&0) < end);
+            let Some((shard, at)) = next.iter().find(is_behind).copied() else { return Ok(()) };
+            if next != before {
+                (still, before) = (Stopwatch::start(), next);
+            } else if still.elapsed() >= QUIET {
+                // Nobody is given the rest: ends of transactions.
+                return Ok(());
+            }
+            if watch.elapsed() >= BOOKED_WAIT {
+                let why = format!(
+                    "shard {shard} has come to offset {at} of its partition and goes on: ask again when it is at the end"
+                );
+                return Err(Problem::new("shard_recovering", why));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// Publishes facts, and waits for a bounded time until their shards have booked them.
     ///
     /// # Errors
     /// No broker takes any of them.
     pub fn facts(topic: &Topic, readers: &Readers, facts: &[&[u8]]) -> Result<Taken, Problem> {
-        let through = {
-            let mut known = topic.through.lock();
-            match &*known {
-                Some(through) => Arc::clone(through),
-                None => Arc::clone(known.insert(Arc::new(Through::connect(topic)?))),
-            }
-        };
+        let through = Through::of(topic)?;
         let ways = through.deliver(facts);
+        accrue_projections::point::reached(&InTheTopic);
         if let (false, Some(Way::Failed(why))) = (ways.iter().any(|way| !matches!(way, Way::Failed(_))), ways.first()) {
             return Err(Problem::new("kafka_unavailable", format!("{why}; nothing was taken in")));
         }

@@ -4,4 +4,5 @@
 
 mod flips;
 mod killed;
+mod rules;
 mod shop;

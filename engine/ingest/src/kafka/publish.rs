@@ -129,6 +129,18 @@ impl KafkaPublisher {
         self.partitions
     }
 
+    /// The offset behind the last record of each partition.
+    ///
+    /// # Errors
+    /// No broker answers within five seconds.
+    pub fn ends(&self) -> Result<Vec<i64>, IngestError> {
+        let end = |partition| Ok(self.producer.client().fetch_watermarks(&self.topic, partition, ANSWER_WAIT)?.1);
+        (0..self.partitions)
+            .map(end)
+            .collect::<Result<_, KafkaError>>()
+            .map_err(IngestError::kafka("ask for the ends of partitions"))
+    }
+
     /// Publishes a message as it is; waits while too much is on its way. `tag` is told with its delivery. A key that names
     /// no member (`<program>/`) is that of a control fact: it goes to every partition.
     ///

@@ -36,7 +36,7 @@ impl Applying<'_> {
     /// There is none, it is undone already, or rules changed since.
     pub fn undo(&self, asked: &Undo) -> Result<Value, Problem> {
         let _alone = super::APPLYING.lock();
-        self.readers.all_are_here()?;
+        self.sees_everything()?;
         let known = record::all(self.readers, self.program)?;
         if let Some(open) = known.iter().find(|known| known.done.is_none()) {
             let same = open.record.undoes.is_some() && (asked.id.is_none() || open.record.undoes == asked.id);

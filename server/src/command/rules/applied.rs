@@ -64,7 +64,7 @@ impl Hand {
         let answer = {
             let take = |facts: &[&[u8]]| straight_in(straight.embedded(), facts);
             let (readers, guards) = (&straight.readers, ctx.config.http.guards);
-            work(&Applying { readers, take: &take, program, guards, now: Clock::system().now() })
+            work(&Applying { readers, take: &take, catch_up: &|| Ok(()), program, guards, now: Clock::system().now() })
         };
         straight.close()?;
         Ok(answer?)
