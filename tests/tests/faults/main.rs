@@ -2,6 +2,7 @@
 //!
 //! `cargo build --workspace --bins` first: these run what was built beside them.
 
+mod backups;
 mod flips;
 mod killed;
 mod rules;
