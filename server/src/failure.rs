@@ -54,12 +54,15 @@ impl Failure {
 
     /// An error in one line: what was tried, and why not; nothing twice.
     pub fn told(error: &anyhow::Error) -> String {
-        error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        let told = error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
             "" => cause,
             // Many errors name their cause themselves.
             _ if told.contains(&cause) => told,
             _ => format!("{told}: {cause}"),
-        })
+        });
+        // Through libraries it comes as a text only.
+        let is_new = told.contains("No space left on device") && !told.contains("the disk is full");
+        if is_new { format!("{told}; the disk is full: free some space, then run it again") } else { told }
     }
 
     /// How an error ends the process.
@@ -99,5 +102,9 @@ mod tests {
     fn nothing_is_said_twice() {
         let error = anyhow::anyhow!("disk full").context("can't write x: disk full").context("checkpoint");
         assert_eq!(Failure::told(&error), "checkpoint: can't write x: disk full");
+        let full = anyhow::anyhow!(std::io::Error::from_raw_os_error(28)).context("can't write x");
+        let told = Failure::told(&full);
+        assert!(told.starts_with("can't write x: ") && told.ends_with("the disk is full: free some space, then run it again"));
+        assert_eq!(Failure::told(&anyhow::anyhow!(told.clone()).context("exporting")), format!("exporting: {told}"));
     }
 }

@@ -208,10 +208,8 @@ fn bucket_of(bucket: &str, address: &str) -> Result<Arc<dyn ObjectStore>> {
 fn hint(error: &Error, is_dir: bool) -> &'static str {
     let told = format!("{error:?}");
     let has = |words: &[&str]| words.iter().any(|word| told.contains(word));
-    let kind = io_kind(error);
     match error {
-        _ if kind == Some(ErrorKind::StorageFull) => "; the disk is full: free some space, then run it again",
-        _ if kind == Some(ErrorKind::PermissionDenied) => "; may this user read and write there?",
+        _ if io_kind(error) == Some(ErrorKind::PermissionDenied) => "; may this user read and write there?",
         _ if is_dir => "",
         Error::NotFound { .. } => "; is there such a bucket?",
         _ if has(&["NoSuchBucket"]) => "; is there such a bucket?",

@@ -134,12 +134,7 @@ fn write(place: &Place, object: &str, kept: &Kept, root: &Path, watch: &dyn Watc
     let is_secret = !kept.path.starts_with("shards/") || kept.path.ends_with(".rows");
     let mode = if is_secret { 0o600 } else { 0o644 };
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&to).with_context(failed)?;
-    let fetched = fetch(place, object, kept, watch, |bytes| {
-        file.write_all(bytes).map_err(|error| match error.kind() {
-            ErrorKind::StorageFull => anyhow::anyhow!("{}: the disk is full: free some space, then run it again", failed()),
-            _ => anyhow::Error::from(error).context(failed()),
-        })
-    })?;
+    let fetched = fetch(place, object, kept, watch, |bytes| file.write_all(bytes).with_context(failed))?;
     match fetched {
         Fetched::Whole => Ok(()),
         Fetched::Damaged => bail!("{} is damaged in {}: {object}; restore another backup", kept.path, place.name()),

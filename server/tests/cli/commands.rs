@@ -1,15 +1,11 @@
 //! Every command over a demo and over small stores.
 
 use super::desk::{Desk, done};
+use super::serve::Serve;
 use serde_json::Value;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
-/// A service that does not answer by then is an error.
-const READY_TRIES: u32 = 600;
-const READY_LOOK: Duration = Duration::from_millis(50);
+use std::process::{Command, Stdio};
 
 /// With a small demo in `store`.
 fn with_demo() -> Desk {
@@ -17,43 +13,6 @@ fn with_demo() -> Desk {
     let done = desk.run("demo --dir store --members 60 --years 1 --seed 3");
     assert_eq!(done.code, 0, "{}", done.err);
     desk
-}
-
-/// A service; killed when dropped.
-struct Serve(Child);
-
-impl Serve {
-    fn start(desk: &Desk, line: &str, dir: &str) -> Serve {
-        let mut command = desk.command(&format!("serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 {line}"));
-        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
-        let notice = desk.dir.path().join(dir).join("serve.json");
-        let mut serve = Serve(child);
-        for _ in 0..READY_TRIES {
-            if serde_json::from_slice::<Value>(&std::fs::read(&notice).unwrap_or_default()).is_ok() {
-                return serve;
-            }
-            assert!(serve.0.try_wait().expect("is ours").is_none(), "it ended");
-            std::thread::sleep(READY_LOOK);
-        }
-        panic!("it never answered");
-    }
-
-    fn signal(&self) {
-        let pid = rustix::process::Pid::from_raw(self.0.id().cast_signed()).expect("a pid");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("is ours");
-    }
-
-    fn ended(mut self) -> i32 {
-        self.0.wait().expect("ends").code().unwrap_or(-1)
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        // Gone already, if all went well.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Questions about a member as of an instant; answers do not depend on when they are asked.

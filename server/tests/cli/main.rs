@@ -4,5 +4,7 @@ mod applied;
 mod bad_paths;
 mod commands;
 mod desk;
+mod full_disk;
 mod privacy;
+mod serve;
 mod told;
