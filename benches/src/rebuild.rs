@@ -207,7 +207,7 @@ fn flips(
             let writer = keeper.flip(number)?;
             waits.push((watch.lap().wall, writer));
             let watch = Stopwatch::start();
-            let (_, writer) = keeper.roll_back()?;
+            let writer = keeper.flip(keeper.before()?)?;
             waits.push((watch.lap().wall, writer));
         }
         ended.store(true, Ordering::Relaxed);
