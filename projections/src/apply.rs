@@ -7,7 +7,7 @@ use crate::compare::{Comparison, Numbers, Tally};
 use crate::error::ProjectionError;
 use crate::sweep::{Relatives, Sweep, Swept};
 use accrue_ledger::{Body, Booked, Instant, Outcome};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is done for a member where the numbers under other rules differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum TrueUps {
 pub struct Who<'a> {
     /// The tier under the rules there are; empty: none.
     pub tier: &'a str,
+    /// The same at other instants.
+    pub tiers: &'a BTreeMap<Instant, String>,
     /// The first fact.
     pub since: Instant,
 }
@@ -55,7 +57,7 @@ impl Plan {
         Plan { tally: Tally::new(named), entries: Vec::new() }
     }
 
-    /// Adds all members of a shard.
+    /// Adds all members of a shard. `then`: the instants at which the policy looks at tiers.
     ///
     /// # Errors
     /// The log can't be read.
@@ -63,14 +65,15 @@ impl Plan {
         &mut self,
         comparison: &Comparison<'_>,
         sweep: &Sweep<'_>,
-        policy: impl Fn(&Who<'_>) -> TrueUps + Sync,
+        (then, policy): (&BTreeSet<Instant>, impl Fn(&Who<'_>) -> TrueUps + Sync),
         mut progress: impl FnMut(Swept),
     ) -> Result<(), ProjectionError> {
         sweep.run(
             || Plan::new(comparison.named),
             |part, relatives| {
                 comparison.each(relatives, |relatives, member, old, new| {
-                    let who = Who { tier: &old.tier, since: since(relatives) };
+                    let tiers = then.iter().map(|at| (*at, comparison.tier_then(relatives, member, *at))).collect();
+                    let who = Who { tier: &old.tier, tiers: &tiers, since: since(relatives) };
                     part.entries.extend(true_ups(member, old, new, policy(&who)));
                     comparison.tell(&mut part.tally, relatives, member, (old, new));
                 });

@@ -94,6 +94,12 @@ impl Comparison<'_> {
         tally.member(member, (old, new), beside);
     }
 
+    /// The tier at another instant, under the rules there are.
+    pub(crate) fn tier_then(&self, relatives: &mut Relatives<'_>, member: &str, at: Instant) -> String {
+        let (state, _) = relatives.fold(member, self.old, at, &mut ());
+        tier(&state, self.old, at)
+    }
+
     /// `None`: nothing makes the member known by then.
     fn numbers(&self, relatives: &mut Relatives<'_>, member: &str, rules: &Timeline) -> Option<Numbers> {
         let mut given = Given { rules, numbers: Numbers::default() };

@@ -54,5 +54,5 @@ pub use reader::{
     Shortfall, Sweeping, TierMoves, WhatIf,
 };
 pub use rows::DayRow;
-pub use sweep::{Relatives, Sweep, SweepOptions, Swept};
+pub use sweep::{Across, Relatives, Sweep, SweepOptions, Swept};
 pub use verify::{Report, verify};

@@ -5,11 +5,13 @@
 //! their parts, and each part is sorted and folded by itself: everything a member needs is near. Nothing is written, nothing is
 //! shared between parts, and parts are handed over in their order: the outcome is the same on any number of threads.
 
+mod across;
 mod pace;
 mod relatives;
 mod rounds;
 mod scatter;
 
+pub use across::Across;
 pub use relatives::Relatives;
 
 pub(crate) use pace::Pace;
@@ -58,6 +60,8 @@ pub struct Sweep<'a> {
     pub recorded: Option<Instant>,
     /// What it may use.
     pub options: SweepOptions,
+    /// Members whose facts are in other shards, too. `None`: this shard's are folded by themselves.
+    pub across: Option<&'a Across>,
 }
 
 impl Sweep<'_> {
@@ -81,7 +85,7 @@ impl Sweep<'_> {
             for wave in parts.chunks(self.options.threads.max(1)) {
                 let fold = |part: &Part<'_>| {
                     let mut of_part = start();
-                    part.each_family(|relatives| each(&mut of_part, relatives)).map(|()| of_part)
+                    part.each_family(self.across, |relatives| each(&mut of_part, relatives)).map(|()| of_part)
                 };
                 for (part, folded) in wave.iter().zip(on_threads(wave, fold)) {
                     swept.facts += part.facts();
@@ -107,7 +111,7 @@ impl Sweep<'_> {
             .filter(|slice| slice.start < slice.end)
             .collect();
         let scattered = on_threads(&slices, |slice| plan.scatter(self.log, slice, round, (self.recorded, pace)));
-        let mut parts: Vec<Part<'s>> = round.clone().map(|_| Part::new(plan)).collect();
+        let mut parts: Vec<Part<'s>> = round.clone().map(|number| Part::new(plan, self.log.shard(), number)).collect();
         for of_slice in scattered {
             for (part, heap) in parts.iter_mut().zip(of_slice?) {
                 part.push(heap);

@@ -9,7 +9,7 @@ mod person;
 mod rebuild;
 mod rules;
 
-pub use analysts::{By, Expiring, Export, ExportForm, Liability, LogArgs, Replay, ReplayForm, Tiers, Totals};
+pub use analysts::{By, Expiring, Export, Liability, LogArgs, Replay, Tiers, Totals};
 pub use asked::{MemberArgs, PastArgs, Who, instant};
 pub use backup::Backup;
 pub use explain::{Explain, ExplainAbout};

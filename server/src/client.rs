@@ -1,14 +1,16 @@
 //! Asks a running service.
 
-use crate::answering::Manage;
+use crate::answering::{Compare, Manage};
+use crate::export::ExportAsked;
 use crate::problem::Problem;
 use crate::question::Question;
+use crate::replay::ReplayAsked;
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use ureq::Agent;
 use ureq::http::Response;
+use ureq::{Agent, BodyReader};
 
 /// An answer takes at most so long.
 const ANSWER_WAIT: Duration = Duration::from_secs(120);
@@ -151,6 +153,47 @@ impl Client {
     pub fn snapshot(&self) -> Result<Value> {
         let response = self.agent.post(format!("{}/snapshot", self.base)).send_empty();
         self.read(response)
+    }
+
+    /// An export: [`crate::export::frames`], as they come.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn export(&self, asked: &ExportAsked) -> Result<BodyReader<'static>> {
+        self.stream("export", asked)
+    }
+
+    /// A replay, as it comes. Broken off by the service, reading it fails.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn replay(&self, asked: &ReplayAsked) -> Result<BodyReader<'static>> {
+        self.stream("replay", asked)
+    }
+
+    /// What other rules would make of a program's whole history, and the rows behind it: [`crate::export::frames`].
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn compare_rows(&self, program: &str, asked: &Compare) -> Result<BodyReader<'static>> {
+        self.stream(&format!("programs/{}/rules/diff/rows", crate::question::encoded(program)), asked)
+    }
+
+    /// What takes as long as it takes: only its beginning is waited for.
+    fn stream(&self, path: &str, asked: &impl serde::Serialize) -> Result<BodyReader<'static>> {
+        let url = format!("{}/v1/{path}", self.base);
+        let request = self.agent.post(url).content_type("application/json");
+        let request = request.config().timeout_global(None).timeout_recv_response(Some(ANSWER_WAIT)).build();
+        let response = request.send(serde_json::to_string(asked)?);
+        match response {
+            Ok(response) if response.status().is_success() => {
+                Ok(response.into_body().into_with_config().limit(u64::MAX).reader())
+            }
+            response => match self.read(response) {
+                Ok(_) => Err(anyhow!("{} answered with something else", self.base)),
+                Err(error) => Err(error),
+            },
+        }
     }
 
     fn post(&self, program: &str, what: &str, body: &Value) -> Result<Value> {

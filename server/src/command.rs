@@ -28,10 +28,9 @@ mod topics;
 mod triangle;
 mod verify;
 
-use crate::answers::{Answers, Local};
+use crate::answers::Answers;
 use crate::cli::{Cli, Command, Member, MemberArgs};
 use crate::config::Config;
-use crate::failure::{Exit, Failure};
 use crate::print::Printer;
 use crate::question::{OfMember, Question};
 use crate::telemetry;
@@ -114,20 +113,6 @@ impl Ctx {
     /// `None`: from the live generation.
     fn answers_in(&self, generation: Option<u32>) -> Result<Answers> {
         self.answers()?.in_generation(generation)
-    }
-
-    /// The store itself, for what goes through all of it.
-    fn store_itself(&self, what: &str) -> Result<Box<Local>> {
-        match self.answers()? {
-            Answers::Local(local) => Ok(local),
-            Answers::Remote(..) | Answers::Beside(..) => Err(Failure {
-                exit: Exit::Busy,
-                message: format!(
-                    "{what} reads the store itself: stop the service first, or give a copy of its directory with --dir"
-                ),
-            }
-            .into()),
-        }
     }
 }
 

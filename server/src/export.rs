@@ -4,13 +4,18 @@
 //! same bytes, on any number of threads and with any memory.
 
 mod appending;
+mod asked;
 pub mod csv;
 mod folder;
+pub mod frames;
+mod outlet;
 pub mod parquet;
 pub mod shifts;
 
 pub use appending::{Appending, Sealed, hex};
+pub use asked::{Export, ExportAsked, ExportForm};
 pub use folder::Folder;
+pub use outlet::Outlet;
 
 use self::csv::{CsvFiles, Dates};
 use self::parquet::ParquetFiles;
@@ -25,7 +30,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// Parts that are folded and wait to be written.
 const WAITING_PARTS: usize = 2;
@@ -80,40 +84,40 @@ impl Files {
     }
 }
 
-/// Writes everything that is asked for into a new folder. Inside: its manifest.
-///
-/// # Errors
-/// There is something in that place, the log can't be read, a file can't be written: then nothing is there.
-pub fn export(past: &Past, of: &Selection, form: Form, place: &Path, progress: impl FnMut(u32, Swept)) -> Result<Value> {
-    let folder = Folder::begin(place)?;
-    let files = match form {
-        Form::Csv(dates) => Files::Csv(CsvFiles::new(folder.path().to_owned(), dates)),
-        Form::Parquet => {
-            let zone = past.programs().into_values().find_map(|rules| Some(rules.at(past.at)?.zone.clone()));
-            let month = zone.map_or(0, |zone| month_number(day_number(past.at, &zone)));
-            Files::Parquet(ParquetFiles::new(folder.path().to_owned(), month))
+impl Export {
+    /// Writes everything that is asked for; what the files are.
+    ///
+    /// # Errors
+    /// The log can't be read, or a file can't be written.
+    pub fn write(&self, outlet: Outlet, progress: impl FnMut(u32, Swept)) -> Result<Value> {
+        let (past, of) = (&self.past, &self.of);
+        let files = match self.form {
+            Form::Csv(dates) => Files::Csv(CsvFiles::new(outlet, dates)),
+            Form::Parquet => {
+                let zone = past.programs().into_values().find_map(|rules| Some(rules.at(past.at)?.zone.clone()));
+                let month = zone.map_or(0, |zone| month_number(day_number(past.at, &zone)));
+                Files::Parquet(ParquetFiles::new(outlet, month))
+            }
+        };
+        let (mut files, flows) = write_members(past, of, files, progress)?;
+        for (program, timeline) in past.programs() {
+            let flows = flows.get(program).cloned().unwrap_or_default();
+            if let Some(broken) = flows.broken.first() {
+                return Err(Failure::broken(format!(
+                    "the sums of program {program} do not hold (`accrue verify` says more): {broken}"
+                )));
+            }
+            // Also tables without a row have a file.
+            Rows::default().give(program, of.tables, &mut files)?;
+            let daily = daily_rows(&flows, timeline, of);
+            if of.tables.daily && !daily.is_empty() {
+                files.rows(program, &daily)?;
+            }
         }
-    };
-    let (mut files, flows) = write_members(past, of, files, progress)?;
-    for (program, timeline) in past.programs() {
-        let flows = flows.get(program).cloned().unwrap_or_default();
-        if let Some(broken) = flows.broken.first() {
-            return Err(Failure::broken(format!(
-                "the sums of program {program} do not hold (`accrue verify` says more): {broken}"
-            )));
-        }
-        // Also tables without a row have a file.
-        Rows::default().give(program, of.tables, &mut files)?;
-        let daily = daily_rows(&flows, timeline, of);
-        if of.tables.daily && !daily.is_empty() {
-            files.rows(program, &daily)?;
-        }
+        let mut written = files.finish()?;
+        written.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(manifest(past, of, self.form, &written))
     }
-    let mut written = files.finish()?;
-    written.sort_by(|a, b| a.path.cmp(&b.path));
-    let manifest = manifest(past, of, form, &written);
-    folder.complete(&format!("{}\n", serde_json::to_string_pretty(&manifest)?))?;
-    Ok(manifest)
 }
 
 /// Folds on some threads and writes on one.
@@ -207,7 +211,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let place = dir.path().join("out");
         let folder = Folder::begin(&place).expect("begins");
-        let mut files = CsvFiles::new(folder.path().to_owned(), Dates::Iso);
+        let mut files = CsvFiles::new(folder.outlet(), Dates::Iso);
         let row = BalanceRow {
             member: "m".into(),
             ledger: "main".into(),
@@ -225,7 +229,7 @@ mod tests {
             moved_out: 12,
         };
         files.rows("p", std::slice::from_ref(&row)).expect("held back");
-        std::fs::remove_dir_all(folder.path().join("p")).expect("removed");
+        std::fs::remove_dir_all(dir.path().join(".out.part/p")).expect("removed");
         let error = files.rows("p", &vec![row; 10_000]).map(|()| files.finish()).expect_err("there is no such file any more");
         assert!(error.to_string().contains("can't write"), "{error}");
         drop(folder);

@@ -6,6 +6,7 @@ mod facts;
 mod generations;
 mod rules;
 mod server;
+mod stream;
 
 pub use admin::{Health, admin_router};
 pub use server::{Running, bind, start};
@@ -42,13 +43,15 @@ struct Inner {
     clock: Clock,
     turns: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
 }
 
 impl Service {
     /// Answers from these shards, takes facts in through this door.
     pub fn new(readers: Readers, door: Door, limits: Limits, clock: Clock) -> Service {
         let (turns, waiting) = (Arc::new(Semaphore::new(ANSWERING_MAX)), Arc::new(Semaphore::new(WAITING_MAX)));
-        Service(Arc::new(Inner { readers, door, limits, clock, turns, waiting }))
+        let streams = Arc::new(Semaphore::new(stream::STREAMS_MAX));
+        Service(Arc::new(Inner { readers, door, limits, clock, turns, waiting, streams }))
     }
 
     /// Runs what reads or waits for a disk, on a thread of its own.
@@ -91,6 +94,9 @@ pub fn router(service: Service) -> Router {
         .route("/v1/programs/{program}/rules/resume", post(rules::resume))
         .route("/v1/programs/{program}/rules/undo", post(rules::undo))
         .route("/v1/programs/{program}/rules/applications", get(ask::applications))
+        .route("/v1/programs/{program}/rules/diff/rows", post(stream::compared_rows))
+        .route("/v1/export", post(stream::export))
+        .route("/v1/replay", post(stream::replay))
         .route("/v1/liability", post(facts::owed))
         .route("/v1/programs/{program}/rulesets", get(ask::rulesets))
         .route("/v1/programs/{program}/digest", get(ask::digest))

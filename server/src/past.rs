@@ -4,7 +4,7 @@
 use crate::problem::Problem;
 use crate::readers::{Open, Readers};
 use accrue_ledger::{Instant, Ruleset, Timeline};
-use accrue_projections::{Folded, Folding, ProjectionError, Sweep, SweepOptions, Swept};
+use accrue_projections::{Across, Folded, Folding, ProjectionError, Sweep, SweepOptions, Swept};
 use accrue_store::Position;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -117,10 +117,18 @@ impl Past {
         each: impl Fn(&mut A, u32, &Folded<'_>) -> Result<(), ProjectionError> + Sync,
         mut done: impl FnMut(u32, A, Swept) -> Result<(), ProjectionError>,
     ) -> Result<(), ProjectionError> {
+        let all: Vec<_> = self.shards.iter().map(|shard| (shard.open.reader.clone(), shard.until)).collect();
+        let across = Across::of(&all, self.recorded)?;
         for shard in self.shards.iter().filter(|shard| shard.open.reader.shard() >= of.from.0) {
             let number = shard.open.reader.shard();
             let from_hash = if number == of.from.0 { of.from.1 } else { 0 };
-            let sweep = Sweep { log: &shard.open.log, until: shard.until, recorded: self.recorded, options: self.options };
+            let sweep = Sweep {
+                log: &shard.open.log,
+                until: shard.until,
+                recorded: self.recorded,
+                options: self.options,
+                across: Some(&across),
+            };
             let folding = Folding { rules: &shard.rules, member: of.member, from_hash, at: self.at };
             folding.run(
                 &sweep,
@@ -152,7 +160,11 @@ impl Past {
     }
 }
 
-fn instant(name: &str, text: Option<&str>) -> Result<Option<Instant>, Problem> {
+/// An instant of a body, by its name there.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn instant(name: &str, text: Option<&str>) -> Result<Option<Instant>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let parsed = Instant::parse(text);
     parsed

@@ -202,13 +202,15 @@ impl Readers {
         Ok(found)
     }
 
-    /// All shards, each ready; of a spread that is not whole, what is here.
+    /// All shards, each ready, and each beside the others; of a spread that is not whole, what is here.
     ///
     /// # Errors
     /// One is not ready.
     pub fn ready(&self) -> Result<Vec<Open>, Problem> {
-        let all = self.all();
+        let mut all = self.all();
         all.iter().try_for_each(Open::ready)?;
+        let readers: Vec<LedgerReader> = all.iter().map(|open| open.reader.clone()).collect();
+        all.iter_mut().for_each(|open| open.reader = open.reader.beside(&readers));
         Ok(all)
     }
 

@@ -4,14 +4,15 @@
 //! Entries come by shard, then by the hash under which merges gather members, then by program, id and number. That order depends
 //! on nothing but the log before the positions that the first token names.
 
+mod asked;
 mod lines;
 mod resume;
 pub mod token;
 
-pub use lines::{Line, Lines, columns};
+pub use asked::{Replay, ReplayAsked, ReplayForm};
+pub use lines::{Line, Lines, To, columns};
 pub use resume::last_token;
 
-use crate::failure::Failure;
 use crate::past::{Members, Past, PastAsked, ShardPast};
 use accrue_ledger::{Instant, Text};
 use accrue_projections::export::{EntryRow, FactRow, Json, Selection, Tables, entry_rows};
@@ -45,22 +46,6 @@ impl Default for Asked {
     /// All entries.
     fn default() -> Asked {
         Asked { past: PastAsked::default(), facts: false, member: None, from: Instant::MIN, until: Instant::MAX }
-    }
-}
-
-impl Asked {
-    /// The same again, behind a token.
-    ///
-    /// # Errors
-    /// The token is of another question.
-    pub fn again(&mut self, token: &str) -> Result<Place> {
-        let (head, place) = token::read(token)?;
-        if head.question != token::question(self) {
-            return Err(Failure::usage("the token is of another replay: ask with the same flags"));
-        }
-        self.past.as_of = Some(head.at.to_string());
-        self.past.as_known_before = Some(head.before);
-        Ok(place)
     }
 }
 

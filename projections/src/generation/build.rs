@@ -138,7 +138,7 @@ impl Build<'_> {
         let BuildOptions { threads, memory_bytes, .. } = manifest.options;
         // What facts lead to takes about as much as they do.
         let options = SweepOptions { threads, memory_bytes: memory_bytes / 2 };
-        let sweep = Sweep { log, until: Position(manifest.until), recorded: None, options };
+        let sweep = Sweep { log, until: Position(manifest.until), recorded: None, options, across: None };
         let each = |lane: &mut Lane<'_>, relatives: &mut Relatives<'_>| {
             if gauge.is_stopped() {
                 return Err(ProjectionError::Generation { detail: "it was stopped".to_owned() });

@@ -24,7 +24,7 @@ pub fn differing_flows(
     at: Instant,
 ) -> Result<Vec<String>, ProjectionError> {
     let rules = BTreeMap::from([(program.to_owned(), reader.timeline(program).unwrap_or_default())]);
-    let sweep = Sweep { log, until: Position::MAX, recorded: None, options: OPTIONS };
+    let sweep = Sweep { log, until: Position::MAX, recorded: None, options: OPTIONS, across: None };
     let of = Selection { tables: Tables { lots: true, ..Tables::default() }, from: Instant::MIN, until: Instant::MAX };
     let (mut flows, mut differing) = (Flows::default(), Vec::new());
     Folding { rules: &rules, member: None, from_hash: 0, at }.run(

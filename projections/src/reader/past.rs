@@ -58,7 +58,7 @@ impl LedgerReader {
         let Some(rules) = programs.known(how.program, position, recorded) else { return Ok(()) };
         let tied = self.tied(how.program)?;
         let until = position.map_or(self.shared.durable(), |position| position.next().min(self.shared.durable()));
-        let sweep = Sweep { log: &self.shared.log, until, recorded, options: how.options };
+        let sweep = Sweep { log: &self.shared.log, until, recorded, options: how.options, across: None };
         let part = |of_part: &mut A, relatives: &mut crate::sweep::Relatives<'_>| {
             if relatives.program != how.program {
                 return Ok(());

@@ -19,7 +19,13 @@ pub(super) fn differing(desk: &Desk, program: &str, at: Instant) -> Result<Vec<S
     // An alias has no state of its own, but what ties it.
     kept.retain(|_, state| state.winner().is_none());
     let log = desk.store().shard(reader.shard())?;
-    let sweep = Sweep { log: &log, until: Position::MAX, recorded: None, options: SweepOptions { threads: 2, memory_bytes: 1 } };
+    let sweep = Sweep {
+        log: &log,
+        until: Position::MAX,
+        recorded: None,
+        options: SweepOptions { threads: 2, memory_bytes: 1 },
+        across: None,
+    };
     let mut swept: BTreeMap<String, Member> = BTreeMap::new();
     sweep.run(
         Vec::new,

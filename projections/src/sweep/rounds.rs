@@ -56,7 +56,7 @@ impl Sweep<'_> {
                 let mut of_lane = start(plan.facts);
                 loop {
                     let Some(part) = waiting.lock().pop() else { break };
-                    part.each_family(|relatives| each(&mut of_lane, relatives))?;
+                    part.each_family(self.across, |relatives| each(&mut of_lane, relatives))?;
                 }
                 end(*lane, of_lane)
             });

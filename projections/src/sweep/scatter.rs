@@ -2,14 +2,14 @@
 
 use super::pace::Pace;
 use super::relatives::Origin;
-use super::{Relatives, SweepOptions};
+use super::{Across, Relatives, SweepOptions};
 use crate::error::ProjectionError;
 use crate::ledger::booked_of;
 use accrue_ledger::{Body, Booked, Instant};
 use accrue_proto::read_fact;
 use accrue_store::{Frame, Position, ShardLog, member_hash};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// Into how many buckets hashes fall by their first bits; a part is some of them, one after the other.
 const BUCKETS: usize = 4_096;
@@ -193,12 +193,23 @@ impl Heap {
 /// Members of a part of all hashes, with their facts.
 pub(super) struct Part<'p> {
     plan: &'p Plan,
+    shard: u32,
+    number: usize,
     heaps: Vec<Heap>,
 }
 
 impl<'p> Part<'p> {
-    pub fn new(plan: &'p Plan) -> Part<'p> {
-        Part { plan, heaps: Vec::new() }
+    pub fn new(plan: &'p Plan, shard: u32, number: usize) -> Part<'p> {
+        Part { plan, shard, number, heaps: Vec::new() }
+    }
+
+    /// Its hashes. `None`: it has no bucket.
+    fn hashes(&self) -> Option<RangeInclusive<u64>> {
+        let parts = &self.plan.parts;
+        let (first, end) =
+            (parts.partition_point(|part| *part < self.number), parts.partition_point(|part| *part <= self.number));
+        let from = |bucket: usize| (bucket as u64) << (64 - BUCKETS.trailing_zeros());
+        (first < end).then(|| from(first)..=from(end - 1) | (u64::MAX >> BUCKETS.trailing_zeros()))
     }
 
     /// Heaps come in the order of their slices.
@@ -210,14 +221,18 @@ impl<'p> Part<'p> {
         self.heaps.iter().map(|heap| heap.items.len() as u64).sum()
     }
 
-    /// Gives the members one after the other, those that merges tie together at once, in the order of hashes.
+    /// Gives the members one after the other, those that merges tie together at once, in the order of hashes; of those whose facts
+    /// are in other shards, too, the families that this shard folds.
     pub fn each_family(
         &self,
+        across: Option<&Across>,
         mut each: impl FnMut(&mut Relatives<'_>) -> Result<(), ProjectionError>,
     ) -> Result<(), ProjectionError> {
         let mut items: Vec<(&Heap, &Item)> =
             self.heaps.iter().flat_map(|heap| heap.items.iter().map(move |item| (heap, item))).collect();
         items.sort_unstable_by_key(|(_, item)| (item.hash, item.position));
+        let homed = across.zip(self.hashes()).map(|(across, hashes)| across.of_shard(self.shard, hashes));
+        let mut homed = homed.into_iter().flatten().peekable();
         for of_hash in items.chunk_by(|(_, one), (_, other)| one.hash == other.hash) {
             // Nearly always one program: two whose members' hashes are the same are apart by name.
             let mut programs: BTreeMap<&str, (Vec<Booked<'_>>, Vec<Origin<'_>>)> = BTreeMap::new();
@@ -228,11 +243,18 @@ impl<'p> Part<'p> {
                 of_program.1.push(origin);
             }
             let hash = of_hash.first().map_or(0, |(_, item)| item.hash);
+            while let Some(family) = homed.next_if(|family| family.hash <= hash) {
+                family.give(&mut each)?;
+            }
             let tied = self.plan.roots.contains(&hash);
             for (program, booked) in programs {
+                let is_across = |booked: &Booked<'_>| across.is_some_and(|across| across.has(program, booked.fact.member));
+                if booked.0.first().is_some_and(is_across) {
+                    continue;
+                }
                 each(&mut Relatives::new((hash, program), booked, tied))?;
             }
         }
-        Ok(())
+        homed.try_for_each(|family| family.give(&mut each))
     }
 }

@@ -4,7 +4,7 @@ use crate::problem::Problem;
 use crate::readers::Readers;
 use accrue_ledger::currency::format_amount;
 use accrue_ledger::{Instant, Ruleset, Timeline};
-use accrue_projections::{Comparison, LedgerShift, Sweep, SweepOptions, Swept, Tally};
+use accrue_projections::{Across, Comparison, LedgerShift, Sweep, SweepOptions, Swept, Tally};
 use accrue_store::Position;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -63,15 +63,18 @@ pub fn compare(
     };
     let mut tally = Tally::new(asked.named.unwrap_or(NAMED).min(NAMED_MAX));
     let (mut shards, mut sides) = (Vec::new(), None);
-    for open in readers.ready()? {
+    let open = readers.ready()?;
+    let all: Vec<_> = open.iter().map(|open| (open.reader.clone(), open.reader.next_position())).collect();
+    let across = Across::of(&all, None)?;
+    for (open, (_, until)) in open.iter().zip(&all) {
+        let until = *until;
         let Some(live) = open.reader.timeline(program) else { continue };
         let side = |given: &Option<Arc<Ruleset>>| given.as_ref().map_or_else(|| live.clone(), |given| live.replaced(from, given));
         let (old, new) = (side(&old), side(&new));
         let sample = asked.sample.unwrap_or(1).max(1);
         let comparison =
             Comparison { program, old: &old, new: &new, at, sample, named: NAMED_MAX.min(asked.named.unwrap_or(NAMED)) };
-        let until = open.reader.next_position();
-        let sweep = Sweep { log: &open.log, until, recorded: None, options };
+        let sweep = Sweep { log: &open.log, until, recorded: None, options, across: Some(&across) };
         comparison.add(&sweep, &mut tally, |swept| progress(open.reader.shard(), swept))?;
         shards.push(json!({ "shard": open.reader.shard(), "next_position": until.max(Position::FIRST).0 }));
         sides.get_or_insert((old, new));

@@ -2,9 +2,11 @@
 
 use super::OfProgram;
 use super::asked::{PastArgs, before_positions, instant};
+use crate::export::ExportForm;
 use crate::export::csv::Dates;
 use crate::failure::Failure;
 use crate::past::PastAsked;
+use crate::replay::ReplayForm;
 use accrue_ledger::Instant;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -146,26 +148,6 @@ pub struct Replay {
     /// Which past
     #[command(flatten)]
     pub past: LogArgs,
-}
-
-/// The form of a replay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReplayForm {
-    /// JSON lines.
-    Jsonl,
-    /// RFC 4180.
-    Csv,
-    /// A Parquet file.
-    Parquet,
-}
-
-/// The form of an export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ExportForm {
-    /// RFC 4180, a file a program and table.
-    Csv,
-    /// zstd, by month and program.
-    Parquet,
 }
 
 /// `expiring`

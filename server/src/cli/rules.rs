@@ -54,7 +54,7 @@ pub struct Apply {
     /// As of then, and with effect from then [default: now]
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     pub at: Option<Instant>,
-    /// Another policy for some: tier=gold:never_worse, since_before=2024-01-01T00:00:00Z:true_up, rest:prospective; the first that fits
+    /// Another policy for some: tier=gold:never_worse, tier@2024-01-01T00:00:00Z=gold:true_up, since_before=2024-01-01T00:00:00Z:true_up, rest:prospective; the first that fits
     #[arg(long = "cohort", value_name = "WHO:POLICY")]
     pub cohorts: Vec<String>,
     /// Stop where more than so many of a hundred members would change

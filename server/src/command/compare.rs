@@ -6,16 +6,15 @@ use super::export::Bar;
 use crate::answering::Compare;
 use crate::answers::Answers;
 use crate::cli::{Diff, Output};
+use crate::export::Folder;
+use crate::export::frames::take;
 use crate::export::shifts::{self, Shifts};
 use crate::failure::Failure;
 use crate::page;
 use crate::print::{Column, right, text};
-use accrue_ledger::{Instant, Ruleset};
-use accrue_projections::SweepOptions;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::sync::Arc;
 
 /// Stands for the rules that are in force, over time.
 const LIVE: &str = "live";
@@ -69,12 +68,12 @@ pub(super) fn run(ctx: &Ctx, diff: &Diff) -> Result<()> {
         threads: diff.threads,
         memory_bytes: diff.memory_mib.map(|mib| mib.saturating_mul(1024 * 1024)),
     };
-    let answer = answers.compare(&program, &asked)?;
+    let answer = match &diff.parquet {
+        Some(place) => with_rows(&answers, &program, &asked, Folder::begin(place)?)?,
+        None => answers.compare(&program, &asked)?,
+    };
     if let Some(path) = &diff.html {
         write_page(path, &answer, (&diff.old, &diff.new))?;
-    }
-    if let Some(place) = &diff.parquet {
-        write_rows(&answers, &program, &asked, &answer, place)?;
     }
     match ctx.printer.output() {
         Output::Json => ctx.printer.json(&answer),
@@ -83,28 +82,25 @@ pub(super) fn run(ctx: &Ctx, diff: &Diff) -> Result<()> {
     }
 }
 
-/// The rows behind the sums, of the same positions.
-fn write_rows(answers: &Answers, program: &str, asked: &Compare, answer: &Value, place: &Path) -> Result<()> {
-    let Answers::Local(local) = answers else {
-        return Err(Failure::usage("--parquet reads the store itself: stop the service first, or give a copy of its directory"));
-    };
-    let parsed = |text: &Option<String>| text.as_deref().map(Ruleset::parse).transpose().map(|rules| rules.map(Arc::new));
-    let defaults = SweepOptions::default();
-    let of = Shifts {
-        program,
-        sides: [parsed(&asked.old)?, parsed(&asked.new)?],
-        from: asked.from.as_deref().and_then(Instant::parse).unwrap_or(Instant::MIN),
-        at: answer["at"].as_str().and_then(Instant::parse).unwrap_or(Instant::MAX),
-        sample: asked.sample.unwrap_or(1),
-        options: SweepOptions {
-            threads: asked.threads.unwrap_or(defaults.threads),
-            memory_bytes: asked.memory_bytes.unwrap_or(defaults.memory_bytes),
-        },
-    };
+/// The answer, and the rows behind the sums, of the same positions.
+fn with_rows(answers: &Answers, program: &str, asked: &Compare, folder: Folder) -> Result<Value> {
     let mut bar = Bar::new("writing rows");
-    shifts::write(&local.readers, &of, answer, place, |shard, swept| bar.at(shard, swept))?;
-    bar.end();
-    Ok(())
+    match answers {
+        Answers::Local(local) => {
+            let answer = answers.compare(program, asked)?;
+            let of = Shifts::of(program, asked, &answer)?;
+            let manifest = shifts::write(&local.readers, &of, &answer, folder.outlet(), |shard, swept| bar.at(shard, swept))?;
+            folder.complete(&manifest)?;
+            bar.end();
+            Ok(answer)
+        }
+        Answers::Remote(client, _) => {
+            let taken = take(client.compare_rows(program, asked)?, folder, |shard, swept| bar.at(shard, swept))?;
+            bar.end();
+            taken.answer.context("rows came without what they are of")
+        }
+        Answers::Beside(answers, _) => with_rows(answers, program, asked, folder),
+    }
 }
 
 /// The comparison as a page.

@@ -1,35 +1,28 @@
 //! `accrue export`: files for analysts, out of the whole log.
 
 use super::Ctx;
-use crate::cli::{Export, ExportForm, Output};
-use crate::export::csv::Dates;
-use crate::export::{Form, export};
-use crate::failure::Failure;
-use crate::past::Past;
+use crate::answers::Answers;
+use crate::cli::{Export, Output};
+use crate::export::frames::take;
+use crate::export::{ExportAsked, Folder};
 use crate::print::points;
 use crate::progress;
 use accrue_ingest::Clock;
-use accrue_ledger::Instant;
 use accrue_projections::Swept;
-use accrue_projections::export::{Selection, Tables};
 use anyhow::Result;
 use serde_json::Value;
 
 pub(super) fn run(ctx: &Ctx, asked: &Export) -> Result<()> {
-    let of = Selection {
-        tables: tables(&asked.tables)?,
-        from: asked.from.unwrap_or(Instant::MIN),
-        until: asked.to.unwrap_or(Instant::MAX),
+    let of = ExportAsked {
+        form: asked.form,
+        dates: asked.dates,
+        tables: asked.tables.clone(),
+        from: asked.from.map(|at| at.to_string()),
+        to: asked.to.map(|at| at.to_string()),
+        past: asked.past.asked()?,
     };
-    let form = match (asked.form, asked.dates) {
-        (ExportForm::Csv, dates) => Form::Csv(dates.unwrap_or_default()),
-        (ExportForm::Parquet, None | Some(Dates::Micros)) => Form::Parquet,
-        (ExportForm::Parquet, Some(_)) => return Err(Failure::usage("Parquet has instants in microseconds: --dates is for CSV")),
-    };
-    let local = ctx.store_itself("export")?;
-    let past = Past::of(&local.readers, &asked.past.asked()?, Clock::system().now())?;
     let mut bar = Bar::new("exporting");
-    let manifest = export(&past, &of, form, &asked.out, |shard, swept| bar.at(shard, swept))?;
+    let manifest = written(&ctx.answers()?, &of, Folder::begin(&asked.out)?, |shard, swept| bar.at(shard, swept))?;
     bar.end();
     match ctx.printer.output() {
         Output::Json => ctx.printer.json(&manifest),
@@ -37,17 +30,18 @@ pub(super) fn run(ctx: &Ctx, asked: &Export) -> Result<()> {
     }
 }
 
-fn tables(names: &[String]) -> Result<Tables> {
-    if names.is_empty() {
-        return Ok(Tables::ALL);
-    }
-    let mut tables = Tables::default();
-    for name in names {
-        if !tables.add(name) {
-            return Err(Failure::usage(format!("there is no table {name}, only {}", Tables::NAMES.join(", "))));
+/// Writes it into a folder; its manifest.
+fn written(answers: &Answers, of: &ExportAsked, folder: Folder, progress: impl FnMut(u32, Swept)) -> Result<Value> {
+    match answers {
+        Answers::Local(local) => {
+            let export = of.find(&local.readers, Clock::system().now())?;
+            let manifest = export.write(folder.outlet(), progress)?;
+            folder.complete(&manifest)?;
+            Ok(manifest)
         }
+        Answers::Remote(client, _) => Ok(take(client.export(of)?, folder, progress)?.manifest),
+        Answers::Beside(answers, _) => written(answers, of, folder, progress),
     }
-    Ok(tables)
 }
 
 fn told(asked: &Export, manifest: &Value) -> String {

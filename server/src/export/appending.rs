@@ -1,26 +1,26 @@
 //! A file that is written from its beginning to its end, and hashed on the way. It is open only while something is written to
 //! it: an export of many months has many of them.
 
-use anyhow::{Context as _, Result};
-use serde::Serialize;
+use super::Outlet;
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 
 /// Bytes kept before the file is opened for them.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
 
 /// Such a file.
 pub struct Appending {
-    path: PathBuf,
+    outlet: Outlet,
+    path: String,
     kept: Vec<u8>,
     hash: Sha256,
     bytes: u64,
 }
 
 /// What became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Sealed {
     /// Its length.
     pub bytes: u64,
@@ -29,22 +29,17 @@ pub struct Sealed {
 }
 
 impl Appending {
-    /// A new, empty file, and the folders above it.
+    /// A new, empty file.
     ///
     /// # Errors
     /// It can't be made.
-    pub fn create(path: &Path) -> Result<Appending> {
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).with_context(|| format!("can't make {}", parent.display()))?;
-        }
-        File::create_new(path).with_context(|| format!("can't write {}", path.display()))?;
-        Ok(Appending { path: path.to_owned(), kept: Vec::new(), hash: Sha256::new(), bytes: 0 })
+    pub fn create(outlet: &Outlet, path: &str) -> Result<Appending> {
+        outlet.create(path)?;
+        Ok(Appending { outlet: outlet.clone(), path: path.to_owned(), kept: Vec::new(), hash: Sha256::new(), bytes: 0 })
     }
 
     fn spill(&mut self) -> io::Result<()> {
-        let failed = |error: io::Error| io::Error::new(error.kind(), format!("can't write {}: {error}", self.path.display()));
-        let mut file = OpenOptions::new().append(true).open(&self.path).map_err(failed)?;
-        file.write_all(&self.kept).map_err(failed)?;
+        self.outlet.append(&self.path, &self.kept)?;
         self.kept.clear();
         Ok(())
     }
@@ -55,7 +50,7 @@ impl Appending {
     /// It can't be written.
     pub fn seal(mut self) -> Result<Sealed> {
         self.spill()?;
-        File::open(&self.path).and_then(|file| file.sync_all()).with_context(|| format!("can't sync {}", self.path.display()))?;
+        self.outlet.sync(&self.path)?;
         Ok(Sealed { bytes: self.bytes, sha256: hex(&self.hash.finalize()) })
     }
 }

@@ -1,20 +1,21 @@
 //! Rows as CSV: RFC 4180 with a header, a file a program and table.
 
 use super::appending::Appending;
-use super::{Written, escaped};
+use super::{Outlet, Written, escaped};
 use crate::print::without_formula;
 use accrue_ledger::Instant;
 use accrue_ledger::calendar::date_of;
 use accrue_projections::export::{Cells, Row, TakeRows};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
-use std::path::PathBuf;
 
 /// How instants are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum Dates {
     /// `2026-01-31T12:00:00.000Z`: milliseconds, microseconds where there are any.
     #[default]
@@ -29,7 +30,7 @@ pub enum Dates {
 
 /// All files of an export.
 pub struct CsvFiles {
-    folder: PathBuf,
+    outlet: Outlet,
     dates: Dates,
     files: BTreeMap<(String, &'static str), File>,
 }
@@ -41,9 +42,9 @@ struct File {
 }
 
 impl CsvFiles {
-    /// Files in a folder that is there.
-    pub fn new(folder: PathBuf, dates: Dates) -> CsvFiles {
-        CsvFiles { folder, dates, files: BTreeMap::new() }
+    /// Files that go there.
+    pub fn new(outlet: Outlet, dates: Dates) -> CsvFiles {
+        CsvFiles { outlet, dates, files: BTreeMap::new() }
     }
 
     /// Ends all files.
@@ -66,7 +67,7 @@ impl TakeRows for CsvFiles {
         let key = (program.to_owned(), R::TABLE);
         if !self.files.contains_key(&key) {
             let path = format!("{}/{}.csv", escaped(program), R::TABLE);
-            let mut writer = writer(Appending::create(&self.folder.join(&path))?);
+            let mut writer = writer(Appending::create(&self.outlet, &path)?);
             writer.write_record(["program"].into_iter().chain(R::COLUMNS.iter().map(|column| column.name)))?;
             self.files.insert(key.clone(), File { path, rows: 0, writer });
         }

@@ -1,7 +1,9 @@
 //! A folder that is there whole or not at all: made beside its place under another name, renamed when it is complete.
 
+use super::Outlet;
 use crate::failure::Failure;
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -33,16 +35,17 @@ impl Folder {
         Ok(Folder { place: place.to_owned(), part, complete: false })
     }
 
-    /// Where its files are until it is complete.
-    pub fn path(&self) -> &Path {
-        &self.part
+    /// Its files, until it is complete.
+    pub fn outlet(&self) -> Outlet {
+        Outlet::Folder(self.part.clone())
     }
 
-    /// Writes the file that says that all others are there, and puts the folder in its place.
+    /// Writes the manifest, which says that all others are there, and puts the folder in its place.
     ///
     /// # Errors
     /// It can't be written.
-    pub fn complete(mut self, manifest: &str) -> Result<()> {
+    pub fn complete(mut self, manifest: &Value) -> Result<()> {
+        let manifest = format!("{}\n", serde_json::to_string_pretty(manifest)?);
         let failed = || format!("can't write {}", self.place.display());
         let path = self.part.join("manifest.json");
         fs::write(&path, manifest).with_context(failed)?;
@@ -88,7 +91,7 @@ mod tests {
             entries.map(|entry| entry.expect("one").file_name().into_string().expect("text")).collect::<Vec<_>>()
         };
         let given_up = Folder::begin(&place).expect("begins");
-        fs::write(given_up.path().join("a"), "a").expect("writes");
+        fs::write(given_up.part.join("a"), "a").expect("writes");
         assert_eq!(names(), [".out.part"]);
         drop(given_up);
         assert!(names().is_empty());
@@ -96,7 +99,7 @@ mod tests {
         fs::create_dir(dir.path().join(".out.part")).expect("made");
         fs::write(dir.path().join(".out.part/old"), "old").expect("written");
         let folder = Folder::begin(&place).expect("begins again");
-        folder.complete("{}").expect("completes");
+        folder.complete(&Value::Null).expect("completes");
         assert_eq!(names(), ["out"]);
         assert_eq!(fs::read_dir(&place).expect("reads").count(), 1, "only the manifest");
         assert!(Folder::begin(&place).is_err(), "it is not empty");

@@ -5,7 +5,7 @@
 //! most rows is written. That depends on the rows and their order alone, so the same rows are the same bytes.
 
 use super::appending::Appending;
-use super::{Written, escaped};
+use super::{Outlet, Written, escaped};
 use accrue_ledger::Instant;
 use accrue_ledger::calendar::{month_number, month_of};
 use accrue_projections::export::{CellType, Cells, ColumnSpec, Row, TakeRows};
@@ -19,7 +19,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io::Write;
 use std::sync::Arc;
 
 /// Rows of a row group, at most.
@@ -30,7 +30,7 @@ const UTC: &str = "UTC";
 
 /// All files of an export.
 pub struct ParquetFiles {
-    folder: PathBuf,
+    outlet: Outlet,
     /// Where a table without rows has its only, empty file.
     month: i32,
     tables: BTreeMap<(&'static str, String), Table>,
@@ -40,21 +40,20 @@ pub struct ParquetFiles {
 struct Table {
     held: usize,
     /// By month; of tables of how things are, one.
-    files: BTreeMap<Option<i32>, File>,
+    files: BTreeMap<Option<i32>, (String, File<Appending>)>,
 }
 
 /// One file.
-pub struct File {
-    path: String,
+pub struct File<W: Write + Send> {
     rows: u64,
     columns: Columns,
-    writer: ArrowWriter<Appending>,
+    writer: ArrowWriter<W>,
 }
 
 impl ParquetFiles {
-    /// Files in a folder that is there. `month`: the number of the local month in which tables without rows have a file.
-    pub fn new(folder: PathBuf, month: i32) -> ParquetFiles {
-        ParquetFiles { folder, month, tables: BTreeMap::new() }
+    /// Files that go there. `month`: the number of the local month in which tables without rows have a file.
+    pub fn new(outlet: Outlet, month: i32) -> ParquetFiles {
+        ParquetFiles { outlet, month, tables: BTreeMap::new() }
     }
 
     /// Ends all files.
@@ -64,10 +63,10 @@ impl ParquetFiles {
     pub fn finish(self) -> Result<Vec<Written>> {
         let mut written = Vec::new();
         for ((table, program), of) in self.tables {
-            for mut file in of.files.into_values() {
-                file.flush()?;
-                let sealed = file.writer.into_inner()?.seal()?;
-                written.push(Written { path: file.path, table, program: program.clone(), rows: file.rows, sealed });
+            for (path, file) in of.files.into_values() {
+                let rows = file.rows;
+                let sealed = file.finish()?.seal()?;
+                written.push(Written { path, table, program: program.clone(), rows, sealed });
             }
         }
         Ok(written)
@@ -79,16 +78,18 @@ impl TakeRows for ParquetFiles {
 
     fn rows<R: Row>(&mut self, program: &str, rows: &[R]) -> Result<()> {
         let table = self.tables.entry((R::TABLE, program.to_owned())).or_default();
-        let folder = &self.folder;
-        let path = |month: Option<i32>| {
+        let outlet = &self.outlet;
+        let create = |month: Option<i32>| -> Result<(String, File<Appending>)> {
             let month = month.map_or(String::new(), |month| format!("month={}/", month_of(month)));
-            format!("{}/{month}program={}/part-0.parquet", R::TABLE, escaped(program))
+            let path = format!("{}/{month}program={}/part-0.parquet", R::TABLE, escaped(program));
+            let file = File::new(Appending::create(outlet, &path)?, R::COLUMNS)?;
+            Ok((path, file))
         };
         for row in rows {
             let month = row.day().map(|day| month_number(day.0));
-            let file = match table.files.entry(month) {
+            let (_, file) = match table.files.entry(month) {
                 std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
-                std::collections::btree_map::Entry::Vacant(none) => none.insert(File::create(folder, path(month), R::COLUMNS)?),
+                std::collections::btree_map::Entry::Vacant(none) => none.insert(create(month)?),
             };
             file.put(|columns| row.cells(columns));
             table.held += 1;
@@ -103,7 +104,7 @@ impl TakeRows for ParquetFiles {
         // Whoever reads a table finds a file of it, with its columns.
         if rows.is_empty() && table.files.is_empty() {
             let month = R::HAPPENS.then_some(self.month);
-            table.files.insert(month, File::create(folder, path(month), R::COLUMNS)?);
+            table.files.insert(month, create(month)?);
         }
         Ok(())
     }
@@ -112,24 +113,24 @@ impl TakeRows for ParquetFiles {
 impl Table {
     /// Writes the rows of the month that has most; of those with as many, of the first.
     fn spill(&mut self) -> Result<()> {
-        let most = self.files.values_mut().rev().max_by_key(|file| file.columns.rows).context("a table with rows has a file")?;
+        let files = self.files.values_mut().map(|(_, file)| file);
+        let most = files.rev().max_by_key(|file| file.columns.rows).context("a table with rows has a file")?;
         self.held -= most.columns.rows;
         most.flush()
     }
 }
 
-impl File {
-    /// A new one, at a path within a folder.
+impl<W: Write + Send> File<W> {
+    /// A new one.
     ///
     /// # Errors
-    /// It can't be made.
-    pub fn create(folder: &std::path::Path, path: String, columns: &[ColumnSpec]) -> Result<File> {
+    /// It can't be written.
+    pub fn new(to: W, columns: &[ColumnSpec]) -> Result<File<W>> {
         let properties =
             WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).set_created_by("accrue".into());
-        let to = Appending::create(&folder.join(&path))?;
         let columns = Columns::new(columns);
         let writer = ArrowWriter::try_new(to, Arc::clone(&columns.schema), Some(properties.build()))?;
-        Ok(File { path, rows: 0, columns, writer })
+        Ok(File { rows: 0, columns, writer })
     }
 
     fn put(&mut self, cells: impl FnOnce(&mut Columns)) {
@@ -147,14 +148,13 @@ impl File {
         if self.columns.rows == GROUP_ROWS_MAX { self.flush() } else { Ok(()) }
     }
 
-    /// Ends it.
+    /// Ends it; where it went.
     ///
     /// # Errors
     /// It can't be written.
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<W> {
         self.flush()?;
-        self.writer.into_inner()?.seal()?;
-        Ok(())
+        Ok(self.writer.into_inner()?)
     }
 
     fn flush(&mut self) -> Result<()> {

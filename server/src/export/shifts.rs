@@ -1,15 +1,15 @@
 //! A comparison of rules as a table: a row a member and ledger, under both.
 
-use super::Folder;
+use super::Outlet;
 use super::parquet::ParquetFiles;
-use crate::readers::Readers;
+use crate::answering::Compare;
+use crate::readers::{Open, Readers};
 use accrue_ledger::{Instant, Ruleset, Timeline};
 use accrue_projections::export::{ShiftRow, TakeRows as _};
-use accrue_projections::{Comparison, ProjectionError, Sweep, SweepOptions, Swept};
+use accrue_projections::{Across, Comparison, ProjectionError, Sweep, SweepOptions, Swept};
 use accrue_store::Position;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use std::path::Path;
 use std::sync::Arc;
 
 /// What was compared.
@@ -28,29 +28,50 @@ pub struct Shifts<'a> {
     pub options: SweepOptions,
 }
 
-/// Writes all rows into a new folder, with a manifest that names the comparison. `answer`: its sums, and the positions.
+impl Shifts<'_> {
+    /// What was asked to be compared, and answered.
+    ///
+    /// # Errors
+    /// A ruleset is none.
+    pub fn of<'a>(program: &'a str, asked: &Compare, answer: &Value) -> Result<Shifts<'a>> {
+        let parsed = |text: &Option<String>| text.as_deref().map(Ruleset::parse).transpose().map(|rules| rules.map(Arc::new));
+        let defaults = SweepOptions::default();
+        Ok(Shifts {
+            program,
+            sides: [parsed(&asked.old)?, parsed(&asked.new)?],
+            from: asked.from.as_deref().and_then(Instant::parse).unwrap_or(Instant::MIN),
+            at: answer["at"].as_str().and_then(Instant::parse).unwrap_or(Instant::MAX),
+            sample: asked.sample.unwrap_or(1),
+            options: SweepOptions {
+                threads: asked.threads.unwrap_or(defaults.threads),
+                memory_bytes: asked.memory_bytes.unwrap_or(defaults.memory_bytes),
+            },
+        })
+    }
+}
+
+/// Writes all rows; a manifest that names the comparison. `answer`: its sums, and the positions.
 ///
 /// # Errors
-/// There is something in that place, the log can't be read, a file can't be written: then nothing is there.
+/// The log can't be read, or a file can't be written.
 pub fn write(
     readers: &Readers,
     of: &Shifts<'_>,
     answer: &Value,
-    place: &Path,
+    outlet: Outlet,
     mut progress: impl FnMut(u32, Swept),
-) -> Result<()> {
-    let folder = Folder::begin(place)?;
-    let mut files = ParquetFiles::new(folder.path().to_owned(), 0);
+) -> Result<Value> {
+    let mut files = ParquetFiles::new(outlet, 0);
     let mut failed = None;
-    for open in readers.ready()? {
+    let all = compared(readers, answer)?;
+    let across = Across::of(&all.iter().map(|(open, until)| (open.reader.clone(), *until)).collect::<Vec<_>>(), None)?;
+    for (open, until) in &all {
         let (shard, Some(live)) = (open.reader.shard(), open.reader.timeline(of.program)) else { continue };
         let side = |given: &Option<Arc<Ruleset>>| -> Timeline {
             given.as_ref().map_or_else(|| live.clone(), |given| live.replaced(of.from, given))
         };
         let [old, new] = [side(&of.sides[0]), side(&of.sides[1])];
-        let rows = answer["shards"].as_array().into_iter().flatten();
-        let until = rows.into_iter().find(|row| row["shard"] == shard).and_then(|row| row["next_position"].as_u64());
-        let sweep = Sweep { log: &open.log, until: Position(until.context("a position")?), recorded: None, options: of.options };
+        let sweep = Sweep { log: &open.log, until: *until, recorded: None, options: of.options, across: Some(&across) };
         let comparison = Comparison { program: of.program, old: &old, new: &new, at: of.at, sample: of.sample, named: 0 };
         let done = comparison.rows(&sweep, |rows, swept| {
             progress(shard, swept);
@@ -70,5 +91,16 @@ pub fn write(
     let mut manifest: serde_json::Map<String, Value> =
         names.iter().map(|name| ((*name).to_owned(), answer[*name].clone())).collect();
     manifest.insert("files".into(), json!(written));
-    folder.complete(&format!("{}\n", serde_json::to_string_pretty(&manifest)?))
+    Ok(Value::Object(manifest))
+}
+
+/// The shards that were compared, and up to where.
+fn compared(readers: &Readers, answer: &Value) -> Result<Vec<(Open, Position)>> {
+    let rows = answer["shards"].as_array().into_iter().flatten();
+    let named = |row: &Value| Some((u32::try_from(row["shard"].as_u64()?).ok()?, Position(row["next_position"].as_u64()?)));
+    rows.map(|row| {
+        let (shard, until) = named(row).context("a position")?;
+        Ok((readers.shard(shard)?, until))
+    })
+    .collect()
 }

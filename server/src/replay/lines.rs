@@ -18,14 +18,17 @@ pub struct Line<'a, R> {
     pub token: &'a str,
 }
 
+/// Where their bytes go.
+pub type To = Box<dyn Write + Send>;
+
 /// Where rows go.
 pub enum Lines {
     /// JSON lines.
-    Jsonl(Box<dyn Write>),
+    Jsonl(To),
     /// CSV.
-    Csv(Box<csv::Writer<Box<dyn Write>>>),
+    Csv(Box<csv::Writer<To>>),
     /// A file of its own.
-    Parquet(Box<File>),
+    Parquet(Box<File<To>>),
 }
 
 impl Lines {
@@ -33,12 +36,20 @@ impl Lines {
     ///
     /// # Errors
     /// It can't be written.
-    pub fn csv<R: Row>(to: Box<dyn Write>, head: bool, program: bool) -> Result<Lines> {
+    pub fn csv<R: Row>(to: To, head: bool, program: bool) -> Result<Lines> {
         let mut writer = writer(to);
         if head {
             writer.write_record(columns::<R>(program).iter().map(|column| column.name))?;
         }
         Ok(Lines::Csv(Box::new(writer)))
+    }
+
+    /// One Parquet file with these columns.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn parquet(to: To, columns: &[ColumnSpec]) -> Result<Lines> {
+        Ok(Lines::Parquet(Box::new(File::new(to, columns)?)))
     }
 
     /// Writes a row.
@@ -81,7 +92,10 @@ impl Lines {
     /// It can't be written.
     pub fn finish(mut self) -> Result<()> {
         self.flush()?;
-        if let Lines::Parquet(file) = self { file.finish() } else { Ok(()) }
+        if let Lines::Parquet(file) = self {
+            file.finish()?.flush()?;
+        }
+        Ok(())
     }
 }
 

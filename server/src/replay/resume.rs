@@ -25,7 +25,7 @@ pub fn last_token(file: &mut File) -> Result<Option<(String, u64)>> {
         let word = line.rsplit(|byte| matches!(byte, b',' | b'\n' | b'{')).next().unwrap_or_default();
         let word = std::str::from_utf8(word).unwrap_or_default().trim_end_matches(['\r', '}']);
         let token = word.strip_prefix("\"token\":").unwrap_or(word).trim_matches('"');
-        if token::read(token).is_ok() {
+        if token::read(token).is_some() {
             return Ok(Some((token.to_owned(), from + end as u64 + 1)));
         }
     }

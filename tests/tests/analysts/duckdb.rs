@@ -134,3 +134,37 @@ fn tiers_and_cohorts(store: &Path, export: &Path) -> Result<()> {
     ensure!(moved.len() > 1, "{moved:?}");
     Ok(())
 }
+
+/// The rows behind a comparison, from a running service, come to its sums; and to what an export under the other rules has.
+#[test]
+fn rows_of_a_comparison_come_to_its_sums() -> Result<()> {
+    let shop = Shop::make()?;
+    let store = shop.store();
+    let out = |name: &str| shop.path(name).display().to_string();
+    std::fs::write(shop.path("rules.toml"), super::service::RULES)?;
+    let rules = out("rules.toml");
+    let answer = json(&store, &["rules", "diff", "live", &rules, "--at", AS_OF, "--parquet", &out("diff")])?;
+    let (export, then) = (shop.path("export"), ["--as-of", AS_OF, "--rules", &rules]);
+    run(&store, &[&["export", "parquet", "--out", &out("export")][..], &then].concat())?;
+    let rows = format!("read_parquet('{}')", shop.path("diff").join("*/*/*.parquet").display());
+    let sums = ask(
+        &export,
+        &format!(
+            "SELECT s.ledger, sum(active_new) AS active, sum(debt_new) AS debt, sum(delta) AS delta, count(DISTINCT s.member) AS members,
+                sum(b.active) AS exported, sum(b.debt) AS exported_debt
+             FROM {rows} s LEFT JOIN balances b ON b.member = s.member AND b.ledger = s.ledger GROUP BY s.ledger ORDER BY s.ledger"
+        ),
+    )?;
+    ensure!(sums.len() == 2, "{sums:?}, {answer}");
+    for row in &sums {
+        let must = &answer["ledgers"][&row["ledger"]];
+        let change = |name: &str| must["delta"][name].as_i64().unwrap_or(i64::MIN);
+        ensure!(whole(row, "delta") == change("active") + change("pending") - change("debt"), "{row:?}, {must}");
+        ensure!(must["new"]["active"] == whole(row, "active") && must["new"]["debt"] == whole(row, "debt"), "{row:?}, {must}");
+        let exported = (whole(row, "exported"), whole(row, "exported_debt"));
+        ensure!(row["ledger"] != "main" || exported == (whole(row, "active"), whole(row, "debt")), "{row:?}");
+    }
+    let changed = ask(&export, &format!("SELECT count(DISTINCT member) AS members FROM {rows} WHERE changed"))?;
+    ensure!(answer["changed"] == whole(&changed[0], "members") && whole(&changed[0], "members") > 100, "{changed:?}");
+    Ok(())
+}

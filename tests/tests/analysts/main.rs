@@ -3,8 +3,10 @@
 //!
 //! `cargo build --workspace --bins` first: these run what was built beside them. The first run fetches DuckDB.
 
+mod determined;
 mod duckdb;
 mod scenarios;
+mod service;
 
 use accrue_tests::service::binary;
 use anyhow::{Context as _, Result, ensure};

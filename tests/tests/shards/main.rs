@@ -5,6 +5,7 @@
 mod friends;
 mod persons;
 mod spending;
+mod swept;
 mod world;
 
 use accrue_tests::history::random::Random;
@@ -33,11 +34,13 @@ fn options(requests: bool) -> Options {
     Options { members: 4, steps: 12, requests, conflicts: false, second_ruleset: false, features, ..Options::all() }
 }
 
-fn same(one: &World, many: &World, history: &History, seed: u64, when: &str) -> Result<()> {
+fn same(one: &mut World, many: &mut World, history: &History, seed: u64, when: &str) -> Result<()> {
     let last = history.instants()?.last().copied().unwrap_or_default();
     let instants = history.instants()?;
     let middle = [3, 5, 8].map(|tenth| instants[instants.len() * tenth / 10]);
-    for at in [last - 800 * 86_400_000_000, last].into_iter().chain(middle) {
+    let all: Vec<i64> = [last - 800 * 86_400_000_000, last].into_iter().chain(middle).collect();
+    swept::same(one, many, &all, last).with_context(|| format!("seed {seed}, {when}"))?;
+    for at in all {
         for member in &history.members {
             let (one, many) = (one.answer_then(member, at, last)?, many.answer_then(member, at, last)?);
             ensure!(one == many, "seed {seed}, {when}, {member}:\n{}", world::differences(&one, &many));
@@ -57,7 +60,7 @@ fn several_shards_decide_as_one() -> Result<()> {
             let (by_one, by_many) = (one.tell(fact)?, many.tell(fact)?);
             ensure!(by_one == by_many, "seed {seed}, fact {number}: {fact}\none shard: {by_one}\nseveral: {by_many}");
         }
-        same(&one, &many, &history, seed, "at the end").with_context(|| format!("{:#?}", links(&history)))?;
+        same(&mut one, &mut many, &history, seed, "at the end").with_context(|| format!("{:#?}", links(&history)))?;
         if seed % WHOLE_EVERY == 0 {
             many.is_whole()?;
         }
@@ -83,7 +86,7 @@ fn any_order_between_shards_and_any_crash_come_to_the_same() -> Result<()> {
             many.disturb(&mut random)?;
         }
         many.settle()?;
-        same(&one, &many, &history, seed, "disturbed").with_context(|| format!("{:#?}", links(&history)))?;
+        same(&mut one, &mut many, &history, seed, "disturbed").with_context(|| format!("{:#?}", links(&history)))?;
         if seed % WHOLE_EVERY == 0 {
             many.is_whole()?;
         }

@@ -7,7 +7,7 @@ use accrue_tests::history::random::Random;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-const RULES: &str = "program = \"test\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n\
+pub const RULES: &str = "program = \"test\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n\
     [[earn]]\nid = \"base\"\non = \"order\"\npoints = 1\nper = \"1.00\"\n";
 const MEMBERS: usize = 7;
 const POINTS: i64 = 100;

@@ -110,6 +110,11 @@ impl World {
         self.answer_then(member, at, at)
     }
 
+    /// Codes are of the store: what has the names of their requests instead is the same in all.
+    pub fn without_codes(&self, text: &str) -> String {
+        self.codes.iter().fold(text.to_owned(), |text, (name, code)| text.replace(code, name))
+    }
+
     /// The same of an instant that may be past.
     pub fn answer_then(&self, member: &str, at: i64, now: i64) -> Result<Value> {
         let (asked, now) = (AsOf { as_of: Some(Instant(at)), known: AsKnown::Now }, Instant(now));
@@ -121,10 +126,8 @@ impl World {
         for coupon in answer["coupons"]["open"].as_array_mut().into_iter().flatten() {
             coupon["code"] = Value::Null;
         }
-        // Codes are of the store: in texts, too.
-        let mut text = answer.to_string();
-        self.codes.iter().for_each(|(name, code)| text = text.replace(code, name));
-        answer = serde_json::from_str(&text)?;
+        // In texts, too.
+        answer = serde_json::from_str(&self.without_codes(&answer.to_string()))?;
         let entries = reader.entries(PROGRAM, member, asked, now)?.unwrap_or_default();
         answer["entries"] =
             entries.iter().map(|entry| format!("{} {} {} {}", entry.at, entry.kind, entry.ledger, entry.points)).collect();

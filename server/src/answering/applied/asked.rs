@@ -4,6 +4,7 @@ use crate::problem::Problem;
 use accrue_ledger::Instant;
 use accrue_projections::{TrueUps, Who};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What becomes of what was there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
@@ -89,7 +90,8 @@ pub struct Cohort {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Of {
-    Tier(String),
+    /// At an instant; `None`: that of the application.
+    Tier(String, Option<Instant>),
     Before(Instant),
     Rest,
 }
@@ -97,7 +99,7 @@ enum Of {
 impl Cohort {
     fn parse(text: &str) -> Result<Cohort, Problem> {
         let wrong = |why: &str| Problem::new("bad_request", format!("cohort {text:?}: {why}"));
-        let form = "it has to be like tier=gold:never_worse, since_before=2024-01-01T00:00:00Z:true_up or rest:prospective";
+        let form = "it has to be like tier=gold:never_worse, tier@2024-01-01T00:00:00Z=gold:true_up, since_before=2024-01-01T00:00:00Z:true_up or rest:prospective";
         let (who, policy) = text.rsplit_once(':').ok_or_else(|| wrong(form))?;
         let policy = Policy::parse(policy).ok_or_else(|| wrong("the policy is none of prospective, true_up, never_worse"))?;
         if policy == Policy::Restate {
@@ -106,11 +108,14 @@ impl Cohort {
             ));
         }
         let of = match who.split_once('=') {
-            Some(("tier", tier)) => Of::Tier(tier.to_owned()),
+            Some(("tier", tier)) => Of::Tier(tier.to_owned(), None),
             Some(("since_before", at)) => Of::Before(Instant::parse(at).ok_or_else(|| wrong("that is no instant"))?),
+            Some((then, tier)) if let Some(at) = then.strip_prefix("tier@") => {
+                Of::Tier(tier.to_owned(), Some(Instant::parse(at).ok_or_else(|| wrong("that is no instant"))?))
+            }
             Some(("tag" | "segment", _)) => {
                 return Err(wrong(
-                    "tags and profiles are sealed, and rules do not read them: tell cohorts by tier or since_before",
+                    "tags and profiles are sealed, and rules do not read them: an erasure between planning and completing would make another plan. Tell cohorts by tier or since_before",
                 ));
             }
             None if who == "rest" => Of::Rest,
@@ -121,7 +126,8 @@ impl Cohort {
 
     fn has(&self, who: &Who<'_>) -> bool {
         match &self.of {
-            Of::Tier(tier) => who.tier == tier,
+            Of::Tier(tier, None) => who.tier == tier,
+            Of::Tier(tier, Some(at)) => who.tiers.get(at) == Some(tier),
             Of::Before(at) => who.since < *at,
             Of::Rest => true,
         }
@@ -147,6 +153,12 @@ pub fn cohorts(words: &[String], rest: Option<Policy>) -> Result<Vec<Cohort>, Pr
     Ok(cohorts)
 }
 
+/// The instants at which they look at tiers, beside that of the application.
+pub fn instants(cohorts: &[Cohort]) -> BTreeSet<Instant> {
+    let then = |cohort: &Cohort| if let Of::Tier(_, at) = cohort.of { at } else { None };
+    cohorts.iter().filter_map(then).collect()
+}
+
 /// What is done for a member.
 pub fn true_ups(cohorts: &[Cohort], who: &Who<'_>) -> TrueUps {
     let cohort = cohorts.iter().find(|cohort| cohort.has(who));
@@ -156,15 +168,24 @@ pub fn true_ups(cohorts: &[Cohort], who: &Who<'_>) -> TrueUps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn the_first_cohort_that_fits_counts() {
-        let words = ["tier=gold:never_worse", "since_before=2024-01-01T00:00:00Z:true_up"].map(str::to_owned);
+        let words =
+            ["tier=gold:never_worse", "tier@2022-06-01T00:00:00Z=gold:prospective", "since_before=2024-01-01T00:00:00Z:true_up"]
+                .map(str::to_owned);
         let cohorts = cohorts(&words, Some(Policy::Prospective)).expect("good");
-        let of = |tier, since| true_ups(&cohorts, &Who { tier, since: Instant::parse(since).expect("an instant") });
-        assert_eq!(of("gold", "2023-01-01T00:00:00Z"), TrueUps::Gains);
-        assert_eq!(of("member", "2023-12-31T23:59:59Z"), TrueUps::All);
-        assert_eq!(of("member", "2024-01-01T00:00:00Z"), TrueUps::None);
+        let then = Instant::parse("2022-06-01T00:00:00Z").expect("an instant");
+        assert_eq!(instants(&cohorts), BTreeSet::from([then]));
+        let of = |tier, then_tier: &str, since| {
+            let (tiers, since) = (BTreeMap::from([(then, then_tier.to_owned())]), Instant::parse(since).expect("an instant"));
+            true_ups(&cohorts, &Who { tier, tiers: &tiers, since })
+        };
+        assert_eq!(of("gold", "gold", "2023-01-01T00:00:00Z"), TrueUps::Gains);
+        assert_eq!(of("member", "gold", "2023-01-01T00:00:00Z"), TrueUps::None);
+        assert_eq!(of("member", "member", "2023-12-31T23:59:59Z"), TrueUps::All);
+        assert_eq!(of("member", "member", "2024-01-01T00:00:00Z"), TrueUps::None);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! What applying rules would do: the rules compared, and the entries that make up the difference.
 
-use super::asked::{Apply, Cohort, Policy, cohorts, true_ups};
+use super::asked::{Apply, Cohort, Policy, cohorts, instants, true_ups};
 use super::record::{Application, Record, holds};
 use super::{Applying, Task};
 use crate::answering::compared;
 use crate::problem::Problem;
+use crate::readers::Open;
 use accrue_ledger::{Activation, Instant, Ruleset, Timeline};
-use accrue_projections::{Comparison, Plan, Sweep, SweepOptions, Swept, hash_of, true_ups_digest};
+use accrue_projections::{Across, Comparison, Plan, Sweep, SweepOptions, Swept, Who, hash_of, true_ups_digest};
 use accrue_store::Position;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -143,18 +144,23 @@ impl Planned {
         progress: &mut dyn FnMut(u32, Swept),
     ) -> Result<(Task, Value), Problem> {
         let named = asked.named.unwrap_or(NAMED).min(NAMED_MAX);
-        let mut plan = Plan::new(named);
+        let (mut plan, then) = (Plan::new(named), instants(&self.cohorts));
         let (mut shards, mut sides) = (BTreeMap::new(), None);
-        for open in of.readers.ready()? {
+        let open = of.readers.ready()?;
+        let until = |open: &Open| {
+            let before = before.and_then(|before| before.get(&open.reader.shard()));
+            before.map_or_else(|| open.reader.next_position(), |at| Position(*at))
+        };
+        let all: Vec<_> = open.iter().map(|open| (open.reader.clone(), until(open))).collect();
+        let across = Across::of(&all, None)?;
+        for (open, (_, until)) in open.iter().zip(&all) {
             let Some(live) = open.reader.timeline(of.program) else { continue };
-            let shard = open.reader.shard();
-            let until =
-                before.and_then(|before| before.get(&shard)).map_or_else(|| open.reader.next_position(), |at| Position(*at));
+            let (shard, until) = (open.reader.shard(), *until);
             let old = live.known_before(until.0);
             let new = changed(&old, &changes(&old, self.from, self.to, &self.new));
             let comparison = Comparison { program: of.program, old: &old, new: &new, at: self.at, sample: 1, named };
-            let sweep = Sweep { log: &open.log, until, recorded: None, options: SweepOptions::default() };
-            plan.add(&comparison, &sweep, |who| true_ups(&self.cohorts, who), |swept| progress(shard, swept))?;
+            let sweep = Sweep { log: &open.log, until, recorded: None, options: SweepOptions::default(), across: Some(&across) };
+            plan.add(&comparison, &sweep, (&then, |who: &Who<'_>| true_ups(&self.cohorts, who)), |swept| progress(shard, swept))?;
             shards.insert(shard, until.0);
             sides.get_or_insert((old, new));
         }

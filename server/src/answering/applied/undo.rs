@@ -95,7 +95,7 @@ fn task(of: &Applying<'_>, known: &[Application], undone: &Application, mut reco
     let mut entries = Vec::new();
     for open in of.readers.ready()? {
         let until = record.shards.get(&open.reader.shard()).map_or(Position::FIRST, |at| Position(*at));
-        let sweep = Sweep { log: &open.log, until, recorded: None, options: SweepOptions::default() };
+        let sweep = Sweep { log: &open.log, until, recorded: None, options: SweepOptions::default(), across: None };
         entries.extend(made_by(&sweep, of.program, carry::SOURCE, &carry::prefix(&undone.record.id))?);
     }
     let entries: Vec<TrueUp> = entries.into_iter().map(|entry| TrueUp { points: -entry.points, ..entry }).collect();
