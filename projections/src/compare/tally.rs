@@ -138,7 +138,7 @@ impl Tally {
 
     pub(super) fn member(&mut self, member: &str, (old, new): (&Numbers, &Numbers), entries: Beside) {
         self.members += 1;
-        self.changed += u64::from(old.ledgers != new.ledgers || old.tier != new.tier);
+        let mut changed = old.tier != new.tier;
         *self.tiers.entry((old.tier.clone(), new.tier.clone())).or_default() += 1;
         for ledger in old.ledgers.keys().chain(new.ledgers.keys().filter(|ledger| !old.ledgers.contains_key(*ledger))) {
             let (was, is) =
@@ -147,7 +147,9 @@ impl Tally {
             shift.old.add(was);
             shift.new.add(is);
             shift.members += u64::from(was != is);
+            changed |= was != is;
         }
+        self.changed += u64::from(changed);
         let rules = shifts(&old.rules, &new.rules);
         for (rule, points) in old
             .rules

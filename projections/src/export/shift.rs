@@ -4,7 +4,7 @@ use super::ShiftRow;
 use crate::compare::{Comparison, outstanding, tier};
 use crate::error::ProjectionError;
 use crate::sweep::{Relatives, Sweep, Swept};
-use accrue_ledger::{Text, Timeline};
+use accrue_ledger::{MAIN, Text, Timeline};
 use accrue_store::member_hash;
 use std::collections::BTreeSet;
 
@@ -41,7 +41,11 @@ impl Comparison<'_> {
                 there.then(|| (outstanding(&state, rules, self.at), tier(&state, rules, self.at)))
             };
             let (Some((was, tier_old)), Some((is, tier_new))) = (side(self.old), side(self.new)) else { continue };
-            let ledgers: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+            let mut ledgers: BTreeSet<&str> = was.keys().chain(is.keys()).map(String::as_str).collect();
+            if ledgers.is_empty() {
+                // Without points a member may have another tier.
+                ledgers.insert(MAIN);
+            }
             rows.extend(ledgers.into_iter().map(|ledger| {
                 let old = was.get(ledger).copied().unwrap_or_default();
                 let new = is.get(ledger).copied().unwrap_or_default();

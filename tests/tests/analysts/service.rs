@@ -26,7 +26,7 @@ struct Serving {
 impl Serving {
     fn start(store: &Path) -> Result<Serving> {
         let words = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-level", "error"];
-        let mut child = command(store, &words)?.stdout(Stdio::null()).spawn()?;
+        let mut child = command(store, &words)?.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let mut left = WAIT_MAX;
         loop {
             let notice = fs::read(store.join("serve.json")).unwrap_or_default();
@@ -159,7 +159,7 @@ impl Cut {
                 let (mut asked, mut service) = (asked?, TcpStream::connect(&to)?);
                 let (mut from, mut into) = (asked.try_clone()?, service.try_clone()?);
                 std::thread::spawn(move || std::io::copy(&mut from, &mut into));
-                std::io::copy(&mut service.by_ref().take(bytes), &mut asked)?;
+                std::io::copy(&mut Read::by_ref(&mut service).take(bytes), &mut asked)?;
                 asked.flush()?;
                 asked.shutdown(Shutdown::Both)?;
                 service.shutdown(Shutdown::Both)?;

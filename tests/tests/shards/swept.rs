@@ -1,7 +1,7 @@
 //! Sweeps of all shards (exports, what is owed, comparisons, lists of a past) say what that of one shard says.
 
 use super::world::World;
-use accrue_ledger::{Instant, Ruleset, Timeline};
+use accrue_ledger::{Instant, Ruleset, Text, Timeline};
 use accrue_projections::export::{Rows, Selection, Tables};
 use accrue_projections::liability::Flows;
 use accrue_projections::{Across, AsKnown, AsOf, Comparison, Folding, LedgerReader, Sweep, SweepOptions, Sweeping, Tally};
@@ -53,6 +53,10 @@ impl Shards {
                 |(told, flows): &mut (Vec<(u64, String)>, Flows), folded| {
                     let mut rows = Rows::default();
                     rows.member(folded, &ALL);
+                    // Codes are of the store.
+                    rows.entries.iter_mut().filter(|row| row.why == "coupon").for_each(|row| row.code = None);
+                    rows.coupons.iter_mut().for_each(|row| row.code = Text::default());
+                    rows.redemptions.iter_mut().for_each(|row| row.coupon = None);
                     flows.member(folded, true);
                     told.push((folded.hash, format!("{} {rows:?}", folded.member)));
                     Ok(())
@@ -113,7 +117,7 @@ pub fn same(one: &mut World, many: &mut World, instants: &[i64], now: i64) -> Re
             (rows.iter().map(|row| world.without_codes(row)).collect(), world.without_codes(&flows))
         };
         let (by_one, by_many) = (plain(one, by_one), plain(many, by_many));
-        let differ = by_one.0.iter().zip(&by_many.0).find(|(one, many)| one != many);
+        let differ = by_one.0.iter().zip(&by_many.0).find(|(one, many)| one != many).map(|(one, many)| apart(one, many));
         ensure!(by_one.0 == by_many.0, "at {at}, {} and {} members: {differ:#?}", by_one.0.len(), by_many.0.len());
         ensure!(by_one.1 == by_many.1, "at {at}: {}\n{}", by_one.1, by_many.1);
         let (by_one, by_many) = (of_one.compared(&new, at)?, of_many.compared(&new, at)?);
@@ -122,4 +126,10 @@ pub fn same(one: &mut World, many: &mut World, instants: &[i64], now: i64) -> Re
         ensure!(by_one == by_many, "listed at {at}:\n{by_one:#?}\n{by_many:#?}");
     }
     Ok(())
+}
+
+/// Two texts from a little before where they differ.
+fn apart<'a>(one: &'a str, many: &'a str) -> [&'a str; 2] {
+    let same = one.bytes().zip(many.bytes()).take_while(|(one, many)| one == many).count();
+    [one, many].map(|text| text.get(same.saturating_sub(200)..(same + 200).min(text.len())).unwrap_or(text))
 }
