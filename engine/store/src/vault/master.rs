@@ -2,6 +2,7 @@
 
 use super::{KEY_BYTES, random};
 use crate::{StoreError, dead::hex, sealed};
+use parking_lot::Mutex;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -11,6 +12,9 @@ use std::path::Path;
 /// # Errors
 /// There is none though keys were wrapped with one, or it can't be read or made.
 pub(super) fn read_or_make(file: &Path, may_make: bool) -> Result<[u8; KEY_BYTES], StoreError> {
+    // Shards begin at the same time, and there is one key for all.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _alone = MAKING.lock();
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound && may_make => {
@@ -36,4 +40,28 @@ pub(super) fn read_or_make(file: &Path, may_make: bool) -> Result<[u8; KEY_BYTES
         path: file.to_path_buf(),
         detail: format!("a master key is {} hex digits", 2 * KEY_BYTES),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::sync::Barrier;
+
+    #[test]
+    fn shards_that_begin_at_the_same_time_have_one_key() {
+        for _ in 0..20 {
+            let (dir, begin) = (tempfile::tempdir().expect("a directory"), Barrier::new(4));
+            let (file, begin) = (dir.path().join("master-key"), &begin);
+            let make = || {
+                begin.wait();
+                read_or_make(&file, true).map_err(|error| error.to_string())
+            };
+            let made: BTreeSet<_> = std::thread::scope(|scope| {
+                let shards: Vec<_> = (0..4).map(|_| scope.spawn(make)).collect();
+                shards.into_iter().map(|shard| shard.join().expect("ends")).collect()
+            });
+            assert!(made.len() == 1 && made.first().is_some_and(Result::is_ok), "{made:?}");
+        }
+    }
 }
