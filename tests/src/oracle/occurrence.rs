@@ -34,10 +34,7 @@ impl State {
                 }
                 self.occurred.push(year);
             }
-            let points = self.occurrence(&rules, rule, tier.as_deref(), 21, id)?;
-            if earn.counts_toward_tier {
-                self.count_activity(points);
-            }
+            self.counted_occurrence(&rules, rule, tier.as_deref(), (21, id))?;
         }
         self.feats_of_activity(&rules, &Move { of: self.now, kind: 21, natural: id }, activity)
     }
@@ -58,8 +55,17 @@ impl State {
             let fits = earn.on == "registered" && is_in_time(earn, &rules, self.now) && fits_tier(earn, tier.as_deref());
             if fits && !self.earns_nothing(self.now) && !self.occurred.contains(&earn.id) {
                 self.occurred.push(earn.id.clone());
-                self.occurrence(&rules, rule, tier.as_deref(), 23, id)?;
+                self.counted_occurrence(&rules, rule, tier.as_deref(), (23, id))?;
             }
+        }
+        Ok(())
+    }
+
+    /// What a rule gives, toward a tier too where it says so.
+    fn counted_occurrence(&mut self, rules: &Rc<ORules>, rule: usize, tier: Option<&str>, of: (u32, &str)) -> Result<()> {
+        let points = self.occurrence(rules, rule, tier, of.0, of.1)?;
+        if rules.earn[rule].counts_toward_tier {
+            self.count_activity(points);
         }
         Ok(())
     }
