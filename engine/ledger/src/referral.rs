@@ -172,6 +172,11 @@ impl RecordKey {
 }
 
 impl Friend {
+    /// Whether what was told as of an instant with this revision was withdrawn later.
+    pub(crate) fn was_withdrawn(&self, at: Instant, revision: i64) -> bool {
+        self.withdrawn.is_some_and(|(then, known)| then == at && revision < known)
+    }
+
     /// `joined`, `ordered` (too little), `pending`, `completed` or `reversed`.
     pub fn state(&self, at: Instant) -> &'static str {
         match self.window_until {

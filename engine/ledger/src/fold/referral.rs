@@ -98,12 +98,8 @@ impl<S: Sink> Fold<'_, S> {
     /// What is withdrawn as of `at` must leave no trace: whether it was ever told depends on the order of arrival.
     pub(super) fn told_in_vain(&self, body: &Body<'_>, at: Instant) -> bool {
         let Body::Referral(ReferralFact::Told(told)) = body else { return false };
-        let later = |friend: &Friend| friend.withdrawn.is_some_and(|(then, revision)| then == at && told.revision < revision);
-        told.withdrawn
-            || self.records.peek(RecordKey::friend(told.friend)).is_some_and(|record| match &*record {
-                Record::Friend(friend) => later(friend),
-                _ => false,
-            })
+        let known = self.records.peek(RecordKey::friend(told.friend));
+        told.withdrawn || matches!(known.as_deref(), Some(Record::Friend(friend)) if friend.was_withdrawn(at, told.revision))
     }
 
     /// At the referrer.
@@ -116,7 +112,7 @@ impl<S: Sink> Fold<'_, S> {
         if told.withdrawn {
             let known = friend.withdrawn.filter(|(known, _)| *known == at).map_or(0, |(_, revision)| revision);
             friend.withdrawn = Some((at, told.revision.max(known)));
-        } else if friend.withdrawn.is_none_or(|(then, revision)| then != at || told.revision >= revision) {
+        } else if !friend.was_withdrawn(at, told.revision) {
             match told.stage {
                 Stage::Joined => self.friend_joined(&mut friend, told, rules, at),
                 Stage::Ordered | Stage::Reversed => self.friend_ordered(&mut friend, told, rules, at),
