@@ -3,7 +3,7 @@
 use crate::input::{Input, activation};
 use crate::stopwatch::{Lap, Stopwatch};
 use accrue_ingest::{Counts, Embedded, EmbeddedOptions, Message};
-use accrue_projections::{Ledger, LedgerOptions, LedgerReader};
+use accrue_projections::{Ledger, LedgerOptions, LedgerReader, ProjectionError};
 use accrue_store::{Inline, Position, Store, StoreOptions};
 use anyhow::Result;
 use std::path::Path;
@@ -19,14 +19,25 @@ pub struct Taken {
     pub counts: Counts,
 }
 
-/// Takes everything in, synced, through so many shards.
-pub fn ingest(input: &Input, dir: &Path, shards: u32) -> Result<Taken> {
+/// Opens a store of so many shards for writing; `opened` sees each shard's ledger before its writer has it.
+pub fn open(
+    dir: &Path,
+    shards: u32,
+    options: LedgerOptions,
+    opened: impl Fn(&Store, &Ledger) -> Result<(), ProjectionError> + Send + Sync + 'static,
+) -> Result<Embedded> {
     let store = Store::open(dir, StoreOptions { embedded_shards: Some(shards), ..StoreOptions::default() })?;
     let make = Arc::new(move |store: &Store, shard: u32| {
-        let ledger = Ledger::open(store, shard, LedgerOptions::default())?;
+        let ledger = Ledger::open(store, shard, options)?;
+        opened(store, &ledger)?;
         Ok(Box::new(ledger) as Box<dyn Inline>)
     });
-    let embedded = Embedded::open(&store, make, EmbeddedOptions::default())?;
+    Ok(Embedded::open(&store, make, EmbeddedOptions::default())?)
+}
+
+/// Takes everything in, synced, through so many shards.
+pub fn ingest(input: &Input, dir: &Path, shards: u32) -> Result<Taken> {
+    let embedded = open(dir, shards, LedgerOptions::default(), |_, _| Ok(()))?;
     embedded.publish_fact(&activation()?)?;
     let watch = Stopwatch::start();
     let counts = embedded.publish_all(input.iter().map(|value| Message { value: Some(value), ..Message::default() }))?;

@@ -4,9 +4,8 @@ use crate::embedded;
 use crate::input::activation;
 use crate::stopwatch::{Lap, Stopwatch, memory_mib};
 use accrue_ingest::workload::{Workload, WorkloadOptions};
-use accrue_ingest::{Embedded, EmbeddedOptions, Message};
-use accrue_projections::{Keeper, Ledger, LedgerOptions, LedgerReader};
-use accrue_store::{Inline, Store, StoreOptions};
+use accrue_ingest::{Embedded, Message};
+use accrue_projections::{Keeper, LedgerOptions, LedgerReader};
 use anyhow::{Result, ensure};
 use parking_lot::Mutex;
 use rustix::process::{Signal, getpid, kill_process};
@@ -25,7 +24,7 @@ const NEVER: LedgerOptions = LedgerOptions { delta_bytes_max: usize::MAX / 4, ch
 /// Takes `facts` in from a generator that keeps 20 bytes a member, stops well; takes `tail` in behind that checkpoint, and is killed.
 pub fn run(facts: u64, members: u32, tail: u64, dir: &Path) -> Result<()> {
     let mut workload = Workload::new(WorkloadOptions { facts: facts + tail, members, ..WorkloadOptions::default() });
-    let embedded = open(dir, LedgerOptions::default())?;
+    let embedded = embedded::open(dir, SHARDS, LedgerOptions::default(), |_, _| Ok(()))?;
     embedded.publish_fact(&activation()?)?;
     let lap = publish(&embedded, &mut workload, facts)?;
     println!(
@@ -36,7 +35,7 @@ pub fn run(facts: u64, members: u32, tail: u64, dir: &Path) -> Result<()> {
         memory_mib("VmHWM")
     );
     embedded.stop()?;
-    let embedded = open(dir, NEVER)?;
+    let embedded = embedded::open(dir, SHARDS, NEVER, |_, _| Ok(()))?;
     publish(&embedded, &mut workload, tail)?;
     kill_process(getpid(), Signal::KILL)?;
     // Nothing is tidied up before the signal is there.
@@ -54,30 +53,19 @@ pub fn killed_and_ready(facts: usize, members: u32, dir: &Path) -> Result<(Lap, 
     embedded::ready(dir, NEVER)
 }
 
-fn open(dir: &Path, options: LedgerOptions) -> Result<Embedded> {
-    let store = Store::open(dir, StoreOptions { embedded_shards: Some(SHARDS), ..StoreOptions::default() })?;
-    let make = Arc::new(move |store: &Store, shard: u32| {
-        let ledger = Ledger::open(store, shard, options)?;
-        Ok(Box::new(ledger) as Box<dyn Inline>)
-    });
-    Ok(Embedded::open(&store, make, EmbeddedOptions::default())?)
-}
-
 /// A shard's answers and its generations, as soon as it is open.
 pub type Kept = Arc<Mutex<Option<(LedgerReader, Keeper)>>>;
 
 /// One shard as the service opens it, with its generations.
 pub fn open_kept(dir: &Path) -> Result<(Embedded, Kept)> {
-    let store = Store::open(dir, StoreOptions { embedded_shards: Some(1), ..StoreOptions::default() })?;
     let kept = Kept::default();
     let of_shard = Arc::clone(&kept);
-    let make = Arc::new(move |store: &Store, shard: u32| {
-        let ledger = Ledger::open(store, shard, LedgerOptions::default())?;
+    let embedded = embedded::open(dir, 1, LedgerOptions::default(), move |store, ledger| {
         let keeper = Keeper::open(store, ledger.reader(), LedgerOptions::default())?;
         *of_shard.lock() = Some((ledger.reader(), keeper));
-        Ok(Box::new(ledger) as Box<dyn Inline>)
-    });
-    Ok((Embedded::open(&store, make, EmbeddedOptions::default())?, kept))
+        Ok(())
+    })?;
+    Ok((embedded, kept))
 }
 
 /// Takes in that many facts of a generator; its making counts.
