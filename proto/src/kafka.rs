@@ -8,7 +8,7 @@ mod key;
 pub use key::{check_key, murmur2_partition};
 
 use crate::json::{self, Defaults};
-use crate::read::Envelope;
+use crate::read::{self, Envelope};
 use crate::wire::put_bytes;
 use crate::{Malformed, time};
 use prost_types::Timestamp;
@@ -90,6 +90,16 @@ pub fn decode_message_with<'a>(
     let currency = message.get("program").and_then(Value::as_str).and_then(currency_of);
     let fact = json::fact_bytes(&message, &Defaults { currency: currency.as_deref() })?;
     complete(Cow::Owned(fact), &fallback)
+}
+
+/// Whose fact a record without headers carries, if it is protobuf and of a member: where it belongs, before it is known whether
+/// the rest of it is right. `None`: only [`decode_message`] can tell.
+pub fn owner_of(value: &[u8]) -> Option<(&str, &str)> {
+    let value = framing::strip(value).ok()?;
+    if Content::Unsaid.is_json(value).ok()? {
+        return None;
+    }
+    read::owner(value).ok().filter(|(program, member)| !program.is_empty() && !member.is_empty())
 }
 
 /// What `content-type` says.

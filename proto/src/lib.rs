@@ -32,7 +32,7 @@ mod wire;
 pub use content::{fingerprint, same_content, same_content_if};
 pub use decision::{lot_to, read_decision, write_decision};
 pub use error::Malformed;
-pub use kafka::{CurrencyOf, Decoded, Headers, check_key, decode_message, decode_message_with, murmur2_partition};
+pub use kafka::{CurrencyOf, Decoded, Headers, check_key, decode_message, decode_message_with, murmur2_partition, owner_of};
 pub use read::read_fact;
 pub use time::{from_timestamp, to_timestamp};
 

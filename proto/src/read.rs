@@ -76,6 +76,22 @@ impl<'a> Envelope<'a> {
     }
 }
 
+/// The program and the member that a fact's bytes name; what else is in them is skipped, right or wrong.
+///
+/// # Errors
+/// `undecodable`.
+pub(crate) fn owner(bytes: &[u8]) -> Result<(&str, &str), Fault> {
+    let (mut reader, mut program, mut member) = (Reader::new(bytes), "", "");
+    while let Some(key) = reader.next()? {
+        match key.number() {
+            3 => program = reader.text(key, "program")?,
+            4 => member = reader.text(key, "member")?,
+            _ => reader.skip(key)?,
+        }
+    }
+    Ok((program, member))
+}
+
 #[cold]
 #[inline(never)]
 fn unknown_body(mut reader: Reader<'_>, key: Key) -> Fault {

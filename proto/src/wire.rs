@@ -112,7 +112,6 @@ impl<'a> Reader<'a> {
     }
 
     /// Over a field that nobody asks for.
-    #[cold]
     pub(crate) fn skip(&mut self, key: Key) -> Result<(), Fault> {
         match key.wire_type() {
             VARINT => self.number().map(drop_copy),

@@ -4,7 +4,7 @@
 
 use accrue_ledger::{Decision, Instant, IssuedCoupon, Kind, Outcome, Promise, Rejection};
 use accrue_proto::json::{Defaults, decision_to_json, fact_from_json, fact_to_json};
-use accrue_proto::{pb, read_decision, read_fact, write_decision, write_fact};
+use accrue_proto::{owner_of, pb, read_decision, read_fact, write_decision, write_fact};
 use prost::Message as _;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -41,6 +41,8 @@ fn every_body_to_bytes_and_back() {
         assert_eq!(shown, serde_json::from_slice::<Value>(&text).expect(name), "{name}");
         let read = read_fact(&golden).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!((read.kind, read.id, read.actor), (*kind, decoded.id.as_str(), Some("till 4")));
+        let of_member = (!kind.is_control()).then_some((read.program, read.member));
+        assert_eq!((owner_of(&golden), owner_of(&text)), (of_member, None), "{name}");
     }
 }
 

@@ -13,7 +13,7 @@ use crate::shards::{MakeInline, OnShard, OpenShard, Shards};
 use crate::status::{ShardState, Status};
 use crate::writer::{Stopping, WriterHandle, WriterOptions, WriterThread};
 use crate::{Clock, Counts, IngestError, Receipt};
-use accrue_proto::{decode_message_with, murmur2_partition, read_fact};
+use accrue_proto::{decode_message_with, murmur2_partition, owner_of, read_fact};
 use accrue_store::Store;
 use crossbeam_channel::bounded;
 use std::sync::Arc;
@@ -198,6 +198,11 @@ impl Embedded {
         }
         if let Some(key) = message.key {
             return self.route_key(key);
+        }
+        if message.headers.is_empty()
+            && let Some((program, member)) = message.value.and_then(owner_of)
+        {
+            return Route::One(murmur2_partition(format!("{program}/{member}").as_bytes(), self.shards()));
         }
         let mut batch = Batch::default();
         batch.push(message);
