@@ -14,14 +14,22 @@ use xxhash_rust::xxh3::xxh3_64;
 /// # Errors
 /// Any of it fails.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    replace_with(path, mode, |file| file.write_all(bytes))
+}
+
+/// The same with what `write` writes.
+///
+/// # Errors
+/// As [`replace`].
+pub(crate) fn replace_with(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), StoreError> {
     let beside = path.with_extension("tmp");
-    let write = || -> io::Result<()> {
+    let replace = || -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&beside)?;
-        file.write_all(bytes)?;
+        write(&mut file)?;
         file.sync_all()?;
         fs::rename(&beside, path)
     };
-    write().map_err(StoreError::io("write", path))?;
+    replace().map_err(StoreError::io("write", path))?;
     sync_dir(path.parent().unwrap_or(path))
 }
 

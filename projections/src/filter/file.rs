@@ -5,16 +5,18 @@
 //! ```
 //! It is written before its checkpoint and may know more than that: what it does not know is new all the same.
 
-use super::{Filter, Line};
+use super::{FILTER_BYTES, Filter, Line};
 use crate::error::ProjectionError;
 use crate::shared::Shared;
 use accrue_store::{Position, View};
+use std::io::{self, Read, Write};
 use std::ops::Range;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::Xxh3;
 
 const NAME: &str = "filter";
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 17;
+const CHECKSUM_BYTES: usize = 8;
 /// Of fewer keys a filter is made again at once.
 const KEYS_MIN: usize = if cfg!(test) { 300 } else { 100_000 };
 /// Lines copied while the writer waits.
@@ -22,42 +24,70 @@ const LINES_AT_ONCE: usize = 4096;
 
 /// Writes what the filter knows, everything before `next` at least; nothing if that is not worth it.
 pub fn keep(shared: &Shared, view: &View, next: Position) -> Result<(), ProjectionError> {
-    let lines = {
+    let (lines, keys) = {
         let known = &shared.tiers.read().known;
         if known.keys < KEYS_MIN || !known.complete || !known.is_useful() {
             return Ok(());
         }
-        known.lines.len()
+        (known.lines.len(), known.keys)
     };
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + lines * size_of::<Line>() + 8);
-    bytes.push(VERSION);
-    bytes.extend_from_slice(&next.0.to_le_bytes());
-    bytes.extend_from_slice(&(shared.tiers.read().known.keys as u64).to_le_bytes());
-    for first in (0..lines).step_by(LINES_AT_ONCE) {
-        shared.tiers.read().known.copy_lines(first..lines.min(first + LINES_AT_ONCE), &mut bytes);
-    }
-    bytes.extend_from_slice(&xxh3_64(&bytes).to_le_bytes());
-    Ok(view.put_beside(NAME, &bytes)?)
+    let copy = |range: Range<usize>, to: &mut Vec<u8>| shared.tiers.read().known.copy_lines(range, to);
+    Ok(view.put_beside_with(NAME, |file| write(file, (next, keys), lines, copy))?)
 }
 
 /// The filter kept beside a view, if it knows everything there.
 pub fn kept(view: &View) -> Option<Filter> {
     let next = view.next_position().ok()?;
-    read(&view.beside(NAME).ok()??, next)
+    let file = view.open_beside(NAME).ok()??;
+    let bytes = usize::try_from(file.metadata().ok()?.len()).ok()?;
+    read(file, bytes, next)
 }
 
-fn read(bytes: &[u8], next: Position) -> Option<Filter> {
-    let (bytes, checksum) = bytes.split_last_chunk()?;
-    let (header, lines) = bytes.split_at_checked(HEADER_BYTES)?;
+/// A piece at a time, so that it needs no second memory of its size.
+fn write(
+    mut to: impl Write,
+    (next, keys): (Position, usize),
+    lines: usize,
+    copy: impl Fn(Range<usize>, &mut Vec<u8>),
+) -> io::Result<()> {
+    let (mut piece, mut sum) = (Vec::with_capacity(LINES_AT_ONCE * size_of::<Line>()), Xxh3::new());
+    piece.push(VERSION);
+    piece.extend_from_slice(&next.0.to_le_bytes());
+    piece.extend_from_slice(&(keys as u64).to_le_bytes());
+    for first in (0..lines).step_by(LINES_AT_ONCE) {
+        sum.update(&piece);
+        to.write_all(&piece)?;
+        piece.clear();
+        copy(first..lines.min(first + LINES_AT_ONCE), &mut piece);
+    }
+    sum.update(&piece);
+    piece.extend_from_slice(&sum.digest().to_le_bytes());
+    to.write_all(&piece)
+}
+
+/// What was written, of so many bytes. `None`: it is not whole, or the view knows more.
+fn read(mut from: impl Read, bytes: usize, next: Position) -> Option<Filter> {
+    let of_lines = bytes.checked_sub(HEADER_BYTES + CHECKSUM_BYTES).filter(|bytes| *bytes <= FILTER_BYTES)?;
+    let (lines, odd) = (of_lines / size_of::<Line>(), of_lines % size_of::<Line>());
+    let mut header = [0; HEADER_BYTES];
+    from.read_exact(&mut header).ok()?;
     let number = |at: usize| Some(u64::from_le_bytes(header.get(at..at + 8)?.try_into().ok()?));
-    let whole = header.first() == Some(&VERSION) && xxh3_64(bytes) == u64::from_le_bytes(*checksum);
-    let (words, rest) = lines.as_chunks::<8>();
-    let (of_lines, odd) = words.as_chunks::<8>();
-    if !whole || Position(number(1)?) < next || !rest.is_empty() || !odd.is_empty() || of_lines.is_empty() {
+    if header.first() != Some(&VERSION) || Position(number(1)?) < next || lines == 0 || odd != 0 {
         return None;
     }
-    let lines = of_lines.iter().map(|words| words.map(u64::from_le_bytes)).collect();
-    Some(Filter { lines, keys: usize::try_from(number(9)?).ok()?, complete: true })
+    let mut filter = Filter { lines: Vec::with_capacity(lines), keys: usize::try_from(number(9)?).ok()?, complete: true };
+    let (mut piece, mut sum) = (vec![0; LINES_AT_ONCE * size_of::<Line>()], Xxh3::new());
+    sum.update(&header);
+    while filter.lines.len() < lines {
+        let piece = &mut piece[..(lines - filter.lines.len()).min(LINES_AT_ONCE) * size_of::<Line>()];
+        from.read_exact(piece).ok()?;
+        sum.update(piece);
+        let words = piece.as_chunks::<8>().0.as_chunks::<8>().0;
+        filter.lines.extend(words.iter().map(|words| words.map(u64::from_le_bytes)));
+    }
+    let mut checksum = [0; CHECKSUM_BYTES];
+    from.read_exact(&mut checksum).ok()?;
+    (sum.digest() == u64::from_le_bytes(checksum)).then_some(filter)
 }
 
 impl Filter {
@@ -78,22 +108,24 @@ mod tests {
             identity[..8].copy_from_slice(&n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
             Hashed::identity(&identity)
         };
-        let mut filter = Filter::with_bytes(4096, true);
-        (0..300).for_each(|n| filter.insert(identity(n)));
-        let mut bytes = vec![VERSION];
-        bytes.extend_from_slice(&77_u64.to_le_bytes());
-        bytes.extend_from_slice(&300_u64.to_le_bytes());
-        filter.copy_lines(0..20, &mut bytes);
-        filter.copy_lines(20..64, &mut bytes);
-        bytes.extend_from_slice(&xxh3_64(&bytes).to_le_bytes());
-        let back = read(&bytes, Position(77)).expect("whole");
-        assert!(back.lines == filter.lines && back.keys == 300 && back.complete);
-        assert!(read(&bytes, Position(78)).is_none(), "the view knows more");
-        assert!((0..bytes.len()).step_by(7).all(|len| read(&bytes[..len], Position(1)).is_none()));
+        let whole = |lines: usize| {
+            let mut filter = Filter::with_bytes(lines * size_of::<Line>(), true);
+            (0..300).for_each(|n| filter.insert(identity(n)));
+            let mut bytes = Vec::new();
+            write(&mut bytes, (Position(77), 300), lines, |range, to| filter.copy_lines(range, to)).expect("written");
+            (filter, bytes)
+        };
+        let back = |bytes: &[u8], next: u64| read(bytes, bytes.len(), Position(next));
+        let (filter, bytes) = whole(LINES_AT_ONCE * 2 + 1);
+        let same = back(&bytes, 77).expect("whole");
+        assert!(same.lines == filter.lines && same.keys == 300 && same.complete, "of several pieces");
+        let (_, bytes) = whole(64);
+        assert!(back(&bytes, 77).is_some() && back(&bytes, 78).is_none(), "the view knows more");
+        assert!((0..bytes.len()).all(|len| back(&bytes[..len], 1).is_none()));
         for at in (0..bytes.len()).step_by(5) {
             let mut other = bytes.clone();
             other[at] ^= 16;
-            assert!(read(&other, Position(1)).is_none(), "byte {at}");
+            assert!(back(&other, 1).is_none(), "byte {at}");
         }
     }
 }
