@@ -107,6 +107,12 @@ impl Filter {
         self.complete
     }
 
+    /// Whether all that was told another one of the same size was told this one.
+    #[cfg(test)]
+    pub fn knows_all_of(&self, other: &Filter) -> bool {
+        self.lines.iter().flatten().zip(other.lines.iter().flatten()).all(|(own, bits)| own & bits == *bits)
+    }
+
     /// Takes in another one of the same size that knows everything older: now this one knows everything.
     pub fn complete_with(&mut self, older: &Filter) {
         for (line, other) in self.lines.iter_mut().zip(&older.lines) {

@@ -4,6 +4,7 @@ use crate::codec::{self, BadRow};
 use accrue_ledger::{Entry, EntryKind, EntryRef, Fact, Instant, Member, Pack, Packed, Record, RecordBytes, RecordKey};
 use accrue_store::Position;
 use bincode::{Decode, Encode};
+use smallvec::SmallVec;
 
 /// Entries of one page, at most.
 pub const PAGE_ENTRIES_MAX: u32 = 256;
@@ -38,7 +39,7 @@ pub fn read_first(row: &[u8]) -> Result<Position, BadRow> {
 #[derive(Clone, Debug, Default)]
 pub struct RecordRow {
     /// Version (0 where there are none) and position of each fact with this natural id.
-    pub firsts: Vec<(u32, u64)>,
+    pub firsts: SmallVec<[(u32, u64); 1]>,
     /// The record, as it is written.
     pub record: Option<RecordBytes>,
 }
@@ -46,8 +47,8 @@ pub struct RecordRow {
 impl RecordRow {
     /// Reads a row.
     pub fn read(row: &[u8]) -> Result<RecordRow, BadRow> {
-        let (firsts, rest) = codec::split("record", row)?;
-        Ok(RecordRow { firsts, record: if rest.is_empty() { None } else { Some(rest.into()) } })
+        let (firsts, rest) = codec::split::<Vec<(u32, u64)>>("record", row)?;
+        Ok(RecordRow { firsts: firsts.as_slice().into(), record: if rest.is_empty() { None } else { Some(rest.into()) } })
     }
 
     /// The record.
@@ -62,7 +63,7 @@ impl RecordRow {
 
     /// Appends the bytes of the row.
     pub fn write(&self, out: &mut Vec<u8>) {
-        codec::write(&self.firsts, out);
+        codec::write(&self.firsts.as_slice(), out);
         if let Some(record) = &self.record {
             out.extend_from_slice(record.as_slice());
         }
@@ -193,7 +194,7 @@ mod tests {
             row.write(&mut bytes);
             bytes
         };
-        let row = RecordRow { firsts: vec![(1, 77)], record: Some(RecordBytes::of(&Record::Code(RecordKey::code("X")))) };
+        let row = RecordRow { firsts: [(1, 77)].into(), record: Some(RecordBytes::of(&Record::Code(RecordKey::code("X")))) };
         let back = RecordRow::read(&bytes(&row)).expect("reads");
         assert_eq!((back.firsts, back.record), (row.firsts, row.record));
         assert!(RecordRow::record_bytes(&bytes(&RecordRow::default())).expect("reads").is_empty());

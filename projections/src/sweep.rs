@@ -15,13 +15,14 @@ pub use across::Across;
 pub use relatives::Relatives;
 
 pub(crate) use pace::Pace;
-pub(crate) use relatives::Origin;
+pub(crate) use relatives::{Facts, Origin};
 pub(crate) use rounds::{Round, Rounds};
+pub(crate) use scatter::Plan;
 
 use crate::error::ProjectionError;
 use accrue_ledger::Instant;
-use accrue_store::{Position, ShardLog};
-use scatter::{Part, Plan};
+use accrue_store::{Frame, Position, ShardLog};
+use scatter::Part;
 use std::ops::Range;
 
 /// What a sweep may use.
@@ -76,12 +77,11 @@ impl Sweep<'_> {
         each: impl Fn(&mut A, &mut Relatives<'_>) -> Result<(), ProjectionError> + Sync,
         mut done: impl FnMut(A, Swept) -> Result<(), ProjectionError>,
     ) -> Result<(), ProjectionError> {
-        let until = self.until.min(self.log.head().next_position);
         let pace = Pace::new(None);
-        let plan = Plan::of(self.log, until, self.recorded, (self.options, &pace))?;
+        let plan = self.plan(&pace, |_| Ok(()))?;
         let mut swept = Swept { facts: 0, of: plan.facts };
         for round in plan.rounds() {
-            let parts = self.scatter(&plan, &round, until, &pace)?;
+            let parts = self.scatter(&plan, &round, self.until(), &pace)?;
             for wave in parts.chunks(self.options.threads.max(1)) {
                 let fold = |part: &Part<'_>| {
                     let mut of_part = start();
@@ -94,6 +94,22 @@ impl Sweep<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Weighs the members; `also` sees every frame.
+    ///
+    /// # Errors
+    /// The log can't be read, or `also` failed.
+    pub(crate) fn plan(
+        &self,
+        pace: &Pace,
+        also: impl FnMut(&Frame<'_>) -> Result<(), ProjectionError>,
+    ) -> Result<Plan, ProjectionError> {
+        Plan::of(self.log, self.until(), self.recorded, (self.options, pace), also)
+    }
+
+    fn until(&self) -> Position {
+        self.until.min(self.log.head().next_position)
     }
 
     /// The frames of a round, by part.
@@ -110,7 +126,7 @@ impl Sweep<'_> {
             .map(|n| Position(first + all * n / threads)..Position(first + all * (n + 1) / threads))
             .filter(|slice| slice.start < slice.end)
             .collect();
-        let scattered = on_threads(&slices, |slice| plan.scatter(self.log, slice, round, (self.recorded, pace)));
+        let scattered = on_threads(&slices, |slice| plan.scatter(self.log, (slice, slices.len()), round, (self.recorded, pace)));
         let mut parts: Vec<Part<'s>> = round.clone().map(|number| Part::new(plan, self.log.shard(), number)).collect();
         for of_slice in scattered {
             for (part, heap) in parts.iter_mut().zip(of_slice?) {

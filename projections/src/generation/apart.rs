@@ -2,10 +2,9 @@
 //! are applied in the order of the log, as a start does it.
 
 use crate::error::ProjectionError;
-use crate::sweep::Pace;
 use accrue_ledger::{Body, Fact};
 use accrue_proto::read_fact;
-use accrue_store::{Frame, Position, ShardLog, member_hash};
+use accrue_store::{Frame, Position, member_hash};
 use std::collections::BTreeSet;
 
 /// What a first scan found.
@@ -18,19 +17,18 @@ pub(super) struct Apart {
 }
 
 impl Apart {
-    pub fn find(log: &ShardLog, until: Position, pace: &Pace) -> Result<Apart, ProjectionError> {
-        let mut apart = Apart::default();
-        log.for_each(Position::FIRST, until, |frame| -> Result<(), ProjectionError> {
-            pace.take(frame.fact.len());
-            if frame.kind.is_control() {
-                apart.activations.push(frame.position);
-            } else if frame.kind.links_members() || frame.kind.is_of_hand_over() || is_undecided(frame) {
-                let bad = |error| ProjectionError::Frame { position: frame.position, error };
-                apart.add(&read_fact(frame.fact).map_err(bad)?);
-            }
-            Ok(())
-        })?;
-        Ok(apart)
+    /// Looks at a frame of the log.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn see(&mut self, frame: &Frame<'_>) -> Result<(), ProjectionError> {
+        if frame.kind.is_control() {
+            self.activations.push(frame.position);
+        } else if frame.kind.links_members() || frame.kind.is_of_hand_over() || is_undecided(frame) {
+            let bad = |error| ProjectionError::Frame { position: frame.position, error };
+            self.add(&read_fact(frame.fact).map_err(bad)?);
+        }
+        Ok(())
     }
 
     fn add(&mut self, fact: &Fact<'_>) {

@@ -7,11 +7,12 @@ use super::apart::Apart;
 use super::manifest::{Manifest, Stage, Supposed};
 use super::{Gauge, Point};
 use crate::error::ProjectionError;
+use crate::filter::Filter;
 use crate::ledger::{Fresh, Ledger, LedgerOptions};
 use crate::programs::Programs;
-use crate::sweep::{Pace, Relatives, Round, Rounds, Sweep, SweepOptions};
+use crate::sweep::{Facts, Pace, Plan, Relatives, Round, Rounds, Sweep, SweepOptions};
 use crate::totals::Totals;
-use accrue_ledger::{Booked, Instant};
+use accrue_ledger::Instant;
 use accrue_store::{Frame, Position, ShardLog, Store, View};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -104,11 +105,18 @@ impl Build<'_> {
         let until = Position(manifest.until);
         if self.view.next_position()? < until || until <= Position::FIRST {
             let pace = Pace::new(manifest.options.io_bytes_per_second);
-            let apart = Apart::find(self.log, until, &pace)?;
+            let BuildOptions { threads, memory_bytes, .. } = manifest.options;
+            // What facts lead to takes about as much as they do.
+            let options = SweepOptions { threads, memory_bytes: memory_bytes / 2 };
+            let sweep = Sweep { log: self.log, until, recorded: None, options, across: None };
+            let mut apart = Apart::default();
+            let plan = sweep.plan(&pace, |frame| apart.see(frame))?;
             let programs = Arc::new(self.programs(&apart, manifest.what_if.as_ref())?);
-            self.rounds(&mut manifest, &apart, &programs, &pace)?;
+            // Of rounds that were kept before it knows nothing.
+            let known = Mutex::new(Filter::new(manifest.rounds == 0));
+            self.rounds(&mut manifest, (&sweep, &plan), &pace, (&apart, &programs, &known))?;
             Point::BeforeApart.reached();
-            self.apart(&manifest, &apart, programs)?;
+            self.apart(&manifest, &apart, programs, known.into_inner())?;
         }
         Point::AllWritten.reached();
         manifest.stage = Stage::Complete;
@@ -130,15 +138,17 @@ impl Build<'_> {
         Ok(programs)
     }
 
-    fn rounds(&self, manifest: &mut Manifest, apart: &Apart, programs: &Programs, pace: &Pace) -> Result<(), ProjectionError> {
+    fn rounds(
+        &self,
+        manifest: &mut Manifest,
+        (sweep, plan): (&Sweep<'_>, &Plan),
+        pace: &Pace,
+        (apart, programs, known): (&Apart, &Programs, &Mutex<Filter>),
+    ) -> Result<(), ProjectionError> {
         let (log, secret, gauge) = (self.log, self.store.coupon_secret(), self.gauge);
         let mut totals = manifest.totals();
         let skip = manifest.rounds;
         gauge.begin(manifest.facts, skip);
-        let BuildOptions { threads, memory_bytes, .. } = manifest.options;
-        // What facts lead to takes about as much as they do.
-        let options = SweepOptions { threads, memory_bytes: memory_bytes / 2 };
-        let sweep = Sweep { log, until: Position(manifest.until), recorded: None, options, across: None };
         let each = |lane: &mut Lane<'_>, relatives: &mut Relatives<'_>| {
             if gauge.is_stopped() {
                 return Err(ProjectionError::Generation { detail: "it was stopped".to_owned() });
@@ -148,6 +158,7 @@ impl Build<'_> {
         let end = |lane: usize, mut gathered: Lane<'_>| {
             gathered.report(gauge);
             gathered.fresh.write(&self.view, lane)?;
+            gathered.fresh.tell(&mut known.lock());
             pace.take(gathered.fresh.memory());
             Ok((gathered.fresh.totals, gathered.fresh.latest))
         };
@@ -168,14 +179,14 @@ impl Build<'_> {
             gauge.set_of(facts);
             Lane { fresh: Fresh::new(log, secret), unreported: 0 }
         };
-        sweep.rounds(Rounds { skip, pace, start, each, end, done })
+        sweep.rounds(plan, Rounds { skip, pace, start, each, end, done })
     }
 
     /// Applies what is left in the order of the log, and says at which position the view is true.
-    fn apart(&self, manifest: &Manifest, apart: &Apart, programs: Arc<Programs>) -> Result<(), ProjectionError> {
+    fn apart(&self, manifest: &Manifest, apart: &Apart, programs: Arc<Programs>, known: Filter) -> Result<(), ProjectionError> {
         let until = Position(manifest.until);
         let mut ledger = Ledger::open_unfinished(self.store, (self.log, self.view.clone()), programs, self.ledger)?;
-        ledger.begin_with(manifest.totals(), Instant(manifest.latest));
+        ledger.begin_with(manifest.totals(), Instant(manifest.latest), known);
         if apart.is_empty() {
             ledger.apply_at(&apart.activations)?;
         } else {
@@ -209,17 +220,11 @@ impl Lane<'_> {
             self.report(gauge);
         }
         let Some(rules) = programs.get(program).map(|program| &program.timeline) else { return Ok(()) };
-        // Two whose names have the same hash come together.
-        let mut rest: Vec<_> = booked.into_iter().zip(origins).collect();
-        while let Some(member) = rest.first().map(|(booked, _)| booked.fact.member) {
-            let (own, others): (Vec<_>, Vec<_>) = if rest.iter().all(|(booked, _)| booked.fact.member == member) {
-                (rest, Vec::new())
-            } else {
-                rest.into_iter().partition(|(booked, _)| booked.fact.member == member)
-            };
+        let mut rest = (booked, origins);
+        while let Some(member) = rest.0.first().map(|booked| booked.fact.member) {
+            let ((mut booked, origins), others) = split_off_others(rest, member);
             rest = others;
             if !apart.has(program, member) {
-                let (mut booked, origins): (Vec<Booked<'_>>, Vec<_>) = own.into_iter().unzip();
                 self.fresh.take_in((program, member, rules), &mut booked, &origins)?;
             }
         }
@@ -229,4 +234,13 @@ impl Lane<'_> {
     fn report(&mut self, gauge: &Gauge) {
         gauge.folded(std::mem::take(&mut self.unreported));
     }
+}
+
+/// Those of a member, and those of others: two whose names have the same hash come together.
+fn split_off_others<'a>((booked, origins): Facts<'a>, member: &str) -> (Facts<'a>, Facts<'a>) {
+    if booked.iter().all(|booked| booked.fact.member == member) {
+        return ((booked, origins), Facts::default());
+    }
+    let (own, others): (Vec<_>, Vec<_>) = booked.into_iter().zip(origins).partition(|(booked, _)| booked.fact.member == member);
+    (own.into_iter().unzip(), others.into_iter().unzip())
 }

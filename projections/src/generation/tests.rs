@@ -2,6 +2,7 @@
 
 use super::{BuildOptions, GenerationState, Keeper, Point, Supposed};
 use crate::digest::Digest;
+use crate::filter;
 use crate::ledger::LedgerOptions;
 use crate::point::AT_POINTS;
 use crate::reader::AsOf;
@@ -12,6 +13,7 @@ use accrue_proto::json::{Defaults, fact_from_json};
 use std::fmt::Debug;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 const RULES: &str = "program = \"p\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n[[earn]]\nid = \"base\"\non = \"order\"\npoints = 1\nper = \"1.00\"\n";
@@ -149,6 +151,20 @@ fn a_process_may_end_at_every_point() {
         let report = verify(desk.store(), &reader, LedgerOptions::default(), scratch.path(), |_| ()).expect("verified");
         assert!(report.is_whole(), "{point:?}: {:?}", report.broken);
     }
+}
+
+#[test]
+fn a_build_tells_its_filter_of_everybody() {
+    let dir = tempfile::tempdir().expect("dir");
+    let desk = filled(dir.path());
+    let keeper = keeper(&desk);
+    keeper.start(2, SMALL, None).expect("begun");
+    wait_for(&keeper, 2);
+    let view = desk.store().view(0, 2).expect("opens");
+    let kept = filter::kept(&view).expect("beside the rows");
+    let rows = filter::of_view(&view, &AtomicBool::new(false)).expect("read");
+    assert!(kept.is_complete() && kept.knows_all_of(&rows) && !filter::Filter::new(true).knows_all_of(&rows));
+    keeper.stop().expect("stopped");
 }
 
 #[test]

@@ -32,12 +32,10 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Takes over the sums of everybody else.
-    pub(crate) fn begin_with(&mut self, totals: Totals, latest: Instant) {
+    /// Takes over the sums of everybody else, and what is known of them.
+    pub(crate) fn begin_with(&mut self, totals: Totals, latest: Instant, known: Filter) {
         let mut tiers = self.shared.tiers.write();
-        (tiers.totals, tiers.latest) = (totals, latest);
-        // Nor does the filter know of anybody else.
-        tiers.known = Filter::new(false);
+        (tiers.totals, tiers.latest, tiers.known) = (totals, latest, known);
     }
 
     /// Applies frames of the log.

@@ -5,6 +5,7 @@ use super::checkpoint::{Rest, write};
 use super::person::found_by;
 use super::refold::Again;
 use crate::error::ProjectionError;
+use crate::filter::{Filter, Hashed};
 use crate::rows::{RecordRow, remembered};
 use crate::sweep::Origin;
 use crate::tier::{Slot, Tier};
@@ -12,7 +13,6 @@ use crate::totals::Totals;
 use accrue_ledger::{Booked, Instant, Kind, Member, RecordKey, Text, Timeline, replay};
 use accrue_store::{Position, ShardLog, View, identity, member_hash};
 use smallvec::SmallVec;
-use std::collections::BTreeMap;
 
 /// Some members, and what their entries sum up to.
 pub(crate) struct Fresh<'a> {
@@ -38,13 +38,13 @@ impl<'a> Fresh<'a> {
     ) -> Result<(), ProjectionError> {
         let hash = member_hash(program, member);
         self.note_look_ups(booked, origins)?;
-        let mut rows: BTreeMap<RecordKey, RecordRow> = BTreeMap::new();
+        let mut rows: Vec<(RecordKey, RecordRow)> = Vec::with_capacity(2 * booked.len());
         for (booked, origin) in booked.iter().zip(origins) {
             let fact = &booked.fact;
             self.tier.put_identity(identity(program, fact.source, fact.id), origin.position);
             self.latest = self.latest.max(booked.at());
             if let Some((key, version)) = remembered(fact) {
-                rows.entry(key).or_default().firsts.push((version, origin.position.0));
+                rows.push((key, RecordRow { firsts: [(version, origin.position.0)].into(), record: None }));
             }
         }
         let positions: Vec<u64> = origins.iter().map(|origin| origin.position.0).collect();
@@ -55,9 +55,9 @@ impl<'a> Fresh<'a> {
         let mut page = Page { program, rules, first: 0, bytes, parts: &mut parts, totals, codes: &mut codes };
         let (state, mut records) = replay(rules, booked, &mut page);
         let end = bytes.len();
-        for (key, record) in records.drain_changed() {
-            rows.entry(key).or_default().record = record;
-        }
+        let record_row = |(key, record)| (key, RecordRow { firsts: SmallVec::new(), record });
+        rows.extend(records.drain_changed().into_iter().map(record_row));
+        let rows = each_once(rows);
         Again { state, rows, codes, positions }.put(&mut self.tier, slot, &parts, end);
         let of = &mut self.tier.slots[slot as usize];
         // Nothing stands on disk that these rows take the place of.
@@ -87,8 +87,30 @@ impl<'a> Fresh<'a> {
         self.tier.memory()
     }
 
+    /// Tells a filter of everything in it.
+    pub fn tell(&self, filter: &mut Filter) {
+        self.tier.identities.iter().for_each(|identity| filter.insert(Hashed::identity(identity)));
+        for slot in self.tier.slots.iter() {
+            slot.records.iter().for_each(|(key, _)| filter.insert(Hashed::record(slot.hash, key)));
+        }
+    }
+
     /// Writes all rows into a view that is not complete before more is written, while others do.
     pub fn write(&self, view: &View, lane: usize) -> Result<(), ProjectionError> {
         write((view, lane), &self.tier, &Rest { next: Position::FIRST, ..Rest::default() })
     }
+}
+
+/// One row a key, ascending: what was remembered of it in the order it came, and its record.
+fn each_once(mut rows: Vec<(RecordKey, RecordRow)>) -> Vec<(RecordKey, RecordRow)> {
+    rows.sort_by_key(|(key, _)| *key);
+    rows.dedup_by(|(key, row), (kept, first)| {
+        let same = key == kept;
+        if same {
+            first.firsts.append(&mut row.firsts);
+            first.record = row.record.take().or_else(|| first.record.take());
+        }
+        same
+    });
+    rows
 }

@@ -193,6 +193,7 @@ impl Ledger {
             }
         }
         let positions = facts.own.get(member).cloned().unwrap_or_default();
+        let rows = rows.into_iter().collect();
         Again { state, rows, codes, positions }.replace(tiers, slot, &parts, end);
         let of = &mut tiers.live.slots[slot as usize];
         (of.next, of.dirty) = (change.position.next(), true);

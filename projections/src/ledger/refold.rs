@@ -196,6 +196,7 @@ impl Ledger {
             rows.entry(key).or_default().firsts.push((version, booking.position.0));
         }
         let positions = positions.into_iter().map(|position| position.0).collect();
+        let rows = rows.into_iter().collect();
         Again { state, rows, codes, positions }.replace(tiers, slot, &parts, end);
         Ok(parked)
     }
@@ -204,7 +205,8 @@ impl Ledger {
 /// Everything derived of a member, made anew.
 pub(super) struct Again {
     pub state: Member,
-    pub rows: BTreeMap<RecordKey, RecordRow>,
+    /// Ascending, each key once.
+    pub rows: Vec<(RecordKey, RecordRow)>,
     pub codes: Vec<(Box<str>, RecordKey)>,
     /// Of the member's own facts.
     pub positions: Vec<u64>,
@@ -214,7 +216,7 @@ impl Again {
     /// Takes the place of what there was. `parts`, `end`: the entries, the last that was written into the arena.
     pub fn replace(self, tiers: &mut Tiers, slot: u32, parts: &[(u32, usize)], end: usize) {
         let hash = tiers.live.slots[slot as usize].hash;
-        self.rows.keys().for_each(|key| tiers.known.insert(Hashed::record(hash, *key)));
+        self.rows.iter().for_each(|(key, _)| tiers.known.insert(Hashed::record(hash, *key)));
         self.put(&mut tiers.live, slot, parts, end);
     }
 

@@ -11,6 +11,9 @@ pub(crate) struct Origin<'a> {
     pub fact: &'a [u8],
 }
 
+/// Facts and decisions, and where each stands.
+pub(crate) type Facts<'a> = (Vec<Booked<'a>>, Vec<Origin<'a>>);
+
 /// Their facts, and how to fold them.
 pub struct Relatives<'a> {
     /// The hash under which they are gathered: families come in its order.
@@ -27,18 +30,14 @@ pub struct Relatives<'a> {
 
 impl<'a> Relatives<'a> {
     /// `tied`: merges name them.
-    pub(super) fn new(
-        (hash, program): (u64, &'a str),
-        (booked, origins): (Vec<Booked<'a>>, Vec<Origin<'a>>),
-        tied: bool,
-    ) -> Relatives<'a> {
+    pub(super) fn new((hash, program): (u64, &'a str), (booked, origins): Facts<'a>, tied: bool) -> Relatives<'a> {
         let alone = booked.iter().all(|one| booked.first().is_some_and(|first| first.fact.member == one.fact.member));
         let family = (tied || !alone).then(|| Family::of(&booked));
         Relatives { hash, program, booked, origins, family }
     }
 
     /// Takes out the facts of all of them, ascending by position, and where each stands.
-    pub(crate) fn take(&mut self) -> (Vec<Booked<'a>>, Vec<Origin<'a>>) {
+    pub(crate) fn take(&mut self) -> Facts<'a> {
         (std::mem::take(&mut self.booked), std::mem::take(&mut self.origins))
     }
 

@@ -33,22 +33,24 @@ pub(crate) struct Rounds<'a, S, E, T, D> {
 }
 
 impl Sweep<'_> {
-    /// Goes through all members, round by round.
+    /// Goes through all members as they were weighed, round by round.
     ///
     /// # Errors
     /// The log can't be read, or one of the functions failed.
-    pub(crate) fn rounds<A: Send, B: Send, S, E, T, D>(&self, mut with: Rounds<'_, S, E, T, D>) -> Result<(), ProjectionError>
+    pub(crate) fn rounds<A: Send, B: Send, S, E, T, D>(
+        &self,
+        plan: &Plan,
+        mut with: Rounds<'_, S, E, T, D>,
+    ) -> Result<(), ProjectionError>
     where
         S: Fn(u64) -> A + Sync,
         E: Fn(&mut A, &mut Relatives<'_>) -> Result<(), ProjectionError> + Sync,
         T: Fn(usize, A) -> Result<B, ProjectionError> + Sync,
         D: FnMut(Round, Vec<B>) -> Result<(), ProjectionError>,
     {
-        let until = self.until.min(self.log.head().next_position);
-        let plan = Plan::of(self.log, until, self.recorded, (self.options, with.pace))?;
         let (rounds, lanes) = (plan.rounds(), (0..self.options.threads.max(1)).collect::<Vec<usize>>());
         for (number, round) in rounds.iter().enumerate().skip(with.skip) {
-            let parts = self.scatter(&plan, round, until, with.pace)?;
+            let parts = self.scatter(plan, round, self.until(), with.pace)?;
             let facts = parts.iter().map(Part::facts).sum();
             let waiting = Mutex::new(parts);
             let (start, each, end) = (&with.start, &with.each, &with.end);

@@ -1,7 +1,7 @@
 //! Frames by member: how members are cut into parts, and the frames of a part.
 
 use super::pace::Pace;
-use super::relatives::Origin;
+use super::relatives::{Facts, Origin};
 use super::{Across, Relatives, SweepOptions};
 use crate::error::ProjectionError;
 use crate::ledger::booked_of;
@@ -21,11 +21,13 @@ const PART_BYTES_MIN: usize = 256 * 1024;
 const ITEM_BYTES: usize = size_of::<Item>();
 
 /// Which members are in which part, and which parts are scattered by one scan.
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// The part of each bucket.
     parts: Vec<usize>,
-    /// Bytes of each part.
+    /// Bytes of each part, with what its frames take beside.
     bytes: Vec<usize>,
+    /// Frames of each part.
+    frames: Vec<usize>,
     /// Of a member whom a merge names: the hash that stands for all whom merges ever tied to it.
     ties: BTreeMap<u64, u64>,
     roots: BTreeSet<u64>,
@@ -36,19 +38,21 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Weighs the members of a log.
+    /// Weighs the members of a log; `also` sees every frame.
     pub fn of(
         log: &ShardLog,
         until: Position,
         recorded: Option<Instant>,
         (options, pace): (SweepOptions, &Pace),
+        mut also: impl FnMut(&Frame<'_>) -> Result<(), ProjectionError>,
     ) -> Result<Plan, ProjectionError> {
-        let (mut buckets, mut ties, mut facts) = (vec![0_usize; BUCKETS], Ties::default(), 0);
+        let (mut buckets, mut ties) = (vec![(0_usize, 0_usize); BUCKETS], Ties::default());
         log.for_each(Position::FIRST, until, |frame| -> Result<(), ProjectionError> {
             pace.take(weight(frame));
+            also(frame)?;
             if is_asked_for(frame, recorded) {
-                facts += 1;
-                buckets[bucket(frame.member_hash)] += weight(frame);
+                let (bytes, frames) = &mut buckets[bucket(frame.member_hash)];
+                (*bytes, *frames) = (*bytes + weight(frame), *frames + 1);
                 if frame.kind.links_members() {
                     ties.tie(frame)?;
                 }
@@ -57,20 +61,20 @@ impl Plan {
         })?;
         // Half is for the slack of growing vectors and for what is being folded.
         let round_bytes = options.memory_bytes / 2;
-        let all: usize = buckets.iter().sum();
+        let all: usize = buckets.iter().map(|(bytes, _)| bytes).sum();
         let part_bytes = (all.min(round_bytes) / PARTS_A_ROUND).max(PART_BYTES_MIN);
-        let (mut parts, mut bytes) = (Vec::with_capacity(BUCKETS), vec![0_usize]);
-        for bucket in buckets {
-            if bytes.last().is_some_and(|last| *last > 0 && last + bucket > part_bytes) {
+        let (mut parts, mut bytes, mut frames) = (Vec::with_capacity(BUCKETS), vec![0_usize], vec![0_usize]);
+        for (of_bucket, in_bucket) in buckets {
+            if bytes.last().is_some_and(|last| *last > 0 && last + of_bucket > part_bytes) {
                 bytes.push(0);
+                frames.push(0);
             }
-            if let Some(last) = bytes.last_mut() {
-                *last += bucket;
-            }
-            parts.push(bytes.len() - 1);
+            let part = bytes.len() - 1;
+            (bytes[part], frames[part]) = (bytes[part] + of_bucket, frames[part] + in_bucket);
+            parts.push(part);
         }
-        let ties = ties.resolved();
-        Ok(Plan { parts, bytes, roots: ties.values().copied().collect(), ties, round_bytes, facts })
+        let (ties, facts) = (ties.resolved(), frames.iter().sum::<usize>() as u64);
+        Ok(Plan { parts, bytes, frames, roots: ties.values().copied().collect(), ties, round_bytes, facts })
     }
 
     /// Parts that one scan scatters, one after the other.
@@ -92,15 +96,15 @@ impl Plan {
         self.ties.get(&hash).copied().unwrap_or(hash)
     }
 
-    /// The frames of a slice of the log that are in the parts of a round.
-    pub fn scatter(
+    /// The frames of one of `slices` slices of the log that are in the parts of a round.
+    pub(super) fn scatter(
         &self,
         log: &ShardLog,
-        slice: &Range<Position>,
+        (slice, slices): (&Range<Position>, usize),
         round: &Range<usize>,
         (recorded, pace): (Option<Instant>, &Pace),
     ) -> Result<Vec<Heap>, ProjectionError> {
-        let mut heaps: Vec<Heap> = round.clone().map(|_| Heap::default()).collect();
+        let mut heaps: Vec<Heap> = round.clone().map(|part| self.heap(part, slices)).collect();
         log.for_each(slice.start, slice.end, |frame| -> Result<(), ProjectionError> {
             pace.take(weight(frame));
             let hash = self.root(frame.member_hash);
@@ -111,6 +115,15 @@ impl Plan {
             Ok(())
         })?;
         Ok(heaps)
+    }
+}
+
+impl Plan {
+    /// One with room for what the part has in one of so many slices: growing would copy it all.
+    fn heap(&self, part: usize, slices: usize) -> Heap {
+        let share = |all: usize| if slices == 1 { all } else { all / slices + all / slices / 8 };
+        let (bytes, frames) = (self.bytes[part], self.frames[part]);
+        Heap { bytes: Vec::with_capacity(share(bytes - frames * ITEM_BYTES)), items: Vec::with_capacity(share(frames)) }
     }
 }
 
@@ -167,7 +180,6 @@ struct Item {
 }
 
 /// Frames of a part, from one slice of the log.
-#[derive(Default)]
 pub(super) struct Heap {
     bytes: Vec<u8>,
     items: Vec<Item>,
@@ -188,6 +200,22 @@ impl Heap {
         let booked = booked_of(fact, decision).map_err(|error| ProjectionError::Frame { position, error })?;
         Ok((booked, Origin { position, fact }))
     }
+}
+
+/// Nearly always of one program: two whose members' hashes are the same are apart by name.
+fn by_program<'a>((booked, origins): Facts<'a>) -> impl Iterator<Item = (&'a str, Facts<'a>)> {
+    let program = booked.first().map_or("", |booked| booked.fact.program);
+    let (mut one, mut many) = (None, BTreeMap::<&str, Facts<'a>>::new());
+    if booked.iter().all(|booked| booked.fact.program == program) {
+        one = Some((program, (booked, origins)));
+    } else {
+        for (booked, origin) in booked.into_iter().zip(origins) {
+            let of_program = many.entry(booked.fact.program).or_default();
+            of_program.0.push(booked);
+            of_program.1.push(origin);
+        }
+    }
+    one.into_iter().chain(many)
 }
 
 /// Members of a part of all hashes, with their facts.
@@ -234,20 +262,18 @@ impl<'p> Part<'p> {
         let homed = across.zip(self.hashes()).map(|(across, hashes)| across.of_shard(self.shard, hashes));
         let mut homed = homed.into_iter().flatten().peekable();
         for of_hash in items.chunk_by(|(_, one), (_, other)| one.hash == other.hash) {
-            // Nearly always one program: two whose members' hashes are the same are apart by name.
-            let mut programs: BTreeMap<&str, (Vec<Booked<'_>>, Vec<Origin<'_>>)> = BTreeMap::new();
+            let mut all = (Vec::with_capacity(of_hash.len()), Vec::with_capacity(of_hash.len()));
             for (heap, item) in of_hash {
                 let (booked, origin) = heap.booked(item)?;
-                let of_program = programs.entry(booked.fact.program).or_default();
-                of_program.0.push(booked);
-                of_program.1.push(origin);
+                all.0.push(booked);
+                all.1.push(origin);
             }
             let hash = of_hash.first().map_or(0, |(_, item)| item.hash);
             while let Some(family) = homed.next_if(|family| family.hash <= hash) {
                 family.give(&mut each)?;
             }
             let tied = self.plan.roots.contains(&hash);
-            for (program, booked) in programs {
+            for (program, booked) in by_program(all) {
                 let is_across = |booked: &Booked<'_>| across.is_some_and(|across| across.has(program, booked.fact.member));
                 if booked.0.first().is_some_and(is_across) {
                     continue;

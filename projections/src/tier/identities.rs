@@ -43,6 +43,11 @@ impl Identities {
         of_bucket.iter().find(|(known, _)| known == identity).map(|(_, position)| *position)
     }
 
+    /// All, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Identity> {
+        self.buckets.iter().flatten().map(|(identity, _)| identity)
+    }
+
     /// All, ascending, each once.
     pub fn ascending(&self) -> impl Iterator<Item = (Identity, Position)> {
         self.buckets.iter().flat_map(|bucket| {

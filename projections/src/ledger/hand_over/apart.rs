@@ -102,7 +102,7 @@ impl Ledger {
     ) -> Result<(), ProjectionError> {
         let fact = candidate.fact;
         let slot = tiers.slot_of(candidate.hash, fact.program, fact.member)?;
-        tiers.put_record(slot, decided_key(fact), &RecordRow { firsts: vec![(0, at.0)], record: None });
+        tiers.put_record(slot, decided_key(fact), &RecordRow { firsts: [(0, at.0)].into_iter().collect(), record: None });
         let of = &mut tiers.live.slots[slot as usize];
         (of.next, of.dirty) = (at.next(), true);
         Ok(())
