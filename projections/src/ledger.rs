@@ -129,7 +129,7 @@ impl Inline for Ledger {
         // One lock for the whole of it: readers wait for a fact, not for a group.
         let shared = Arc::clone(&self.shared);
         let mut tiers = shared.tiers.write();
-        self.ahead.step(&tiers.live);
+        self.ahead.step(&tiers);
         let fact = candidate.fact;
         if fact.kind.is_of_hand_over() {
             return Ok(self.offer_between(&mut tiers, candidate, (position, pending, log))?);

@@ -148,7 +148,7 @@ impl Ledger {
 
 /// What looking for the candidates reads.
 fn touch(tiers: &Tiers, candidates: &[Candidate<'_>]) {
-    touch::filter(&tiers.known, candidates);
+    touch::filter(&tiers.known, candidates.iter().map(touch::keys));
     let mut slots = Vec::with_capacity(candidates.len());
     slots.extend(candidates.iter().filter_map(|candidate| {
         let frozen = || tiers.frozen.as_deref().and_then(|tier| tier.slots.get(tier.with_hash(candidate.hash)? as usize));

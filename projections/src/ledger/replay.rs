@@ -42,7 +42,7 @@ impl Ledger {
     fn replay_control(&mut self, frame: &Frame<'_>, candidate: &Candidate<'_>) -> Result<(), ProjectionError> {
         let (shared, position) = (Arc::clone(&self.shared), frame.position);
         let mut tiers = shared.tiers.write();
-        self.ahead.step(&tiers.live);
+        self.ahead.step(&tiers);
         if !tiers.programs.knows(candidate.fact.program, position) {
             self.offer_control(&mut tiers, candidate, position, frame.recorded_at);
         }
@@ -64,7 +64,7 @@ impl Ledger {
     ) -> Result<(), ProjectionError> {
         let shared = Arc::clone(&self.shared);
         let mut tiers = shared.tiers.write();
-        self.ahead.step(&tiers.live);
+        self.ahead.step(&tiers);
         let programs = Arc::clone(&tiers.programs);
         self.site = None;
         let fact = candidate.fact;

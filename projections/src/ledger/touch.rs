@@ -2,6 +2,7 @@
 //! read is thrown away.
 
 use crate::filter::{Filter, Hashed};
+use crate::shared::Tiers;
 use crate::tier::{Slot, Tier};
 use accrue_ledger::RecordKey;
 use accrue_store::Candidate;
@@ -10,10 +11,11 @@ use std::hint::black_box;
 /// Members touched at once: what they bring stays in the fast caches until it is used.
 pub(super) const AT_ONCE: usize = 32;
 
-/// The slots of a group's candidates in the live tier, in order.
+/// Where the candidates of a group are in the live tier and what the filter is asked of them, in order.
 #[derive(Default)]
 pub(super) struct Ahead {
     slots: Vec<Option<u32>>,
+    keys: Vec<(Hashed, Option<Hashed>)>,
     next: usize,
 }
 
@@ -22,17 +24,21 @@ impl Ahead {
     pub fn begin(&mut self, tier: &Tier, candidates: &[Candidate<'_>]) {
         self.clear();
         self.slots.extend(candidates.iter().map(|candidate| tier.with_hash(candidate.hash)));
+        self.keys.extend(candidates.iter().map(keys));
     }
 
     /// Slots have other numbers from now on.
     pub fn clear(&mut self) {
         self.slots.clear();
+        self.keys.clear();
         self.next = 0;
     }
 
     /// The next candidate is at hand: now and then, touches what the ones behind it will need.
-    pub fn step(&mut self, tier: &Tier) {
+    pub fn step(&mut self, tiers: &Tiers) {
         if self.next.is_multiple_of(AT_ONCE) {
+            let tier = &tiers.live;
+            filter(&tiers.known, self.keys.iter().skip(self.next).take(AT_ONCE).copied());
             let behind = self.slots.iter().skip(self.next).take(AT_ONCE);
             self::slots(&behind.filter_map(|number| tier.slots.get((*number)? as usize)).collect::<Vec<&Slot>>());
         }
@@ -75,13 +81,14 @@ pub(super) fn bytes<'a>(all: impl Iterator<Item = &'a [u8]>) {
     black_box(all.fold(0, |sum, bytes| sum ^ bytes.first().copied().unwrap_or(0)));
 }
 
-/// What the filter has of the candidates' identities and natural ids.
-pub(super) fn filter(known: &Filter, candidates: &[Candidate<'_>]) {
-    let identities = candidates.iter().map(|candidate| known.touch(Hashed::identity(&candidate.identity)));
-    black_box(identities.fold(0, |all, one| all ^ one));
-    let records = candidates.iter().filter_map(|candidate| {
-        let natural = candidate.fact.natural_key()?;
-        Some(known.touch(Hashed::record(candidate.hash, RecordKey::new(natural.kind, natural.id))))
-    });
-    black_box(records.fold(0, |all, one| all ^ one));
+/// A candidate's identity and natural id.
+pub(super) fn keys(candidate: &Candidate<'_>) -> (Hashed, Option<Hashed>) {
+    let natural = candidate.fact.natural_key().map(|natural| RecordKey::new(natural.kind, natural.id));
+    (Hashed::identity(&candidate.identity), natural.map(|key| Hashed::record(candidate.hash, key)))
+}
+
+/// What the filter has of identities and natural ids.
+pub(super) fn filter(known: &Filter, keys: impl Iterator<Item = (Hashed, Option<Hashed>)>) {
+    let lines = keys.map(|(identity, natural)| known.touch(identity) ^ natural.map_or(0, |natural| known.touch(natural)));
+    black_box(lines.fold(0, |all, one| all ^ one));
 }
