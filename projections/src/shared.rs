@@ -112,8 +112,13 @@ impl Tiers {
 
     /// Keeps a record of a member of the live tier.
     pub fn put_record(&mut self, slot: u32, key: RecordKey, row: &RecordRow) {
-        self.known.insert(Hashed::record(self.live.slots[slot as usize].hash, key));
-        self.live.put_record(slot, key, row);
+        let hashed = Hashed::record(self.live.slots[slot as usize].hash, key);
+        if self.known.may_hold(hashed) {
+            self.live.put_record(slot, key, row);
+        } else {
+            self.live.add_record(slot, key, row);
+        }
+        self.known.insert(hashed);
     }
 
     /// A member's state and the position it is true at, from memory.

@@ -289,6 +289,13 @@ impl Tier {
         }
     }
 
+    /// The same of a record that the member certainly has not got here.
+    pub fn add_record(&mut self, slot: u32, key: RecordKey, row: &RecordRow) {
+        let span = self.arena.write(|out| row.write(out));
+        self.slots[slot as usize].records.add(key, span);
+        self.bytes += RECORD_BYTES;
+    }
+
     /// Entries of a member since the checkpoint, encoded.
     pub fn pages(&self, slot: &Slot) -> impl Iterator<Item = (u32, &[u8])> {
         slot.pages.iter().map(|part| (part.first, self.arena.get(part.span)))

@@ -58,7 +58,7 @@ impl<'a> Fresh<'a> {
         let record_row = |(key, record)| (key, RecordRow { firsts: SmallVec::new(), record });
         rows.extend(records.drain_changed().into_iter().map(record_row));
         let rows = each_once(rows);
-        Again { state, rows, codes, positions }.put(&mut self.tier, slot, &parts, end);
+        Again { state, rows, codes, positions }.begin(&mut self.tier, slot, &parts, end);
         let of = &mut self.tier.slots[slot as usize];
         // Nothing stands on disk that these rows take the place of.
         (of.dirty, of.rewritten) = (true, false);

@@ -217,17 +217,27 @@ impl Again {
     pub fn replace(self, tiers: &mut Tiers, slot: u32, parts: &[(u32, usize)], end: usize) {
         let hash = tiers.live.slots[slot as usize].hash;
         self.rows.iter().for_each(|(key, _)| tiers.known.insert(Hashed::record(hash, *key)));
-        self.put(&mut tiers.live, slot, parts, end);
+        self.put(&mut tiers.live, slot, (parts, end), Tier::put_record);
     }
 
-    /// The same in a tier of which nobody asks what it knows.
-    pub fn put(self, live: &mut Tier, slot: u32, parts: &[(u32, usize)], end: usize) {
+    /// The same of a member that has nothing in a tier yet of which nobody asks what it knows.
+    pub fn begin(self, tier: &mut Tier, slot: u32, parts: &[(u32, usize)], end: usize) {
+        self.put(tier, slot, (parts, end), Tier::add_record);
+    }
+
+    fn put(
+        self,
+        live: &mut Tier,
+        slot: u32,
+        (parts, end): (&[(u32, usize)], usize),
+        put_record: impl Fn(&mut Tier, u32, RecordKey, &RecordRow),
+    ) {
         let of = &mut live.slots[slot as usize];
         of.pages.clear();
         // Before anything else goes into the arena: records may open its next chunk.
         keep_parts(of, &live.arena, parts, end);
         for (key, row) in self.rows {
-            live.put_record(slot, key, &row);
+            put_record(live, slot, key, &row);
         }
         live.coupons.extend(self.codes.into_iter().map(|(code, key)| (slot, code, key)));
         let of = &mut live.slots[slot as usize];
