@@ -75,7 +75,7 @@ impl LedgerReader {
         let all = |found: Found| {
             let past = found.past.map(|(records, _)| {
                 let all = records.iter().map(|(key, record)| (key, record.into_owned()));
-                all.collect::<Vec<_>>()
+                (all.collect::<Vec<_>>(), records.is_complete_for_orders())
             });
             (found.member, found.state, past)
         };
