@@ -198,6 +198,10 @@ impl Tiers {
         if let Some(slot) = self.in_memory(hash, program, member) {
             return Ok((slot.state.facts > 0).then(|| slot.state.links().cloned()));
         }
+        if !self.merges {
+            // Whether there is a row is enough: a state of many lots takes its time.
+            return Ok(self.on_disk(program, member, |_| Ok(()))?.map(|()| None));
+        }
         Ok(self.state(hash, program, member)?.map(|(state, _)| state.links().cloned()))
     }
 
