@@ -1,7 +1,7 @@
 //! A past told from milestones is the past folded from the beginning, whatever came in between: late facts, exclusions and rules that
 //! reach back, merges, erasures.
 
-use crate::both::{BEGINNING, Both, activate};
+use crate::both::{BEGINNING, Both, activate, bytes_of};
 use crate::{GROUP_FACTS_MAX, small};
 use accrue_ledger::Instant;
 use accrue_projections::story::Desk;
@@ -10,6 +10,7 @@ use accrue_store::Position;
 use accrue_tests::history::random::Random;
 use accrue_tests::history::{Options, generate};
 use anyhow::{Result, ensure};
+use serde_json::{Value, json};
 
 /// Histories that are looked at.
 const HISTORIES: u64 = 150;
@@ -67,6 +68,47 @@ fn check(seed: u64) -> Result<u64> {
         check_some(&both, &instants, PAIRS_AT_END, &mut random)?;
     }
     Ok(both.desk.reader()?.milestones().answers)
+}
+
+const RULES: &str = "program = \"test\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n[[earn]]\nid = \"base\"\non = \"order\"\npoints = 1\nper = \"1.00\"\n";
+
+fn of_ann(day: usize, kind: &str, body: Value) -> Result<Vec<u8>> {
+    let at = format!("2024-03-{day:02}T10:00:00Z");
+    let mut fact = json!({"id": format!("{kind}-{day}"), "source": "s", "program": "test", "member": "ann", "occurred_at": at});
+    fact[kind] = body;
+    bytes_of(&fact, "GBP")
+}
+
+#[test]
+fn milestones_keep_nothing_that_an_erasure_destroys() {
+    let told = || -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let mut desk = Desk::open(dir.path(), small())?;
+        activate(&mut desk, "test", RULES, BEGINNING)?;
+        desk.deliver(&of_ann(1, "member_profile_changed", json!({"name": "Ann of the mill"}))?)?;
+        for day in 2..20 {
+            let lines = json!([{"line_id": "1", "sku": "x", "quantity": 1, "unit_price": "5.00"}]);
+            let order = json!({"order_id": format!("o{day}"), "currency": "GBP", "lines": lines});
+            desk.deliver(&of_ann(day, "order_placed", order)?)?;
+        }
+        let at = Instant::parse("2024-03-10T12:00:00Z").unwrap_or_default();
+        let asked = AsOf { as_of: Some(at), known: AsKnown::Now };
+        let mut last = None;
+        for (erased, milestones) in [(false, 0), (false, 1), (true, 2), (true, 3)] {
+            if erased {
+                desk.deliver(&of_ann(20, "member_erased", json!({}))?)?;
+            }
+            let reader = desk.reader()?;
+            let mut answer = reader.member("test", "ann", asked, at)?.expect("known");
+            ensure!(reader.milestones().answers == milestones, "{:?} instead of {milestones}", reader.milestones());
+            let name = answer.profile.take().and_then(|profile| profile.name);
+            ensure!(name.is_some() != erased, "erased {erased}, and yet {name:?}");
+            let numbers = last.get_or_insert(answer.balance.clone());
+            ensure!(*numbers == answer.balance && numbers["main"].active == 45, "{numbers:?}");
+        }
+        Ok(())
+    };
+    told().unwrap_or_else(|error| panic!("{error:#}"));
 }
 
 #[test]
