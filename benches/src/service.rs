@@ -19,7 +19,9 @@ pub const KILLED: &str = "service-to-be-killed";
 /// As a store has them where nobody chose.
 const SHARDS: u32 = 2;
 /// No checkpoint comes by itself.
-const NEVER: LedgerOptions = LedgerOptions { delta_bytes_max: usize::MAX / 4, checkpoint_facts: usize::MAX, link_key: None };
+fn never() -> LedgerOptions {
+    LedgerOptions { delta_bytes_max: usize::MAX / 4, checkpoint_facts: usize::MAX, ..LedgerOptions::default() }
+}
 
 /// Takes `facts` in from a generator that keeps 20 bytes a member, stops well; takes `tail` in behind that checkpoint, and is killed.
 pub fn run(facts: u64, members: u32, tail: u64, dir: &Path) -> Result<()> {
@@ -35,7 +37,7 @@ pub fn run(facts: u64, members: u32, tail: u64, dir: &Path) -> Result<()> {
         memory_mib("VmHWM")
     );
     embedded.stop()?;
-    let embedded = embedded::open(dir, SHARDS, NEVER, |_, _| Ok(()))?;
+    let embedded = embedded::open(dir, SHARDS, never(), |_, _| Ok(()))?;
     publish(&embedded, &mut workload, tail)?;
     kill_process(getpid(), Signal::KILL)?;
     // Nothing is tidied up before the signal is there.
@@ -50,7 +52,7 @@ pub fn killed_and_ready(facts: usize, members: u32, dir: &Path) -> Result<(Lap, 
     service.args([facts.to_string(), members.to_string(), KILLED.to_string()]).arg(dir);
     let status = service.status()?;
     ensure!(status.signal() == Some(Signal::KILL.as_raw()), "the service ended by itself: {status}");
-    embedded::ready(dir, NEVER)
+    embedded::ready(dir, never())
 }
 
 /// A shard's answers and its generations, as soon as it is open.

@@ -18,6 +18,7 @@ mod generation;
 mod ledger;
 pub mod liability;
 mod look_up;
+mod milestones;
 mod number;
 pub mod point;
 mod profile;
@@ -46,6 +47,7 @@ pub use generation::{
 };
 pub use ledger::{Ledger, LedgerOptions, decision_of};
 pub use look_up::LookUp;
+pub use milestones::{MilestoneOptions, MilestoneStatus};
 pub use number::is_number;
 pub use profile::{Note, Profile};
 pub use programs::Applied;

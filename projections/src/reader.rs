@@ -3,6 +3,7 @@
 mod booked;
 mod exceptions;
 mod friends;
+mod milestone;
 mod moves;
 mod outlook;
 mod past;
@@ -16,6 +17,7 @@ mod walk;
 mod what_if;
 mod why;
 
+use milestone::Along;
 pub use quote::{Points, Quote, RewardQuote};
 pub(crate) use records::RecordsInOrder;
 pub use walk::Outstanding;
@@ -73,10 +75,19 @@ pub(crate) struct Found {
     pub rules: Timeline,
     pub at: Instant,
     pub position: Position,
-    /// Records, where the member was folded from its beginning; and entries, where they are wanted.
+    /// Of a past: all records and entries, where they are [`Wanted`].
     pub past: Option<(Records, Vec<Entry>)>,
     /// Who was one with whom then, where merges are known of it and it was folded from its beginning.
     pub family: Option<Family>,
+}
+
+/// What is wanted of a member as of a past beside its state. Making entries takes longer than all the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    State,
+    Records,
+    /// And records.
+    Entries,
 }
 
 impl LedgerReader {
@@ -140,7 +151,7 @@ impl LedgerReader {
         asked: AsOf,
         now: Instant,
     ) -> Result<Option<MemberAnswer>, ProjectionError> {
-        let Some(found) = self.find(program, member, asked, now)? else {
+        let Some(found) = self.find(program, member, asked, now, Wanted::State)? else {
             return Ok(None);
         };
         let mut answer = member_answer(self.shard(), program, &found);
@@ -175,7 +186,7 @@ impl LedgerReader {
         let Some(row) = self.coupon_row(program, code)? else {
             return Ok(None);
         };
-        let Some(found) = self.find(program, &row.member, asked, now)? else {
+        let Some(found) = self.find(program, &row.member, asked, now, Wanted::Records)? else {
             return Ok(None);
         };
         let open = found.state.open.iter().find(|redemption| redemption.key() == row.key).cloned();
@@ -256,7 +267,7 @@ impl LedgerReader {
         asked: AsOf,
         now: Instant,
     ) -> Result<Option<(Found, Vec<Entry>)>, ProjectionError> {
-        let Some(mut found) = self.find_keeping(program, member, asked, now, true)? else {
+        let Some(mut found) = self.find(program, member, asked, now, Wanted::Entries)? else {
             return Ok(None);
         };
         if let Some((_, entries)) = &mut found.past {
@@ -294,35 +305,44 @@ impl LedgerReader {
         Ok(Some((found, entries)))
     }
 
-    pub(crate) fn find(&self, program: &str, member: &str, asked: AsOf, now: Instant) -> Result<Option<Found>, ProjectionError> {
-        self.find_keeping(program, member, asked, now, false)
-    }
-
-    /// `entries`: keeps them where the member is folded from its beginning; making them takes longer than all the rest.
-    fn find_keeping(
+    pub(crate) fn find(
         &self,
         program: &str,
         member: &str,
         asked: AsOf,
         now: Instant,
-        entries: bool,
+        wanted: Wanted,
     ) -> Result<Option<Found>, ProjectionError> {
         let at = asked.as_of.unwrap_or(now);
-        let (owner, mut state, needed, programs) = {
+        let (owner, mut state, needed, programs, positions) = {
             let tiers = self.shared.tiers.read();
             let winner = tiers.winner(member_hash(program, member), program, member)?;
             let owner = winner.unwrap_or_else(|| Text::new(member));
             let Some((state, needed)) = tiers.state(member_hash(program, &owner), program, &owner)? else {
                 return Ok(None);
             };
-            (owner, state, needed, Arc::clone(&tiers.programs))
+            let is_past = asked.known != AsKnown::Now || state.last.at > at;
+            // What is told of somebody whom merges tie to others is not made of its own facts alone.
+            let milestones = is_past && wanted != Wanted::Entries && state.links().is_none();
+            let positions = match milestones && self.shared.milestones.are_for(state.facts as usize) {
+                true => tiers.positions(member_hash(program, &owner), program, &owner)?,
+                false => Vec::new(),
+            };
+            (owner, state, needed, Arc::clone(&tiers.programs), positions)
         };
+        if !positions.is_empty() {
+            self.shared.wait_durable(needed)?;
+            let of = Along { program, owner: &owner, positions: &positions, programs: &programs };
+            if let Some(found) = self.find_along(&of, asked.known, at, wanted)? {
+                return Ok(found);
+            }
+        }
         let tied_later = state.links().is_some_and(|links| links.changed_at > at);
         if state.links().is_some() && !self.others.is_empty() && (asked.known != AsKnown::Now || at < now) {
-            return self.find_past_of_all(program, member, asked, at, entries);
+            return self.find_past_of_all(program, member, asked, at, wanted);
         }
         if asked.known != AsKnown::Now || state.last.at > at || tied_later {
-            return self.find_past(program, member, asked, at, entries);
+            return self.find_past(program, member, asked, at, wanted);
         }
         // An alias has no state, nor has what is with another shard.
         if !state.known {

@@ -4,6 +4,7 @@ use crate::codec::BadRow;
 use crate::error::ProjectionError;
 use crate::filter::{Filter, Hashed};
 use crate::generation::Flips;
+use crate::milestones::{MilestoneOptions, Milestones};
 use crate::programs::Programs;
 use crate::rows::{RecordRow, read_first, read_member, read_positions};
 use crate::tier::{Identity, Slot, Tier};
@@ -29,6 +30,8 @@ pub struct Shared {
     synced: Condvar,
     /// Other rows that the writer is asked to go on with.
     pub flips: Flips,
+    /// What answers about a past begin at.
+    pub milestones: Milestones,
 }
 
 #[derive(Clone, Copy)]
@@ -63,9 +66,10 @@ pub struct Tiers {
 
 impl Shared {
     /// Shares what was opened.
-    pub fn new(log: ShardLog, tiers: Tiers) -> Shared {
+    pub fn new(log: ShardLog, tiers: Tiers, milestones: MilestoneOptions) -> Shared {
         let durable = Mutex::new(Durable { next: tiers.next, writer_gone: false });
-        Shared { log, tiers: RwLock::new(tiers), durable, synced: Condvar::new(), flips: Flips::default() }
+        let milestones = Milestones::new(milestones);
+        Shared { log, tiers: RwLock::new(tiers), durable, synced: Condvar::new(), flips: Flips::default(), milestones }
     }
 
     /// Says that everything before `next` is durable.
@@ -198,6 +202,10 @@ impl Tiers {
         let hash = member_hash(program, member);
         if let Some(slot) = self.in_memory(hash, program, member) {
             return Ok((slot.state.facts > 0).then(|| slot.state.links().cloned()));
+        }
+        if !self.merges {
+            // Whether there is a row is enough: a state of many lots takes its time.
+            return Ok(self.on_disk(program, member, |_| Ok(()))?.map(|()| None));
         }
         Ok(self.state(hash, program, member)?.map(|(state, _)| state.links().cloned()))
     }

@@ -2,7 +2,7 @@
 
 use crate::error::ProjectionError;
 use crate::ledger::{Ledger, LedgerOptions};
-use crate::reader::{AsKnown, AsOf, LedgerReader};
+use crate::reader::{AsKnown, AsOf, LedgerReader, Wanted};
 use accrue_ledger::{EntryKind, Fold, Instant, Member, Records, Sums, broken_invariants};
 use accrue_store::{Counters, Position, Store};
 use serde::Serialize;
@@ -189,7 +189,7 @@ impl LedgerReader {
     /// The store can't be read.
     pub fn broken_invariants(&self, program: &str, member: &str, at: Instant) -> Result<Vec<String>, ProjectionError> {
         let asked = AsOf { as_of: Some(at), known: AsKnown::Now };
-        let Some(found) = self.find(program, member, asked, at)? else {
+        let Some(found) = self.find(program, member, asked, at, Wanted::State)? else {
             return Ok(Vec::new());
         };
         Ok(broken_invariants(&found.state, &Records::complete(), at).iter().map(ToString::to_string).collect())

@@ -9,7 +9,7 @@ pub use layers::{Layers, Origin, is_secret};
 use crate::answering::Guards;
 use crate::failure::Failure;
 use accrue_ingest::kafka::Connection;
-use accrue_projections::LedgerOptions;
+use accrue_projections::{LedgerOptions, MilestoneOptions};
 use accrue_store::StoreOptions;
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -168,6 +168,7 @@ impl Config {
             delta_bytes_max: read.bytes("ledger.delta_bytes_max"),
             checkpoint_facts: read.whole("ledger.checkpoint_facts") as usize,
             link_key: read.optional("kafka.link_secret_file").map(|path| link_key(&path)).transpose()?,
+            milestones: MilestoneOptions { bytes_max: read.bytes("ledger.milestones_bytes_max"), ..MilestoneOptions::default() },
         };
         let http = Limits {
             body_bytes_max: read.bytes("http.body_bytes_max"),

@@ -32,6 +32,8 @@ pub const LOG_CONSUMED: &str = "accrue_log_consumed";
 pub const ROCKSDB: &str = "accrue_log_rocksdb";
 /// What RocksDB says of a shard's live view, by property.
 pub const VIEW_ROCKSDB: &str = "accrue_view_rocksdb";
+/// Milestones of members of many facts: members that have some, bytes, answers that began at one.
+pub const MILESTONES: &str = "accrue_milestones";
 /// Points that members have, by program, ledger and status.
 pub const POINTS: &str = "accrue_points_outstanding";
 /// Members, by program.
@@ -130,6 +132,11 @@ fn describe() {
     describe_gauge!(LOG_CONSUMED, Unit::Count, "Everything ever taken in by a shard, by outcome");
     describe_gauge!(ROCKSDB, Unit::Count, "What RocksDB says of a shard's log, by property");
     describe_gauge!(VIEW_ROCKSDB, Unit::Count, "What RocksDB says of a shard's live view, by property");
+    describe_gauge!(
+        MILESTONES,
+        Unit::Count,
+        "Milestones of members of many facts: `members`, `bytes`, and `answers` that began at one"
+    );
     describe_gauge!(POINTS, Unit::Count, "Points that members have, by program, ledger and status");
     describe_gauge!(MEMBERS, Unit::Count, "Members, by program");
     describe_gauge!(POINTS_AGE, Unit::Seconds, "How long ago points and members were counted");
@@ -169,6 +176,7 @@ pub fn look(points: &PointsCount, readers: &Readers, store: Option<&Store>, stat
             }
         }
     }
+    readers.all().iter().for_each(look_at_milestones);
     readers.all().iter().for_each(look_at_generations);
     points.look(readers);
     for report in status.map(Status::shards).unwrap_or_default() {
@@ -183,6 +191,13 @@ pub fn look(points: &PointsCount, readers: &Readers, store: Option<&Store>, stat
     }
     if let Some(bytes) = resident_bytes() {
         gauge!(RESIDENT).set(bytes as f64);
+    }
+}
+
+fn look_at_milestones(open: &Open) {
+    let (shard, status) = (open.log.shard().to_string(), open.reader.milestones());
+    for (of, number) in [("members", status.members as u64), ("bytes", status.bytes as u64), ("answers", status.answers)] {
+        gauge!(MILESTONES, "shard" => shard.clone(), "of" => of).set(number as f64);
     }
 }
 

@@ -126,7 +126,7 @@ impl Family {
         own.sort_by(|a, b| a.cmp(b));
         let (mut state, mut records) = (Member::default(), Records::complete());
         let exclusions = exclusions_of(own.iter().map(|booked| &booked.fact));
-        let mut fold = Fold::new(&mut state, &mut records, rules, sink).from_beginning(exclusions);
+        let mut fold = Fold::new(&mut state, &mut records, rules, sink).knowing(exclusions);
         let mut seen = BTreeSet::new();
         for booked in own {
             // Two of the union may have used one natural id: the first in order counts.

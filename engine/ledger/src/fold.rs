@@ -37,6 +37,7 @@ use crate::{Instant, Record, Text};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub(crate) use coupon::key_of as coupon_key;
+pub(crate) use standing::exclusions_after;
 pub use standing::exclusions_of;
 pub(crate) use standing::standing_from;
 
@@ -87,8 +88,8 @@ impl<'a, S: Sink> Fold<'a, S> {
         Fold { member, records, rules, sink, exclusions_known: false, raised: None }
     }
 
-    /// Folds a member from its beginning; `exclusions` are those of its whole history ([`exclusions_of`]).
-    pub fn from_beginning(mut self, exclusions: Vec<crate::member::Excluded>) -> Self {
+    /// Folds facts whose exclusions are known beforehand: `exclusions` are those of the whole history ([`exclusions_of`]).
+    pub fn knowing(mut self, exclusions: Vec<crate::member::Excluded>) -> Self {
         self.member.exclusions = exclusions;
         self.exclusions_known = true;
         self

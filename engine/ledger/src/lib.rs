@@ -69,7 +69,7 @@ pub use referral::{
     Code, CodeState, FirstOrder, Friend, Given, Home, OrderWorth, ReferralFact, ReferralOnward, Referrals, Referred, Stage, Ties,
     TiesOf, Told, code_home, derive_referrals, is_reserved_member, normal_code,
 };
-pub use replay::{Booked, must_fold_again, replay, waits};
+pub use replay::{Booked, in_order, must_fold_again, reaches_back, replay, replay_on, waits};
 pub use ruleset::{
     Achievement, Activation, Clawback, CouponRule, Downgrade, EARN_RULES_MAX, EarnRule, Eligible, End, Goal, Inactivity,
     Liability, Life, Limit, LineFilter, MAIN, Metric, On, OrderOfLots, Price, Refund, Reward, RewardKind, Ruleset, RulesetError,

@@ -146,6 +146,16 @@ impl Records {
         self.slots.entry(key).or_insert_with(|| Slot { record: record.map(Held::Open), changed: false });
     }
 
+    /// The same of one that is not opened yet.
+    pub fn load_bytes(&mut self, key: RecordKey, record: Option<RecordBytes>) {
+        self.slots.entry(key).or_insert_with(|| Slot { record: record.map(Held::Closed), changed: false });
+    }
+
+    /// Says that everything the member has is here.
+    pub fn set_complete(&mut self) {
+        self.complete = true;
+    }
+
     /// Looks at a record; `None` also if it was not loaded.
     pub fn peek(&self, key: RecordKey) -> Option<Cow<'_, Record>> {
         self.slots.get(&key)?.record.as_ref()?.look()

@@ -2,7 +2,7 @@
 
 use crate::entry::Sink;
 use crate::fact::{Body, Fact};
-use crate::fold::{Fold, exclusions_of, standing_from};
+use crate::fold::{Fold, exclusions_after, standing_from};
 use crate::member::Member;
 use crate::record::{Record, RecordKey};
 use crate::records::Records;
@@ -31,16 +31,40 @@ impl Booked<'_> {
     }
 }
 
+/// Puts facts and decisions into the order of folding.
+pub fn in_order(booked: &mut [Booked<'_>]) {
+    booked.sort_by(Booked::cmp);
+}
+
 /// The state of a member with these facts and decisions, as of the last of them, in any order given.
 pub fn replay<S: Sink>(rules: &Timeline, booked: &mut [Booked<'_>], sink: &mut S) -> (Member, Records) {
-    booked.sort_by(Booked::cmp);
+    in_order(booked);
     let (mut member, mut records) = (Member::default(), Records::complete());
-    let exclusions = exclusions_of(booked.iter().map(|booked| &booked.fact));
-    let mut fold = Fold::new(&mut member, &mut records, rules, sink).from_beginning(exclusions);
-    for booked in booked.iter() {
+    replay_on(rules, (&mut member, &mut records), booked, sink, |_, _, _| {});
+    (member, records)
+}
+
+/// The same on top of a state, with facts that come after it, [`in_order`], and none of which [`reaches_back`] to what was folded
+/// before. `near` brings the records that a fact needs.
+pub fn replay_on<S: Sink>(
+    rules: &Timeline,
+    (member, records): (&mut Member, &mut Records),
+    booked: &[Booked<'_>],
+    sink: &mut S,
+    mut near: impl FnMut(&Member, &mut Records, &Fact<'_>),
+) {
+    let before = std::mem::take(&mut member.exclusions);
+    let exclusions = exclusions_after(before, booked.iter().map(|booked| &booked.fact));
+    let mut fold = Fold::new(member, records, rules, sink).knowing(exclusions);
+    for booked in booked {
+        near(fold.member, fold.records, &booked.fact);
         fold.apply(&booked.fact, booked.decision.as_ref());
     }
-    (member, records)
+}
+
+/// From which instant on a fact changes what others are worth, whether they were folded before it or not. `None`: it doesn't.
+pub fn reaches_back(fact: &Fact<'_>) -> Option<Instant> {
+    standing_from(fact)
 }
 
 /// Whether a fact of a member whose whole history is in `records` waits for its order.

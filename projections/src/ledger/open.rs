@@ -10,6 +10,7 @@ use crate::codec;
 use crate::error::ProjectionError;
 use crate::filter::{self, Filter};
 use crate::generation::remove_left_over;
+use crate::milestones::MilestoneOptions;
 use crate::programs::Programs;
 use crate::rows::{DayRow, ShardRow};
 use crate::shared::{Shared, Tiers};
@@ -33,11 +34,18 @@ pub struct LedgerOptions {
     /// By what stores that read one topic know the facts that follow from each other's. `None`: an embedded log makes a key of
     /// its own; through a topic it is one that everybody has, against mistakes, not against forgery.
     pub link_key: Option<[u8; 32]>,
+    /// What answers about a past begin at.
+    pub milestones: MilestoneOptions,
 }
 
 impl Default for LedgerOptions {
     fn default() -> Self {
-        LedgerOptions { delta_bytes_max: 576 * MIB, checkpoint_facts: 500_000, link_key: None }
+        LedgerOptions {
+            delta_bytes_max: 576 * MIB,
+            checkpoint_facts: 500_000,
+            link_key: None,
+            milestones: MilestoneOptions::default(),
+        }
     }
 }
 
@@ -48,6 +56,7 @@ impl LedgerOptions {
         LedgerOptions {
             delta_bytes_max: (self.delta_bytes_max / shards).max(1),
             checkpoint_facts: (self.checkpoint_facts / shards).max(1),
+            milestones: MilestoneOptions { bytes_max: self.milestones.bytes_max / shards, ..self.milestones },
             ..self
         }
     }
@@ -124,7 +133,7 @@ impl Ledger {
         let filling = Filling::start(&tiers, log.shard());
         Ledger {
             filling,
-            shared: Arc::new(Shared::new(log, tiers)),
+            shared: Arc::new(Shared::new(log, tiers, options.milestones)),
             store: store.clone(),
             options,
             secret: store.coupon_secret(),

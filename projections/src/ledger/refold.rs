@@ -26,6 +26,7 @@ pub struct History {
 
 pub(super) struct Kept {
     pub position: Position,
+    recorded_at: Instant,
     pub fact: Vec<u8>,
     pub decision: Option<Vec<u8>>,
 }
@@ -76,7 +77,12 @@ impl History {
             }
             let (fact, decision) = hand_over::content(frame)?;
             history.unsettled |= frame.kind == Kind::FactForwarded || (frame.kind.is_request() && decision.is_none());
-            history.frames.push(Kept { position: frame.position, fact: fact.to_vec(), decision: decision.map(<[u8]>::to_vec) });
+            history.frames.push(Kept {
+                position: frame.position,
+                recorded_at: frame.recorded_at,
+                fact: fact.to_vec(),
+                decision: decision.map(<[u8]>::to_vec),
+            });
             Ok(())
         };
         let appended = log.head().next_position;
@@ -139,6 +145,16 @@ impl History {
     /// Where they are, in the order of [`History::booked`].
     pub fn positions(&self) -> impl Iterator<Item = Position> {
         self.frames.iter().map(|frame| frame.position)
+    }
+
+    /// The same, and when each was recorded.
+    pub fn places(&self) -> impl Iterator<Item = (Position, Instant)> {
+        self.frames.iter().map(|frame| (frame.position, frame.recorded_at))
+    }
+
+    /// Nothing of it came through other shards, or waits for a decision.
+    pub fn is_settled(&self) -> bool {
+        !self.unsettled
     }
 
     /// The facts and decisions.

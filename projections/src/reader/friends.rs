@@ -1,6 +1,6 @@
 //! Whom a member brought, one by one.
 
-use super::{AsOf, LedgerReader};
+use super::{AsOf, LedgerReader, Wanted};
 use crate::answer::referral::referrals_answer;
 use crate::answer::{FriendAnswer, FriendsAnswer};
 use crate::error::ProjectionError;
@@ -19,7 +19,7 @@ impl LedgerReader {
         asked: AsOf,
         now: Instant,
     ) -> Result<Option<FriendsAnswer>, ProjectionError> {
-        let Some(found) = self.find(program, member, asked, now)? else { return Ok(None) };
+        let Some(found) = self.find(program, member, asked, now, Wanted::Records)? else { return Ok(None) };
         let referrals = referrals_answer(&found.member, &found.state, found.at).unwrap_or_default();
         let of = |record: Record| match record {
             Record::Friend(friend) => Some(*friend),

@@ -1,6 +1,6 @@
 //! Who a member is (§11): its personal data, its number, and finding it by what it shows.
 
-use super::{AsKnown, AsOf, Found, LedgerReader};
+use super::{AsKnown, AsOf, Found, LedgerReader, Wanted};
 use crate::error::ProjectionError;
 use crate::look_up::{LookUp, LookUpHash};
 use crate::profile::{self, Profile};
@@ -110,7 +110,7 @@ impl LedgerReader {
         };
         let mut members = BTreeSet::new();
         for candidate in candidates {
-            let Some(found) = self.find(program, &candidate, asked, now)? else {
+            let Some(found) = self.find(program, &candidate, asked, now, Wanted::State)? else {
                 members.extend(self.found_elsewhere(program, &candidate, look_up, asked, now)?);
                 continue;
             };

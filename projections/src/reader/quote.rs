@@ -1,7 +1,7 @@
 //! Tentative: what a basket would earn, what could be used on it, and what the member would have, if it were paid now.
 //! Nothing is written: an order is folded onto a copy of the member.
 
-use super::{AsKnown, AsOf, LedgerReader};
+use super::{AsKnown, AsOf, LedgerReader, Wanted};
 use crate::answer::{BalanceAnswer, CouponAnswer, TierAnswer, balance, tier_answer};
 use crate::error::ProjectionError;
 use crate::explain::{RuleFinding, explain_order, sentence};
@@ -94,7 +94,7 @@ impl LedgerReader {
     pub fn quote(&self, order: &Fact<'_>, known_then: AsKnown) -> Result<Option<Quote>, ProjectionError> {
         let Body::OrderPlaced(placed) = &order.body else { return Ok(None) };
         let (program, at) = (order.program, order.occurred_at);
-        let found = self.find(program, order.member, AsOf { as_of: Some(at), known: known_then }, at)?;
+        let found = self.find(program, order.member, AsOf { as_of: Some(at), known: known_then }, at, Wanted::Records)?;
         let known = found.is_some();
         let (owner, state, rules, past) = match found {
             Some(found) => (found.member.to_string(), found.state, found.rules, found.past.map(|(records, _)| records)),

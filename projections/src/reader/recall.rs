@@ -1,6 +1,6 @@
 //! A member folded from its beginning: everything that was known of it, under any rules, as of any instant (§1).
 
-use super::{AsKnown, AsOf, Found, LedgerReader};
+use super::{AsKnown, AsOf, Found, LedgerReader, Wanted};
 use crate::error::ProjectionError;
 use crate::ledger::History;
 use crate::shared::Tiers;
@@ -17,9 +17,9 @@ impl LedgerReader {
         member: &str,
         asked: AsOf,
         at: Instant,
-        entries: bool,
+        wanted: Wanted,
     ) -> Result<Option<Found>, ProjectionError> {
-        self.recall(program, member, asked)?.map_or(Ok(None), |recalled| recalled.found(member, at, entries))
+        self.recall(program, member, asked)?.map_or(Ok(None), |recalled| recalled.found(member, at, wanted))
     }
 
     /// The same of a member whom merges tie to others, with what all shards know: told by its own shard alone.
@@ -29,12 +29,12 @@ impl LedgerReader {
         member: &str,
         asked: AsOf,
         at: Instant,
-        entries: bool,
+        wanted: Wanted,
     ) -> Result<Option<Found>, ProjectionError> {
         if !self.shared.tiers.read().custody(program, member)?.own {
             return Ok(None);
         }
-        self.recall(program, member, asked)?.map_or(Ok(None), |recalled| recalled.found(member, at, entries))
+        self.recall(program, member, asked)?.map_or(Ok(None), |recalled| recalled.found(member, at, wanted))
     }
 
     /// Everything that was known of a member. `None`: nothing is, or no rules were.
@@ -130,12 +130,12 @@ pub(crate) struct Recalled {
 }
 
 impl Recalled {
-    fn found(&self, member: &str, at: Instant, entries: bool) -> Result<Option<Found>, ProjectionError> {
+    fn found(&self, member: &str, at: Instant, wanted: Wanted) -> Result<Option<Found>, ProjectionError> {
         let mut booked = self.history.booked()?;
         booked.retain(|booked| booked.at() <= at);
-        let found = match entries {
-            true => self.fold_all(member, booked, &self.rules, at),
-            false => self.fold(member, booked, &self.rules, at, &mut ()),
+        let found = match wanted {
+            Wanted::Entries => self.fold_all(member, booked, &self.rules, at),
+            Wanted::State | Wanted::Records => self.fold(member, booked, &self.rules, at, &mut ()),
         };
         Ok(Some(found).filter(|found| found.state.known))
     }

@@ -113,6 +113,12 @@ pub const KEYS: &[Key] = &[
         Some("576MiB"),
         "memory between checkpoints; two thirds more with what the last one wrote. As above",
     ),
+    key(
+        "ledger.milestones_bytes_max",
+        Form::Bytes(0, 1024 * GIB),
+        Some("64MiB"),
+        "states of members of many facts as of instants of their past, for quick answers about it; 0: none. As above",
+    ),
     key("ingest.group_facts_max", Form::Whole(1, 1_000_000), Some("1000"), "facts made durable by one sync, at most"),
     key("ingest.group_wait_ms", Form::Whole(0, 10_000), Some("1"), "how long a group waits for more, ms"),
     key("http.body_bytes_max", Form::Bytes(KIB, GIB), Some("4MiB"), "a request's body, at most"),

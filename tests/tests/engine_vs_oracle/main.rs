@@ -6,6 +6,7 @@
 mod both;
 mod compare;
 mod generations;
+mod milestones;
 mod otherwise;
 mod past;
 mod shrink;
@@ -13,7 +14,7 @@ mod shrink;
 use accrue_ledger::Instant;
 use accrue_projections::liability::differing_flows;
 use accrue_projections::story::Desk;
-use accrue_projections::{LedgerOptions, verify};
+use accrue_projections::{LedgerOptions, MilestoneOptions, verify};
 use accrue_tests::history::random::Random;
 use accrue_tests::history::{History, Options, generate};
 use accrue_tests::oracle::Timeline;
@@ -35,9 +36,10 @@ fn number_from(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Small bounds, so that checkpoints come at all sorts of moments, while facts go on being booked.
+/// Small bounds, so that checkpoints come at all sorts of moments, while facts go on being booked; milestones of everybody.
 fn small() -> LedgerOptions {
-    LedgerOptions { checkpoint_facts: 61, ..LedgerOptions::default() }
+    let milestones = MilestoneOptions { facts_min: 1, every: 3, ..MilestoneOptions::default() };
+    LedgerOptions { checkpoint_facts: 61, milestones, ..LedgerOptions::default() }
 }
 
 /// Two stores with one secret: codes of coupons are derived from it, and part of the state.

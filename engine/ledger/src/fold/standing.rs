@@ -135,7 +135,14 @@ impl<S: Sink> Fold<'_, S> {
 /// The exclusions of a whole history: they count for orders that were folded before the fact that states them.
 /// `facts` must be in the order of folding.
 pub fn exclusions_of<'a, 'b: 'a>(facts: impl Iterator<Item = &'a Fact<'b>>) -> Vec<Excluded> {
-    let mut exclusions = Vec::new();
+    exclusions_after(Vec::new(), facts)
+}
+
+/// The same where those of all facts before are known.
+pub(crate) fn exclusions_after<'a, 'b: 'a>(
+    mut exclusions: Vec<Excluded>,
+    facts: impl Iterator<Item = &'a Fact<'b>>,
+) -> Vec<Excluded> {
     facts.for_each(|fact| change(&mut exclusions, fact, fact.occurred_at));
     exclusions
 }

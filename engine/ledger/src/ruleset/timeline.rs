@@ -93,6 +93,17 @@ impl Timeline {
         Timeline { activations: known, secret: self.secret }
     }
 
+    /// The first instant at which the two may judge differently; `MAX`: none.
+    pub fn differs_from(&self, other: &Timeline) -> Instant {
+        let key = |known: &Activation| (known.effective_from, known.position, known.ruleset.hash);
+        let mut pairs = self.activations.iter().zip(&other.activations);
+        if let Some((ours, theirs)) = pairs.find(|(ours, theirs)| key(ours) != key(theirs)) {
+            return ours.effective_from.min(theirs.effective_from);
+        }
+        let rest = |of: &Timeline, than: &Timeline| of.activations.get(than.activations.len()).map(|known| known.effective_from);
+        rest(self, other).or(rest(other, self)).unwrap_or(Instant::MAX)
+    }
+
     /// All activations, in force order.
     pub fn activations(&self) -> &[Activation] {
         &self.activations
