@@ -7,7 +7,7 @@ use super::apart::Apart;
 use super::manifest::{Manifest, Stage, Supposed};
 use super::{Gauge, Point};
 use crate::error::ProjectionError;
-use crate::filter::Filter;
+use crate::filter::{FILTER_BYTES, Filter};
 use crate::ledger::{Fresh, Ledger, LedgerOptions};
 use crate::programs::Programs;
 use crate::sweep::{Facts, Pace, Plan, Relatives, Round, Rounds, Sweep, SweepOptions};
@@ -106,8 +106,7 @@ impl Build<'_> {
         if self.view.next_position()? < until || until <= Position::FIRST {
             let pace = Pace::new(manifest.options.io_bytes_per_second);
             let BuildOptions { threads, memory_bytes, .. } = manifest.options;
-            // What facts lead to takes about as much as they do.
-            let options = SweepOptions { threads, memory_bytes: memory_bytes / 2 };
+            let options = SweepOptions { threads, memory_bytes: of_facts(memory_bytes) };
             let sweep = Sweep { log: self.log, until, recorded: None, options, across: None };
             let mut apart = Apart::default();
             let plan = sweep.plan(&pace, |frame| apart.see(frame))?;
@@ -197,6 +196,11 @@ impl Build<'_> {
         }
         ledger.end_at(until)
     }
+}
+
+/// Memory for facts. The filter takes its part, and what facts lead to somewhat more than they do.
+fn of_facts(memory_bytes: usize) -> usize {
+    memory_bytes.saturating_sub(FILTER_BYTES).max(memory_bytes / 4) / 9 * 4
 }
 
 /// What a thread gathers in a round.
