@@ -200,7 +200,7 @@ impl Build<'_> {
 
 /// Memory for facts. The filter takes its part, and what facts lead to somewhat more than they do.
 fn of_facts(memory_bytes: usize) -> usize {
-    memory_bytes.saturating_sub(FILTER_BYTES).max(memory_bytes / 4) / 9 * 4
+    memory_bytes.saturating_sub(FILTER_BYTES).max(memory_bytes / 4) / 8 * 3
 }
 
 /// What a thread gathers in a round.
