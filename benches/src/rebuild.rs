@@ -81,7 +81,9 @@ pub fn build(frames: usize, threads: usize, dir: &Path, memory: usize) -> Result
     let keeper = Keeper::open(&store, live.clone(), LedgerOptions::default())?;
     let watch = Stopwatch::start();
     let options = BuildOptions { threads, memory_bytes: memory * 1024 * 1024, io_bytes_per_second: None };
-    let number = keeper.start(keeper.next_number()?, options, None)?;
+    let number = keeper.next_number()?;
+    keeper.plan(number, options, None)?;
+    keeper.begin(number)?;
     wait(&keeper, number)?;
     let lap = watch.lap();
     println!(
@@ -165,7 +167,9 @@ pub fn beside(facts: u64, members: u32, dir: &Path) -> Result<()> {
     let (live, keeper) = kept.lock().clone().context("the shard is open")?;
     let alone = service::publish(&embedded, &mut workload, more)?;
     let options = BuildOptions { threads: 1, ..BuildOptions::default() };
-    let number = keeper.start(keeper.next_number()?, options, None)?;
+    let number = keeper.next_number()?;
+    keeper.plan(number, options, None)?;
+    keeper.begin(number)?;
     let together = service::publish(&embedded, &mut workload, more)?;
     let state = keeper.status(NOW)?.into_iter().find(|one| one.generation == number).map(|one| one.state);
     println!(

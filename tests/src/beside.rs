@@ -70,7 +70,9 @@ pub fn nothing_differs(desk: &Desk, keeper: &Keeper, other: u32) -> Result<()> {
 /// It is another one.
 pub fn built_beside_is_the_same(desk: &mut Desk, options: LedgerOptions) -> Result<()> {
     let keeper = Keeper::open(desk.store(), desk.reader()?, options)?;
-    let built = keeper.start(keeper.next_number()?, SMALL, None)?;
+    let built = keeper.next_number()?;
+    keeper.plan(built, SMALL, None)?;
+    keeper.begin(built)?;
     wait_for(&keeper, built, desk.next_position().0)?;
     nothing_differs(desk, &keeper, built)?;
     keeper.stop()?;

@@ -43,7 +43,8 @@ impl Default for BuildOptions {
 /// Gives out a number once.
 static NUMBERS: Mutex<()> = Mutex::new(());
 
-/// Makes the directory of a new generation, and writes down what it is to be. `number`: this one, if it is free; `None`: the next.
+/// Makes the directory of a new generation, and writes down what it is to be. `number`: this one, which has to be free; `None`: the
+/// next.
 pub(crate) fn next_number(
     store: &Store,
     shard: u32,
@@ -53,7 +54,10 @@ pub(crate) fn next_number(
     let _one_at_a_time = NUMBERS.lock();
     let live = store.shard(shard)?.live_generation();
     let next = store.generations(shard)?.last().copied().unwrap_or(0).max(live) + 1;
-    let number = number.filter(|number| *number >= next).unwrap_or(next);
+    let number = number.unwrap_or(next);
+    if number < next {
+        return Err(ProjectionError::Generation { detail: format!("generation {number} has been begun meanwhile: ask again") });
+    }
     let view = store.view(shard, number)?;
     manifest.write(&view)?;
     Point::Begun.reached();

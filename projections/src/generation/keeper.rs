@@ -88,11 +88,11 @@ impl Keeper {
         Ok(last.max(self.live()?) + 1)
     }
 
-    /// Begins to build a generation, `number` if that is free; its number.
+    /// Writes down that a generation of this number is to be built; [`Keeper::begin`] builds it.
     ///
     /// # Errors
-    /// The ruleset is none, or the directory can't be made.
-    pub fn start(&self, number: u32, options: BuildOptions, what_if: Option<Supposed>) -> Result<u32, ProjectionError> {
+    /// The ruleset is none, the number is not free, or the directory can't be made.
+    pub fn plan(&self, number: u32, options: BuildOptions, what_if: Option<Supposed>) -> Result<(), ProjectionError> {
         let _one = self.changing.lock();
         if let Some(what_if) = &what_if {
             what_if.read().map_err(wrong)?;
@@ -100,10 +100,18 @@ impl Keeper {
         let options = BuildOptions { threads: options.threads.max(1), ..options };
         let until = self.store.shard(self.shard())?.head().next_position;
         let manifest = Manifest::new(until.0, options, what_if);
-        let (number, view) = next_number(&self.store, self.shard(), Some(number), &manifest)?;
-        drop(view);
-        self.keep(number)?;
-        Ok(number)
+        next_number(&self.store, self.shard(), Some(number), &manifest)?;
+        Ok(())
+    }
+
+    /// Begins with what was planned. One that was planned and never begun is gone on with when the store is opened again.
+    ///
+    /// # Errors
+    /// Nothing says what it is to be.
+    pub fn begin(&self, number: u32) -> Result<(), ProjectionError> {
+        let _one = self.changing.lock();
+        Point::Planned.reached();
+        self.keep(number)
     }
 
     /// Makes a generation the live one. How long the writer waited.

@@ -5,6 +5,8 @@
 pub enum Point {
     /// The directory is there, and what is to be built is written down.
     Begun,
+    /// … of every shard's; none works on it yet.
+    Planned,
     /// The rows of a round are in the view; nothing says so yet.
     RoundWritten,
     /// … and now it is said.
@@ -25,8 +27,9 @@ pub enum Point {
 
 impl Point {
     /// All of them.
-    pub const ALL: [Point; 9] = [
+    pub const ALL: [Point; 10] = [
         Point::Begun,
+        Point::Planned,
         Point::RoundWritten,
         Point::RoundKept,
         Point::BeforeApart,

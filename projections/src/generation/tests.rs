@@ -92,7 +92,8 @@ fn flip(desk: &mut Desk, keeper: &Keeper, generation: u32) {
 fn live_through(dir: &Path) {
     let mut desk = Desk::open(dir, LedgerOptions::default()).expect("opens");
     let keeper = keeper(&desk);
-    keeper.start(2, SMALL, None).expect("begun");
+    keeper.plan(2, SMALL, None).expect("planned");
+    keeper.begin(2).expect("begun");
     wait_for(&keeper, 2);
     flip(&mut desk, &keeper, 2);
     wait_for(&keeper, 1);
@@ -158,7 +159,8 @@ fn a_build_tells_its_filter_of_everybody() {
     let dir = tempfile::tempdir().expect("dir");
     let desk = filled(dir.path());
     let keeper = keeper(&desk);
-    keeper.start(2, SMALL, None).expect("begun");
+    keeper.plan(2, SMALL, None).expect("planned");
+    keeper.begin(2).expect("begun");
     wait_for(&keeper, 2);
     let view = desk.store().view(0, 2).expect("opens");
     let kept = filter::kept(&view).expect("beside the rows");
@@ -174,7 +176,8 @@ fn what_if_can_be_asked_and_never_be_live() {
     let keeper = keeper(&desk);
     let two = RULES.replace("points = 1", "points = 2");
     let from = Instant::parse("2024-03-01T10:25:00Z").map(|from| from.0);
-    keeper.start(2, SMALL, Some(Supposed { ruleset: two, from })).expect("begun");
+    keeper.plan(2, SMALL, Some(Supposed { ruleset: two, from })).expect("planned");
+    keeper.begin(2).expect("begun");
     wait_for(&keeper, 2);
     // It follows, under its own rules.
     desk.deliver(&order(ORDERS)).expect("taken");

@@ -4,6 +4,7 @@ use crate::problem::Problem;
 use crate::readers::{Open, Readers};
 use accrue_ledger::{Instant, Ruleset};
 use accrue_projections::{BuildOptions, Keeper, ProgramDifference, Supposed};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -11,6 +12,8 @@ use std::collections::BTreeMap;
 const MIB: usize = 1024 * 1024;
 /// Members that differ and are named, at most.
 const NAMED_MAX: usize = 1_000;
+/// One change of all shards after the other: two at once could give a number, or the live place, to another one in each shard.
+static CHANGING: Mutex<()> = Mutex::new(());
 
 /// What is to be built.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -55,6 +58,10 @@ pub enum Manage {
 }
 
 impl Manage {
+    fn changes(&self) -> bool {
+        !matches!(self, Manage::Status | Manage::Diff { .. })
+    }
+
     /// Path and query under which the API does it.
     pub fn url(&self) -> String {
         match self {
@@ -78,6 +85,7 @@ impl Manage {
 /// There is no such generation, it is not ready for that, or a shard can't be read.
 pub fn manage(readers: &Readers, what: &Manage, now: Instant) -> Result<Value, Problem> {
     let keepers = keepers(readers)?;
+    let _one = what.changes().then(|| CHANGING.lock());
     match what {
         Manage::Status => {
             let mut rows = Vec::new();
@@ -162,12 +170,13 @@ fn start(keepers: &[Keeper], build: &Build) -> Result<Value, Problem> {
         memory_bytes: build.memory_mib.map_or(defaults.memory_bytes, |mib| mib as usize * MIB),
         io_bytes_per_second: build.io_mib_s.map(|mib| u64::from(mib) * MIB as u64),
     };
-    // One number for all shards.
+    // One number for all shards, and all know of it before one works: a crash while one builds leaves none behind.
     let numbers = keepers.iter().map(Keeper::next_number).collect::<Result<Vec<u32>, _>>()?;
     let number = numbers.into_iter().max().ok_or_else(|| Problem::not_found("there is no shard here"))?;
     for keeper in keepers {
-        keeper.start(number, options, what_if.clone())?;
+        keeper.plan(number, options, what_if.clone())?;
     }
+    keepers.iter().try_for_each(|keeper| keeper.begin(number))?;
     Ok(json!({ "generation": number, "shards": keepers.iter().map(Keeper::shard).collect::<Vec<_>>() }))
 }
 

@@ -36,7 +36,9 @@ fn a_generation_is_the_live_one() {
         let middle = (seeds.start + seeds.end) / 2;
         (seeds.start..middle).try_for_each(|seed| deliver(&mut desk, seed))?;
         let keeper = Keeper::open(desk.store(), desk.reader()?, small())?;
-        let built = keeper.start(2, SMALL, None)?;
+        let built = keeper.next_number()?;
+        keeper.plan(built, SMALL, None)?;
+        keeper.begin(built)?;
         // It is opened again now and then by `run`: the keeper's reader would be of a ledger that is gone.
         keeper.stop()?;
         drop(keeper);
