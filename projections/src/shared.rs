@@ -94,6 +94,15 @@ impl Shared {
         self.durable.lock().next
     }
 
+    /// Waits until more than what is before `next` is durable, or that long.
+    pub fn wait_for_more(&self, next: Position, at_most: Duration) {
+        let mut durable = self.durable.lock();
+        if durable.next <= next {
+            // Whoever waits looks for itself.
+            let _ = self.synced.wait_for(&mut durable, at_most);
+        }
+    }
+
     /// Waits until everything before `next` is durable: nothing leaves the process before.
     pub fn wait_durable(&self, next: Position) -> Result<(), ProjectionError> {
         let mut durable = self.durable.lock();

@@ -4,7 +4,7 @@
 //! whether the writer has ended, and then empties the queue itself.
 
 use crate::Batch;
-use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded, select};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -26,16 +26,18 @@ pub(crate) struct In {
 /// Where the writer takes them out.
 pub(crate) struct Out {
     jobs: Receiver<Job>,
+    /// Wakes it as well.
+    bell: Receiver<()>,
     ended: Arc<AtomicBool>,
 }
 
 /// Nobody takes anything out any more.
 pub(crate) struct Ended;
 
-pub(crate) fn queue(bound: usize) -> (In, Out) {
+pub(crate) fn queue(bound: usize, bell: Receiver<()>) -> (In, Out) {
     let (sender, jobs) = bounded(bound.max(1));
     let ended = Arc::new(AtomicBool::new(false));
-    (In { jobs: sender, left: jobs.clone(), ended: Arc::clone(&ended) }, Out { jobs, ended })
+    (In { jobs: sender, left: jobs.clone(), ended: Arc::clone(&ended) }, Out { jobs, bell, ended })
 }
 
 impl In {
@@ -95,7 +97,14 @@ impl Out {
     /// # Errors
     /// Nothing came in that time, or nobody can put anything in any more.
     pub(crate) fn take(&self, wait: Duration) -> Result<Job, RecvTimeoutError> {
-        self.jobs.try_recv().or_else(|_| self.jobs.recv_timeout(wait))
+        if let Ok(job) = self.jobs.try_recv() {
+            return Ok(job);
+        }
+        select! {
+            recv(self.jobs) -> job => job.map_err(|_| RecvTimeoutError::Disconnected),
+            recv(self.bell) -> _ => Ok(Job::Wake),
+            default(wait) => Err(RecvTimeoutError::Timeout),
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -121,12 +130,13 @@ fn refuse_all(jobs: &Receiver<Job>, reason: &str) {
 mod tests {
     use super::*;
     use crate::Reply;
+    use crossbeam_channel::never;
     use std::sync::atomic::AtomicUsize;
 
     #[test]
     fn every_batch_is_answered_however_it_races() {
         for _ in 0..200 {
-            let (put, take) = queue(2);
+            let (put, take) = queue(2, never());
             let answered = Arc::new(AtomicUsize::new(0));
             let senders: Vec<_> = (0..3)
                 .map(|_| {
@@ -156,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_gives_the_batch_back() {
-        let (put, take) = queue(1);
+        let (put, take) = queue(1, never());
         assert!(matches!(put.put(Batch::default(), Some(Duration::ZERO), String::new), Ok(None)));
         assert!(matches!(put.put(Batch::default(), Some(Duration::ZERO), String::new), Ok(Some(_))));
         assert!(!take.is_empty());
@@ -164,5 +174,16 @@ mod tests {
         drop(put);
         assert!(take.take(Duration::ZERO).is_ok(), "what was put in is still there");
         assert!(take.take(Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn a_bell_wakes_it() {
+        let (ring, bell) = bounded(1);
+        let (_put, take) = queue(1, bell);
+        std::thread::scope(|scope| {
+            let woken = scope.spawn(|| take.take(Duration::from_secs(60)));
+            ring.send(()).expect("heard");
+            assert!(matches!(woken.join().expect("no panic"), Ok(Job::Wake)));
+        });
     }
 }

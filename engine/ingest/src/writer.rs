@@ -114,7 +114,7 @@ pub(crate) fn open(
     bell: Bell,
 ) -> Result<(WriterHandle, WriterThread), IngestError> {
     let shard = log.shard();
-    let (jobs, queue) = queue::queue(options.queue_batches_max);
+    let (jobs, queue) = queue::queue(options.queue_batches_max, inline.asked());
     let (to_spare, spare) = bounded(SPARE_BATCHES_MAX);
     let (ending, ended) = bounded::<()>(0);
     let status = ShardStatus::new(shard);

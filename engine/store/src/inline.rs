@@ -3,6 +3,7 @@
 use crate::keys::Identity;
 use crate::{Frame, Group, InlineError, Position, ShardLog};
 use accrue_ledger::{Decision, Fact};
+use crossbeam_channel::Receiver;
 
 /// A fact that came in and is decoded: what the writer offers to the projection.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,11 @@ pub enum Verdict {
 
 /// A projection that is part of the writer: true at the head of the log, because the writer decides on it.
 pub trait Inline: Send {
+    /// Rings when the writer is to see to it ([`Self::checkpoint`]) although it has nothing to take in.
+    fn asked(&self) -> Receiver<()> {
+        crossbeam_channel::never()
+    }
+
     /// First position that is not part of it yet.
     fn next_position(&self) -> Position;
 

@@ -9,6 +9,7 @@ use super::{FILTER_BYTES, Filter, Line};
 use crate::error::ProjectionError;
 use crate::shared::Shared;
 use accrue_store::{Position, View};
+use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use xxhash_rust::xxh3::Xxh3;
@@ -25,14 +26,28 @@ const LINES_AT_ONCE: usize = 4096;
 /// Writes what the filter knows, everything before `next` at least; nothing if that is not worth it.
 pub fn keep(shared: &Shared, view: &View, next: Position) -> Result<(), ProjectionError> {
     let (lines, keys) = {
-        let known = &shared.tiers.read().known;
-        if known.keys < KEYS_MIN || !known.complete || !known.is_useful() {
+        let tiers = shared.tiers.read();
+        let known = &tiers.known;
+        if tiers.view.path() != view.path() || known.keys < KEYS_MIN || !known.complete || !known.is_useful() {
             return Ok(());
         }
         (known.lines.len(), known.keys)
     };
-    let copy = |range: Range<usize>, to: &mut Vec<u8>| shared.tiers.read().known.copy_lines(range, to);
-    Ok(view.put_beside_with(NAME, |file| write(file, (next, keys), lines, copy))?)
+    let flipped = Cell::new(false);
+    let copy = |range: Range<usize>, to: &mut Vec<u8>| {
+        let tiers = shared.tiers.read();
+        if tiers.view.path() != view.path() {
+            flipped.set(true);
+            return Err(io::Error::other("another generation is there now"));
+        }
+        tiers.known.copy_lines(range, to);
+        Ok(())
+    };
+    match view.put_beside_with(NAME, |file| write(file, (next, keys), lines, copy)) {
+        // The next checkpoint keeps it.
+        Err(_) if flipped.get() => Ok(()),
+        kept => Ok(kept?),
+    }
 }
 
 /// The filter kept beside a view, if it knows everything there.
@@ -48,7 +63,7 @@ fn write(
     mut to: impl Write,
     (next, keys): (Position, usize),
     lines: usize,
-    copy: impl Fn(Range<usize>, &mut Vec<u8>),
+    copy: impl Fn(Range<usize>, &mut Vec<u8>) -> io::Result<()>,
 ) -> io::Result<()> {
     let (mut piece, mut sum) = (Vec::with_capacity(LINES_AT_ONCE * size_of::<Line>()), Xxh3::new());
     piece.push(VERSION);
@@ -58,7 +73,7 @@ fn write(
         sum.update(&piece);
         to.write_all(&piece)?;
         piece.clear();
-        copy(first..lines.min(first + LINES_AT_ONCE), &mut piece);
+        copy(first..lines.min(first + LINES_AT_ONCE), &mut piece)?;
     }
     sum.update(&piece);
     piece.extend_from_slice(&sum.digest().to_le_bytes());
@@ -112,7 +127,11 @@ mod tests {
             let mut filter = Filter::with_bytes(lines * size_of::<Line>(), true);
             (0..300).for_each(|n| filter.insert(identity(n)));
             let mut bytes = Vec::new();
-            write(&mut bytes, (Position(77), 300), lines, |range, to| filter.copy_lines(range, to)).expect("written");
+            let copy = |range: Range<usize>, to: &mut Vec<u8>| {
+                filter.copy_lines(range, to);
+                Ok(())
+            };
+            write(&mut bytes, (Position(77), 300), lines, copy).expect("written");
             (filter, bytes)
         };
         let back = |bytes: &[u8], next: u64| read(bytes, bytes.len(), Position(next));

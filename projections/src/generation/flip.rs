@@ -5,14 +5,14 @@ use super::manifest::{Manifest, Stage};
 use crate::error::ProjectionError;
 use crate::ledger::Ledger;
 use accrue_store::{ShardLog, View};
-use crossbeam_channel::Sender;
-use parking_lot::Mutex;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What one may be behind when the writer takes it over: it waits while the rest is applied.
-const BEHIND_MAX: u64 = 20_000;
+/// A writer's rest after a group, at most: about as long as the group took.
+const REST: Duration = Duration::from_millis(20);
 
 /// Somebody wants another generation live.
 pub(crate) struct Flip {
@@ -23,10 +23,21 @@ pub(crate) struct Flip {
 }
 
 /// What the writer is asked, if anything.
-#[derive(Default)]
 pub(crate) struct Flips {
     asked: AtomicBool,
     waiting: Mutex<Option<Flip>>,
+    /// Rung when something is asked: a writer that has nothing to take in waits for it.
+    bell: (Sender<()>, Receiver<()>),
+    /// The other generation is behind, and to come up.
+    hurried: AtomicBool,
+    come_up: Condvar,
+}
+
+impl Default for Flips {
+    fn default() -> Flips {
+        let (asked, waiting, hurried, come_up) = Default::default();
+        Flips { asked, waiting, bell: bounded(1), hurried, come_up }
+    }
 }
 
 impl Flips {
@@ -34,6 +45,32 @@ impl Flips {
     pub fn ask(&self, flip: Flip) {
         *self.waiting.lock() = Some(flip);
         self.asked.store(true, Ordering::Release);
+        // One that was rung already is not heard twice.
+        let _ = self.bell.0.try_send(());
+    }
+
+    /// Rings when something is asked.
+    pub fn bell(&self) -> Receiver<()> {
+        self.bell.1.clone()
+    }
+
+    /// A writer that is as fast as whoever follows it would never be reached: from now on it rests after each group, or no longer.
+    pub fn hurry(&self, hurried: bool) {
+        if self.hurried.swap(hurried, Ordering::AcqRel) && !hurried {
+            // Whoever is about to wait has seen it, or hears this.
+            drop(self.waiting.lock());
+            self.come_up.notify_all();
+        }
+    }
+
+    fn rest_if_hurried(&self) {
+        if !self.hurried.load(Ordering::Acquire) {
+            return;
+        }
+        let mut waiting = self.waiting.lock();
+        if self.hurried.load(Ordering::Acquire) {
+            let _ = self.come_up.wait_for(&mut waiting, REST);
+        }
     }
 
     /// What is asked; nobody else gets it.
@@ -76,39 +113,22 @@ pub(super) fn make_live(log: &ShardLog, number: u32) -> Result<(), ProjectionErr
 }
 
 impl Ledger {
-    /// The writer's part, between two groups. What is not ready now is asked again after the next one.
+    /// The writer's part, between two groups. Whoever asked goes on following meanwhile, so that little is left to apply here.
     #[expect(clippy::disallowed_methods, reason = "how long something takes; no answer depends on it")]
-    pub(crate) fn flip_if_asked(&mut self) -> Result<(), ProjectionError> {
-        let Some(flip) = self.flips().take() else { return Ok(()) };
-        let beside = Arc::clone(&flip.beside);
-        let Some(mut beside) = beside.try_lock() else {
-            self.flips().ask(flip);
-            return Ok(());
-        };
+    pub(crate) fn flip_if_asked(&mut self) {
+        let Some(flip) = self.flips().take() else { return self.flips().rest_if_hurried() };
         let begun = Instant::now();
-        let next = self.next();
-        if self.is_writing()? || beside.next().0 + BEHIND_MAX < next.0 {
-            self.flips().ask(flip);
-            return Ok(());
-        }
+        let mut beside = flip.beside.lock();
         // What is wrong with the one beside is no harm to this one.
-        let ready = match beside.is_writing() {
-            Ok(true) => {
-                self.flips().ask(flip);
-                return Ok(());
-            }
-            Ok(false) => beside.follow(next),
-            Err(error) => Err(error),
-        };
-        let made = match ready {
-            Ok(true) => make_live(self.log(), flip.number).and_then(|()| self.change_places(&mut beside)),
+        let made = match beside.follow_at_once(self.next()) {
+            Ok(true) => make_live(self.log(), flip.number).map(|()| self.change_places(&mut beside)),
             Ok(false) => {
                 Err(ProjectionError::Generation { detail: "a ruleset reached into the past: it is built again".to_owned() })
             }
             Err(error) => Err(error),
         };
+        drop(beside);
         // Whoever asked may have gone.
         let _ = flip.done.send(made.map(|()| begun.elapsed()).map_err(|error| error.to_string()));
-        Ok(())
     }
 }

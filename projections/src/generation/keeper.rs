@@ -9,17 +9,21 @@ use super::{BuildOptions, Point, next_number};
 use crate::error::ProjectionError;
 use crate::ledger::{Ledger, LedgerOptions};
 use crate::reader::LedgerReader;
-use accrue_store::{Store, StoreError};
+use accrue_store::{ShardLog, Store, StoreError};
 use besides::Beside;
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use status::{GenerationState, GenerationStatus};
 
 /// How long a writer may take until it is between two groups and the other generation is in step.
 const FLIP_WAIT: Duration = Duration::from_secs(60);
+/// A generation that is so little behind is ready for the writer.
+const NEAR: u64 = 2_000;
+/// Between two looks at the log as the writer is waited for.
+const FOLLOW: Duration = Duration::from_millis(1);
 /// How long answers may hold a view that is to be dropped.
 const IN_USE_TRIES: u32 = 100;
 const IN_USE_WAIT: Duration = Duration::from_millis(100);
@@ -33,6 +37,11 @@ pub struct Keeper {
     besides: Arc<Mutex<Vec<Arc<Beside>>>>,
     /// Changes come one after the other.
     changing: Arc<Mutex<()>>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long something takes; no answer depends on it")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 fn wrong(detail: impl Into<String>) -> ProjectionError {
@@ -61,7 +70,7 @@ impl Keeper {
     }
 
     fn keep(&self, number: u32) -> Result<(), ProjectionError> {
-        let beside = Beside::start(&self.store, self.live.shard(), number, self.options)?;
+        let beside = Beside::start(&self.store, &self.live, number, self.options)?;
         self.besides.lock().push(beside);
         Ok(())
     }
@@ -134,19 +143,60 @@ impl Keeper {
             self.besides.lock().retain(|one| one.number() != number);
             return Ok(Duration::ZERO);
         }
-        let (done, told) = bounded(1);
-        self.live.shared().flips.ask(Flip { number, beside: ledger, done });
-        let waited = match told.recv_timeout(FLIP_WAIT) {
-            Ok(told) => told.map_err(wrong)?,
-            Err(RecvTimeoutError::Timeout) if self.live.shared().flips.take().is_some() => {
-                return Err(wrong(format!("the writer did not get to it within {} s: try again", FLIP_WAIT.as_secs())));
-            }
-            // It is at it now.
-            Err(_) => told.recv().map_err(|_| wrong("the shard was closed meanwhile"))?.map_err(wrong)?,
-        };
+        let still = beside.hold_still();
+        let waited = self.taken_over(&log, number, &ledger);
+        self.live.shared().flips.hurry(false);
+        let waited = waited?;
         // The two ledgers have changed places.
         beside.set_number(before);
+        drop(still);
         Ok(waited)
+    }
+
+    /// Brings a generation near the end of the log, asks the writer, and keeps it near until the writer is there: little is left to
+    /// apply as the writer waits.
+    fn taken_over(&self, log: &ShardLog, number: u32, ledger: &Arc<Mutex<Ledger>>) -> Result<Duration, ProjectionError> {
+        let flips = &self.live.shared().flips;
+        let near = self.come_near(log, ledger);
+        flips.hurry(false);
+        near?;
+        let (done, told) = bounded(1);
+        flips.ask(Flip { number, beside: Arc::clone(ledger), done });
+        let begun = now();
+        loop {
+            match told.recv_timeout(FOLLOW) {
+                Ok(told) => return told.map_err(wrong),
+                Err(RecvTimeoutError::Disconnected) => return Err(wrong("the shard was closed meanwhile")),
+                Err(RecvTimeoutError::Timeout) if begun.elapsed() > FLIP_WAIT && flips.take().is_some() => {
+                    return Err(wrong(format!("the writer did not get to it within {} s: try again", FLIP_WAIT.as_secs())));
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(mut ledger) = ledger.try_lock() {
+                        // What is wrong with it the writer finds too, and tells.
+                        let _ = ledger.follow_at_once(log.head().next_position);
+                    }
+                }
+            }
+        }
+    }
+
+    /// … although the writer may be as fast as whoever follows it: it rests meanwhile.
+    fn come_near(&self, log: &ShardLog, ledger: &Mutex<Ledger>) -> Result<(), ProjectionError> {
+        let begun = now();
+        loop {
+            let until = log.head().next_position;
+            if !ledger.lock().follow(until)? {
+                return Err(wrong("a ruleset reached into the past: it is built again"));
+            }
+            let behind = log.head().next_position.0 - until.0;
+            if behind <= NEAR {
+                return Ok(());
+            }
+            if begun.elapsed() > FLIP_WAIT {
+                return Err(wrong(format!("it is {behind} facts behind after {} s: try again", FLIP_WAIT.as_secs())));
+            }
+            self.live.shared().flips.hurry(true);
+        }
     }
 
     /// Whether a generation can be made live, or is.

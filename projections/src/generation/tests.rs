@@ -17,10 +17,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 const RULES: &str = "program = \"p\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n[[earn]]\nid = \"base\"\non = \"order\"\npoints = 1\nper = \"1.00\"\n";
-const ORDERS: u32 = 3_000;
+pub const ORDERS: u32 = 3_000;
 const LATER: Instant = Instant(1_800_000_000_000_000);
 /// Some rounds of some parts.
-const SMALL: BuildOptions = BuildOptions { threads: 2, memory_bytes: 1_000_000, io_bytes_per_second: None };
+pub const SMALL: BuildOptions = BuildOptions { threads: 2, memory_bytes: 1_000_000, io_bytes_per_second: None };
 
 fn written(text: &str) -> Vec<u8> {
     let fact = fact_from_json(text.as_bytes(), &Defaults::default()).expect("valid");
@@ -29,7 +29,7 @@ fn written(text: &str) -> Vec<u8> {
     bytes
 }
 
-fn order(n: u32) -> Vec<u8> {
+pub fn order(n: u32) -> Vec<u8> {
     written(&format!(
         r#"{{"id": "{n}", "source": "s", "program": "p", "member": "m{}", "occurred_at": "2024-03-01T10:{:02}:{:02}Z",
            "order_placed": {{"order_id": "order-{n}", "currency": "GBP",
@@ -47,7 +47,7 @@ fn merge() -> Vec<u8> {
     )
 }
 
-fn filled(dir: &Path) -> Desk {
+pub fn filled(dir: &Path) -> Desk {
     let mut desk = Desk::open(dir, LedgerOptions::default()).expect("opens");
     desk.activate("p", RULES, Instant(0)).expect("in force");
     let orders: Vec<Vec<u8>> = (0..ORDERS).map(order).chain([merge()]).collect();
@@ -59,11 +59,11 @@ fn filled(dir: &Path) -> Desk {
     desk
 }
 
-fn keeper(desk: &Desk) -> Keeper {
+pub fn keeper(desk: &Desk) -> Keeper {
     Keeper::open(desk.store(), desk.reader().expect("open"), LedgerOptions::default()).expect("opens")
 }
 
-fn wait_for(keeper: &Keeper, generation: u32) {
+pub fn wait_for(keeper: &Keeper, generation: u32) {
     for _ in 0..2_000 {
         let all = keeper.status(LATER).expect("told");
         let state = all.iter().find(|one| one.generation == generation).expect("it is there").state;

@@ -80,12 +80,26 @@ impl Ledger {
 
     /// Applies what the log has before `until` and this has not. `false`: a ruleset reached into the past; it is worth nothing now.
     pub(crate) fn follow(&mut self, until: Position) -> Result<bool, ProjectionError> {
+        self.follow_with(until, Ledger::make_room)
+    }
+
+    /// The same while somebody waits: no file is written.
+    pub(crate) fn follow_at_once(&mut self, until: Position) -> Result<bool, ProjectionError> {
+        self.follow_with(until, |_| Ok(()))
+    }
+
+    fn follow_with(
+        &mut self,
+        until: Position,
+        after: impl Fn(&mut Ledger) -> Result<(), ProjectionError>,
+    ) -> Result<bool, ProjectionError> {
         let (log, from) = (self.shared.log.clone(), self.next());
         if from < until && !self.rebuild_due {
             log.for_each_run(from, until, |frames| -> Result<(), ProjectionError> {
                 if !self.rebuild_due {
-                    self.replay_frames(frames)?;
+                    self.book_frames(frames)?;
                     self.forget_erased()?;
+                    after(self)?;
                 }
                 Ok(())
             })?;
@@ -118,21 +132,12 @@ impl Ledger {
         self.checkpoint_if_due(true)
     }
 
-    /// Whether a checkpoint is being written: its rows must not move.
-    pub(crate) fn is_writing(&mut self) -> Result<bool, ProjectionError> {
-        if self.checkpointer.finished() {
-            self.checkpointer.join(self.shared.log.shard())?;
-        }
-        Ok(self.checkpointer.is_running())
-    }
-
-    /// Changes places with a ledger that is true at the same position: from now on, its rows answer here.
-    pub(crate) fn change_places(&mut self, other: &mut Ledger) -> Result<(), ProjectionError> {
-        let shard = self.shared.log.shard();
-        self.checkpointer.join(shard)?;
-        other.checkpointer.join(shard)?;
+    /// Changes places with a ledger that is true at the same position: from now on, its rows answer here. What is being written goes
+    /// with the rows.
+    pub(crate) fn change_places(&mut self, other: &mut Ledger) {
         std::mem::swap(&mut *self.shared.tiers.write(), &mut *other.shared.tiers.write());
         std::mem::swap(&mut self.filling, &mut other.filling);
+        std::mem::swap(&mut self.checkpointer, &mut other.checkpointer);
         for ledger in [self, other] {
             ledger.prefetched = Prefetched::default();
             ledger.ahead.clear();
@@ -141,7 +146,6 @@ impl Ledger {
             let next = ledger.next();
             ledger.shared.set_durable(next.min(ledger.shared.log.head().next_position));
         }
-        Ok(())
     }
 
     /// Folds everything before `until` again under the rulesets known now, in a generation of its own, and makes that the live one.
@@ -158,7 +162,7 @@ impl Ledger {
         Point::FlipNoted.reached();
         log.set_live_generation(number)?;
         Point::Flipped.reached();
-        self.change_places(&mut other)?;
+        self.change_places(&mut other);
         drop(other);
         self.store.drop_view(shard, before)?;
         Ok(())

@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+/// A generation beside the live one has this part of the memory: nobody decides on it.
+const BESIDE: usize = 9;
+
 /// The checkpoint that is being written, if any: at most one.
 #[derive(Default)]
 pub struct Checkpointer {
@@ -24,19 +27,19 @@ pub struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// Waits for the running one.
-    pub fn join(&mut self, shard: u32) -> Result<(), ProjectionError> {
-        let Some(running) = self.running.take() else { return Ok(()) };
-        running.join().unwrap_or_else(|_| Err(ProjectionError::Checkpoint { shard, detail: "its thread panicked".into() }))
+    /// Waits for the running one. `false`: there was none.
+    pub fn join(&mut self, shard: u32) -> Result<bool, ProjectionError> {
+        let Some(running) = self.running.take() else { return Ok(false) };
+        let panicked = |_| Err(ProjectionError::Checkpoint { shard, detail: "its thread panicked".into() });
+        running.join().unwrap_or_else(panicked).map(|()| true)
     }
 
-    /// Whether one is being written, or was and nobody has waited for it.
-    pub fn is_running(&self) -> bool {
-        self.running.is_some()
-    }
-
-    pub fn finished(&self) -> bool {
+    fn finished(&self) -> bool {
         self.running.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
+    fn is_writing(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| !running.is_finished())
     }
 }
 
@@ -52,20 +55,38 @@ impl Ledger {
     /// Whether memory since the last checkpoint is at its bound.
     pub(super) fn checkpoint_due(&self) -> bool {
         let tiers = self.shared.tiers.read();
-        tiers.live.memory() >= self.options.delta_bytes_max || tiers.live.facts >= self.options.checkpoint_facts
+        tiers.live.memory() >= self.bytes_max() || tiers.live.facts >= self.options.checkpoint_facts
+    }
+
+    /// Memory since the last checkpoint, at most.
+    fn bytes_max(&self) -> usize {
+        if self.is_beside { self.options.delta_bytes_max / BESIDE } else { self.options.delta_bytes_max }
     }
 
     /// Whether there is no more room for what the last checkpoint wrote.
     fn is_full(&self) -> bool {
         let tiers = self.shared.tiers.read();
         let frozen = tiers.frozen.as_deref();
-        frozen.is_some_and(|frozen| tiers.live.memory() + frozen.memory() >= self.options.delta_bytes_max / 3 * 5)
+        frozen.is_some_and(|frozen| tiers.live.memory() + frozen.memory() >= self.bytes_max() / 3 * 5)
+    }
+
+    /// Waits for the one that is being written, if any.
+    pub(super) fn end_checkpoint(&mut self) -> Result<(), ProjectionError> {
+        if self.checkpointer.join(self.shared.log.shard())? {
+            self.shared.tiers.write().view_is_empty = false;
+        }
+        Ok(())
+    }
+
+    /// As [`Ledger::checkpoint_if_due`] of a ledger that follows: whoever flips must not wait behind it as long as there is memory.
+    pub(super) fn make_room(&mut self) -> Result<(), ProjectionError> {
+        let has_memory = || self.shared.tiers.read().live.memory() < self.options.delta_bytes_max;
+        if self.checkpointer.is_writing() && has_memory() { Ok(()) } else { self.checkpoint_if_due(false) }
     }
 
     pub(super) fn checkpoint_if_due(&mut self, force: bool) -> Result<(), ProjectionError> {
-        let shard = self.shared.log.shard();
         if self.checkpointer.finished() || force {
-            self.checkpointer.join(shard)?;
+            self.end_checkpoint()?;
         }
         let unwritten = || {
             let tiers = self.shared.tiers.read();
@@ -73,15 +94,16 @@ impl Ledger {
         };
         if self.checkpoint_due() || (force && unwritten()?) {
             // One at a time: a writer that is faster than the disk waits here.
-            self.checkpointer.join(shard)?;
+            self.end_checkpoint()?;
             self.start_checkpoint()?;
         } else if self.is_full() {
             // What is on disk is in memory only to be near.
-            self.checkpointer.join(shard)?;
+            self.end_checkpoint()?;
             let near = self.shared.tiers.write().frozen.take();
-            drop(near);
+            // Some hundred thousand pieces of memory take long to give back; without a thread, it is done here.
+            let _ = std::thread::Builder::new().name("let-go".to_owned()).spawn(move || drop(near));
         }
-        if force { self.checkpointer.join(shard) } else { Ok(()) }
+        if force { self.end_checkpoint() } else { Ok(()) }
     }
 
     fn start_checkpoint(&mut self) -> Result<(), ProjectionError> {
@@ -106,9 +128,7 @@ impl Ledger {
         let spawned = std::thread::Builder::new().name(format!("checkpoint-{shard}")).spawn(move || {
             drop(before);
             filter::keep(&shared, &view, rest.next)?;
-            write((&view, 0), &tier, &rest)?;
-            shared.tiers.write().view_is_empty = false;
-            Ok(())
+            write((&view, 0), &tier, &rest)
         });
         let spawned = spawned.map_err(|error| ProjectionError::Checkpoint { shard, detail: error.to_string() })?;
         self.checkpointer.running = Some(spawned);

@@ -16,8 +16,14 @@ struct Read<'a> {
 }
 
 impl Ledger {
-    /// Books frames that follow one another; what they need is fetched for all of them at once.
+    /// Books frames that follow one another, and writes a checkpoint when one is due.
     pub(super) fn replay_frames(&mut self, frames: &[Frame<'_>]) -> Result<(), ProjectionError> {
+        self.book_frames(frames)?;
+        if self.checkpoint_due() { self.checkpoint_if_due(false) } else { Ok(()) }
+    }
+
+    /// Books frames that follow one another; what they need is fetched for all of them at once.
+    pub(super) fn book_frames(&mut self, frames: &[Frame<'_>]) -> Result<(), ProjectionError> {
         let read: Vec<Read<'_>> = frames.iter().map(read).collect::<Result<_, _>>()?;
         let candidates: Vec<Candidate<'_>> = frames.iter().zip(&read).map(|(frame, read)| candidate(frame, &read.fact)).collect();
         let shared = Arc::clone(&self.shared);
@@ -32,9 +38,6 @@ impl Ledger {
         }
         if let Some(last) = frames.last() {
             shared.set_durable(last.position.next());
-        }
-        if self.checkpoint_due() {
-            self.checkpoint_if_due(false)?;
         }
         Ok(())
     }

@@ -126,15 +126,21 @@ fn known(keeper: &Keeper, generation: u32) -> Result<(), Problem> {
     Err(Problem::not_found(format!("shard {} has no generation {generation}", keeper.shard())))
 }
 
-/// Looks at all shards before it changes one.
+/// Looks at all shards before it changes one; then changes them at the same time.
 fn flip(shards: Vec<(&Keeper, u32)>) -> Result<Value, Problem> {
     shards.iter().try_for_each(|(keeper, generation)| keeper.can_be_live(*generation))?;
-    let mut rows = Vec::new();
-    for (keeper, generation) in shards {
-        let waited = keeper.flip(generation)?.as_secs_f64() * 1e3;
-        rows.push(json!({ "shard": keeper.shard(), "live": generation, "writer_waited_ms": waited }));
-    }
+    let flipped: Vec<Result<Value, Problem>> = std::thread::scope(|scope| {
+        let flips: Vec<_> = shards.iter().map(|(keeper, number)| scope.spawn(|| flip_one(keeper, *number))).collect();
+        let panicked = |_| Err(Problem::new("internal", "a flip panicked"));
+        flips.into_iter().map(|flip| flip.join().unwrap_or_else(panicked)).collect()
+    });
+    let rows = flipped.into_iter().collect::<Result<Vec<Value>, Problem>>()?;
     Ok(json!({ "shards": rows }))
+}
+
+fn flip_one(keeper: &Keeper, generation: u32) -> Result<Value, Problem> {
+    let waited = keeper.flip(generation)?.as_secs_f64() * 1e3;
+    Ok(json!({ "shard": keeper.shard(), "live": generation, "writer_waited_ms": waited }))
 }
 
 /// What each shard goes back to. Where a flip was broken off between two shards: all to the older one.

@@ -14,11 +14,12 @@ use std::time::Duration;
 /// Between two looks at a build.
 const LOOK: Duration = Duration::from_millis(200);
 
-const GENERATIONS: [Column; 9] = [
+const GENERATIONS: [Column; 10] = [
     right("shard", "/shard"),
     right("generation", "/generation"),
     text("state", "/state"),
     right("position", "/next_position"),
+    right("behind", "/behind"),
     text("folded", "/folded"),
     right("facts/s", "/facts_per_second"),
     text("left", "/left"),

@@ -9,14 +9,12 @@ use crate::reader::LedgerReader;
 use accrue_store::{ShardLog, Store};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Between two looks at the log.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
-/// Memory since its last checkpoint: nobody decides on it.
-const DELTA_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// One generation.
 pub(super) struct Beside {
@@ -24,6 +22,17 @@ pub(super) struct Beside {
     pub gauge: Gauge,
     pub held: Mutex<Held>,
     thread: Mutex<Option<JoinHandle<Result<(), ProjectionError>>>>,
+    /// Somebody else has it follow the log.
+    still: AtomicBool,
+}
+
+/// As long as this is there, its thread leaves the ledger alone.
+pub(super) struct Still<'a>(&'a Beside);
+
+impl Drop for Still<'_> {
+    fn drop(&mut self) {
+        self.0.still.store(false, Ordering::Release);
+    }
 }
 
 /// What there is of it.
@@ -37,14 +46,20 @@ pub(super) struct Held {
 }
 
 impl Beside {
-    pub fn start(store: &Store, shard: u32, number: u32, options: LedgerOptions) -> Result<Arc<Beside>, ProjectionError> {
+    pub fn start(
+        store: &Store,
+        live: &LedgerReader,
+        number: u32,
+        options: LedgerOptions,
+    ) -> Result<Arc<Beside>, ProjectionError> {
+        let shard = live.shard();
         let what_if = Manifest::read(&store.view(shard, number)?)?.and_then(|manifest| manifest.what_if);
         let held = Mutex::new(Held { what_if, ..Held::default() });
-        let beside = Arc::new(Beside { number: AtomicU32::new(number), gauge: Gauge::new(), held, thread: Mutex::default() });
-        let options = LedgerOptions { delta_bytes_max: options.delta_bytes_max.min(DELTA_BYTES_MAX), ..options };
-        let (of_thread, store) = (Arc::clone(&beside), store.clone());
+        let (number, gauge, thread, still) = (AtomicU32::new(number), Gauge::new(), Mutex::default(), AtomicBool::new(false));
+        let beside = Arc::new(Beside { number, gauge, held, thread, still });
+        let (of_thread, store, live) = (Arc::clone(&beside), store.clone(), live.clone());
         let work = move || {
-            let result = of_thread.work(&store, shard, options);
+            let result = of_thread.work(&store, &live, options);
             if let Err(error) = &result
                 && !of_thread.gauge.is_stopped()
             {
@@ -53,7 +68,7 @@ impl Beside {
             }
             result
         };
-        let spawned = std::thread::Builder::new().name(format!("generation-{shard}-{number}")).spawn(work);
+        let spawned = std::thread::Builder::new().name(format!("generation-{shard}-{}", beside.number())).spawn(work);
         let thread = spawned.map_err(|error| ProjectionError::Generation { detail: format!("no thread for it: {error}") })?;
         *beside.thread.lock() = Some(thread);
         Ok(beside)
@@ -96,19 +111,29 @@ impl Beside {
         if held.ledger.is_some() && held.failed.is_none() { ended } else { Ok(()) }
     }
 
-    fn work(&self, store: &Store, shard: u32, options: LedgerOptions) -> Result<(), ProjectionError> {
+    /// From now on, its thread leaves the ledger alone.
+    pub fn hold_still(&self) -> Still<'_> {
+        self.still.store(true, Ordering::Release);
+        Still(self)
+    }
+
+    fn work(&self, store: &Store, live: &LedgerReader, options: LedgerOptions) -> Result<(), ProjectionError> {
+        let shard = live.shard();
         let log = store.shard(shard)?;
         while !self.gauge.is_stopped() {
             self.build(store, &log, options)?;
             let ledger = Ledger::open_beside(store, shard, self.number(), options)?;
             let reader = ledger.reader();
             let ledger = Arc::new(Mutex::new(ledger));
-            // In step before anybody asks.
-            let mut whole = ledger.lock().follow(log.head().next_position)?;
+            let mut whole = self.come_up(&mut ledger.lock(), &log)?;
             self.held.lock().ledger = Some((Arc::clone(&ledger), reader));
             while whole && !self.gauge.is_stopped() {
-                std::thread::sleep(LOOK);
-                whole = ledger.lock().follow(log.head().next_position)?;
+                let next = ledger.lock().next();
+                live.shared().wait_for_more(next, LOOK);
+                let mut ledger = ledger.lock();
+                if !self.still.load(Ordering::Acquire) {
+                    whole = ledger.follow(log.head().next_position)?;
+                }
             }
             if whole {
                 return ledger.lock().settle();
@@ -116,6 +141,22 @@ impl Beside {
             self.begin_again(store, &log, ledger)?;
         }
         Ok(())
+    }
+
+    /// In step before anybody asks, or as near as it gets to a writer that is as fast.
+    fn come_up(&self, ledger: &mut Ledger, log: &ShardLog) -> Result<bool, ProjectionError> {
+        let mut behind = u64::MAX;
+        loop {
+            let (from, until) = (ledger.next().0, log.head().next_position);
+            let now = until.0.saturating_sub(from);
+            if now == 0 || now > behind / 2 || self.gauge.is_stopped() {
+                return Ok(true);
+            }
+            behind = now;
+            if !ledger.follow(until)? {
+                return Ok(false);
+            }
+        }
     }
 
     fn build(&self, store: &Store, log: &ShardLog, options: LedgerOptions) -> Result<(), ProjectionError> {

@@ -10,6 +10,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// In step is what is so many facts behind the live one, at most: what comes in a fraction of a second.
+const BEHIND_MAX: u64 = if cfg!(test) { 20 } else { 20_000 };
+
 /// What a generation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -18,9 +21,9 @@ pub enum GenerationState {
     Live,
     /// Its rows are not all there.
     Building,
-    /// All rows are there, and what the log has more is being applied.
+    /// All rows are there, and what the log has more is being applied: more than comes in a moment.
     CatchingUp,
-    /// True at the same position as the live one.
+    /// True at the position of the live one, or a moment behind.
     InStep,
     /// It was live; in step.
     Kept,
@@ -41,6 +44,8 @@ pub struct GenerationStatus {
     pub state: GenerationState,
     /// It answers as of everything before this.
     pub next_position: u64,
+    /// The log has so many facts more.
+    pub behind: u64,
     /// Hash of the ruleset that judges now, by program.
     pub rulesets: BTreeMap<String, String>,
     /// It supposes other rules.
@@ -110,10 +115,13 @@ impl Keeper {
         let bytes = bytes_in(view.path());
         let kept = Manifest::read(&view)?.is_some_and(|manifest| manifest.kept);
         let (reader, gauged) = (beside.reader(), beside.gauge.look());
+        let next_position = reader.as_ref().map_or_else(|| view.next_position(), |reader| Ok(reader.next_position()))?;
+        let behind = self.live.next_position().0.saturating_sub(next_position.0);
         let held = beside.held.lock();
         let what_if = held.what_if.is_some();
         let state = match (&held.failed, &reader) {
             (Some(_), _) => GenerationState::Failed,
+            (None, Some(_)) if behind > BEHIND_MAX => GenerationState::CatchingUp,
             (None, None) if view.next_position()?.0 > 1 => GenerationState::CatchingUp,
             (None, None) => GenerationState::Building,
             (None, Some(_)) if what_if => GenerationState::WhatIf,
@@ -124,7 +132,8 @@ impl Keeper {
             shard: self.shard(),
             generation,
             state,
-            next_position: view.next_position()?.0,
+            next_position: next_position.0,
+            behind,
             rulesets: BTreeMap::new(),
             what_if,
             bytes,
@@ -138,7 +147,8 @@ impl Keeper {
         };
         drop(held);
         let Some(reader) = reader else { return Ok(of_build) };
-        Ok(GenerationStatus { state, what_if, bytes, detail: of_build.detail, ..answering(&reader, generation, now) })
+        let told = answering(&reader, generation, now);
+        Ok(GenerationStatus { state, what_if, bytes, behind, of: told.facts + behind, detail: of_build.detail, ..told })
     }
 }
 
@@ -153,6 +163,7 @@ fn answering(reader: &LedgerReader, generation: u32, now: Instant) -> Generation
         generation,
         state: GenerationState::Live,
         next_position: reader.next_position().0,
+        behind: 0,
         rulesets: reader.programs().into_iter().filter_map(in_force).collect(),
         what_if: false,
         bytes: 0,
@@ -175,4 +186,39 @@ fn bytes_in(folder: &Path) -> u64 {
         Err(_) => 0,
     };
     entries.flatten().map(of).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generation::BuildOptions;
+    use crate::generation::tests::{ORDERS, SMALL, filled, keeper, order, wait_for};
+
+    const NOW: Instant = Instant(0);
+
+    #[test]
+    fn what_is_behind_is_not_in_step() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut desk = filled(dir.path());
+        let keeper = keeper(&desk);
+        keeper.plan(2, BuildOptions { threads: 1, ..SMALL }, None).expect("planned");
+        keeper.begin(2).expect("begun");
+        wait_for(&keeper, 2);
+        let told = |keeper: &Keeper| {
+            let all = keeper.status(NOW).expect("told");
+            all.into_iter().map(|one| (one.state, one.behind, one.of - one.facts)).collect::<Vec<_>>()
+        };
+        let live = (GenerationState::Live, 0, 0);
+        assert_eq!(told(&keeper), [live, (GenerationState::InStep, 0, 0)]);
+        let beside = keeper.beside(2).expect("there");
+        let still = beside.hold_still();
+        // Whatever its thread was at has ended.
+        drop(beside.ledger().expect("complete").lock());
+        let more: Vec<Vec<u8>> = (ORDERS..).take(BEHIND_MAX as usize + 1).map(order).collect();
+        desk.deliver_group(&more).expect("taken");
+        assert_eq!(told(&keeper), [live, (GenerationState::CatchingUp, BEHIND_MAX + 1, BEHIND_MAX + 1)]);
+        drop(still);
+        wait_for(&keeper, 2);
+        keeper.stop().expect("ended");
+    }
 }
