@@ -79,7 +79,7 @@ impl Sweep<'_> {
     ) -> Result<(), ProjectionError> {
         let pace = Pace::new(None);
         let plan = self.plan(&pace, |_| Ok(()))?;
-        let mut swept = Swept { facts: 0, of: plan.facts };
+        let mut swept = Swept { facts: 0, of: plan.facts() };
         for round in plan.rounds() {
             let parts = self.scatter(&plan, &round, self.until(), &pace)?;
             for wave in parts.chunks(self.options.threads.max(1)) {

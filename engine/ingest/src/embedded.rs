@@ -202,7 +202,7 @@ impl Embedded {
         if message.headers.is_empty()
             && let Some((program, member)) = message.value.and_then(owner_of)
         {
-            return Route::One(murmur2_partition(format!("{program}/{member}").as_bytes(), self.shards()));
+            return self.route_member(program, member);
         }
         let mut batch = Batch::default();
         batch.push(message);
@@ -211,10 +211,14 @@ impl Embedded {
             let value = record.value().unwrap_or_default();
             let decoded = decode_message_with(&record, value, record.timestamp_ms(), &currency_of).ok()?;
             let fact = read_fact(&decoded.fact).ok()?;
-            // The key of a control fact is its program's, without a member.
-            Some(self.route_key(format!("{}/{}", fact.program, fact.member).as_bytes()))
+            Some(self.route_member(fact.program, fact.member))
         });
         route.unwrap_or(Route::One(0))
+    }
+
+    /// The key of a control fact is its program's, without a member.
+    fn route_member(&self, program: &str, member: &str) -> Route {
+        self.route_key(format!("{program}/{member}").as_bytes())
     }
 
     fn route_key(&self, key: &[u8]) -> Route {

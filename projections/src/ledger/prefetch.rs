@@ -1,6 +1,7 @@
 //! One pass over the disk for a whole group: states, identities and records that its facts may need.
 
-use super::{Ledger, judge, touch};
+use super::touch::{self, Keys};
+use super::{Ledger, judge};
 use crate::error::ProjectionError;
 use crate::filter::Hashed;
 use crate::rows::{RecordRow, read_first, read_member};
@@ -52,11 +53,13 @@ impl Ledger {
         let shared = Arc::clone(&self.shared);
         let mut asking = std::mem::take(&mut self.asking);
         asking.clear();
+        self.ahead.begin(candidates);
         {
             let tiers = shared.tiers.read();
-            touch(&tiers, candidates);
-            for (index, candidate) in candidates.iter().enumerate() {
-                ask(&tiers, index, candidate, identities, &mut asking);
+            touch::filter(&tiers.known, self.ahead.keys.iter().copied());
+            touch_slots(&tiers, candidates);
+            for (index, (candidate, keys)) in candidates.iter().zip(&self.ahead.keys).enumerate() {
+                ask(&tiers, (index, candidate, *keys), identities, &mut asking);
             }
         }
         for index in &asking.frozen {
@@ -73,7 +76,7 @@ impl Ledger {
             self.look_up(candidates, &asking)?;
         }
         self.asking = asking;
-        self.ahead.begin(&shared.tiers.read().live, candidates);
+        self.ahead.find(&shared.tiers.read().live, candidates);
         Ok(())
     }
 
@@ -147,8 +150,7 @@ impl Ledger {
 }
 
 /// What looking for the candidates reads.
-fn touch(tiers: &Tiers, candidates: &[Candidate<'_>]) {
-    touch::filter(&tiers.known, candidates.iter().map(touch::keys));
+fn touch_slots(tiers: &Tiers, candidates: &[Candidate<'_>]) {
     let mut slots = Vec::with_capacity(candidates.len());
     slots.extend(candidates.iter().filter_map(|candidate| {
         let frozen = || tiers.frozen.as_deref().and_then(|tier| tier.slots.get(tier.with_hash(candidate.hash)? as usize));
@@ -158,7 +160,12 @@ fn touch(tiers: &Tiers, candidates: &[Candidate<'_>]) {
     touch::heads(slots.into_iter());
 }
 
-fn ask(tiers: &Tiers, index: usize, candidate: &Candidate<'_>, identities: bool, asking: &mut Asking) {
+fn ask(
+    tiers: &Tiers,
+    (index, candidate, (of_identity, of_natural)): (usize, &Candidate<'_>, Keys),
+    identities: bool,
+    asking: &mut Asking,
+) {
     let fact = candidate.fact;
     let live = tiers.live.find(candidate.hash, fact.program, fact.member).is_some();
     let frozen = || tiers.frozen.as_deref().and_then(|tier| tier.find(candidate.hash, fact.program, fact.member)).is_some();
@@ -170,17 +177,14 @@ fn ask(tiers: &Tiers, index: usize, candidate: &Candidate<'_>, identities: bool,
         return;
     }
     let identity = candidate.identity;
-    if identities && tiers.known.may_hold(Hashed::identity(&identity)) && judge::identity_in_memory(tiers, &identity).is_none() {
+    if identities && tiers.known.may_hold(of_identity) && judge::identity_in_memory(tiers, &identity).is_none() {
         asking.add(Asked::Identity(identity), |name| keys::identity(name, &identity));
     }
     if !known {
         asking.add(Asked::State(index), |name| keys::member(name, fact.program, fact.member));
     }
-    if let Some(natural) = fact.natural_key() {
+    if let Some(natural) = fact.natural_key().filter(|_| of_natural.is_some_and(|key| tiers.known.may_hold(key))) {
         let key = RecordKey::new(natural.kind, natural.id);
-        if !tiers.known.may_hold(Hashed::record(candidate.hash, key)) {
-            return;
-        }
         asking.add(Asked::Record(candidate.hash, key), |name| {
             keys::record(name, fact.program, fact.member, key.family, key.id);
         });

@@ -11,20 +11,27 @@ use std::hint::black_box;
 /// Members touched at once: what they bring stays in the fast caches until it is used.
 pub(super) const AT_ONCE: usize = 32;
 
-/// Where the candidates of a group are in the live tier and what the filter is asked of them, in order.
+/// What the filter is asked of a candidate: its identity and its natural id.
+pub(super) type Keys = (Hashed, Option<Hashed>);
+
+/// What the filter is asked of the candidates of a group and where they are in the live tier, in order.
 #[derive(Default)]
 pub(super) struct Ahead {
+    pub keys: Vec<Keys>,
     slots: Vec<Option<u32>>,
-    keys: Vec<(Hashed, Option<Hashed>)>,
     next: usize,
 }
 
 impl Ahead {
-    /// Takes over where the candidates of the next group are.
-    pub fn begin(&mut self, tier: &Tier, candidates: &[Candidate<'_>]) {
+    /// Takes over what is asked of the next group.
+    pub fn begin(&mut self, candidates: &[Candidate<'_>]) {
         self.clear();
-        self.slots.extend(candidates.iter().map(|candidate| tier.with_hash(candidate.hash)));
         self.keys.extend(candidates.iter().map(keys));
+    }
+
+    /// … and where it is.
+    pub fn find(&mut self, tier: &Tier, candidates: &[Candidate<'_>]) {
+        self.slots.extend(candidates.iter().map(|candidate| tier.with_hash(candidate.hash)));
     }
 
     /// Slots have other numbers from now on.
@@ -81,14 +88,13 @@ pub(super) fn bytes<'a>(all: impl Iterator<Item = &'a [u8]>) {
     black_box(all.fold(0, |sum, bytes| sum ^ bytes.first().copied().unwrap_or(0)));
 }
 
-/// A candidate's identity and natural id.
-pub(super) fn keys(candidate: &Candidate<'_>) -> (Hashed, Option<Hashed>) {
+fn keys(candidate: &Candidate<'_>) -> Keys {
     let natural = candidate.fact.natural_key().map(|natural| RecordKey::new(natural.kind, natural.id));
     (Hashed::identity(&candidate.identity), natural.map(|key| Hashed::record(candidate.hash, key)))
 }
 
 /// What the filter has of identities and natural ids.
-pub(super) fn filter(known: &Filter, keys: impl Iterator<Item = (Hashed, Option<Hashed>)>) {
+pub(super) fn filter(known: &Filter, keys: impl Iterator<Item = Keys>) {
     let lines = keys.map(|(identity, natural)| known.touch(identity) ^ natural.map_or(0, |natural| known.touch(natural)));
     black_box(lines.fold(0, |all, one| all ^ one));
 }

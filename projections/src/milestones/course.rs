@@ -207,9 +207,7 @@ impl Course {
         }
         replay_on(wanted.rules_then, (&mut *state, &mut records), rest, &mut (), self.near(number));
         if wanted.records {
-            // What is there already stays.
-            let until = self.records.iter().rev().filter(|((_, made), _)| *made <= number);
-            until.for_each(|((key, _), record)| records.load_bytes(*key, record.clone()));
+            self.load(&mut records, number, |_| true);
             records.set_complete();
         }
         records
@@ -250,6 +248,12 @@ impl Course {
         }
     }
 
+    /// Brings all records of some kind as they were at a milestone; what is there already stays.
+    fn load(&self, records: &mut Records, number: usize, is_wanted: impl Fn(RecordKey) -> bool) {
+        let until = self.records.iter().rev().filter(|((key, made), _)| *made <= number && is_wanted(*key));
+        until.for_each(|((key, _), record)| records.load_bytes(*key, record.clone()));
+    }
+
     /// Brings the records that a fact needs, as they were at a milestone.
     fn near(&self, number: usize) -> impl FnMut(&Member, &mut Records, &Fact<'_>) {
         let record =
@@ -260,8 +264,7 @@ impl Course {
                     Needs::Nothing => return,
                     Needs::Records(keys) => keys.into_iter().for_each(|key| records.load_bytes(key, record(key))),
                     Needs::AllOrders => {
-                        let orders = self.records.iter().rev().filter(|((key, made), _)| key.is_order() && *made <= number);
-                        orders.for_each(|((key, _), record)| records.load_bytes(*key, record.clone()));
+                        self.load(records, number, |key| key.is_order());
                         records.set_orders_complete();
                     }
                 }

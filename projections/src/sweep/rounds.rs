@@ -55,7 +55,7 @@ impl Sweep<'_> {
             let waiting = Mutex::new(parts);
             let (start, each, end) = (&with.start, &with.each, &with.end);
             let gathered = on_threads(&lanes, |lane| {
-                let mut of_lane = start(plan.facts);
+                let mut of_lane = start(plan.facts());
                 loop {
                     let Some(part) = waiting.lock().pop() else { break };
                     part.each_family(self.across, |relatives| each(&mut of_lane, relatives))?;

@@ -33,8 +33,6 @@ pub(crate) struct Plan {
     roots: BTreeSet<u64>,
     /// Parts together take at most this.
     round_bytes: usize,
-    /// Facts of all.
-    pub facts: u64,
 }
 
 impl Plan {
@@ -73,8 +71,13 @@ impl Plan {
             (bytes[part], frames[part]) = (bytes[part] + of_bucket, frames[part] + in_bucket);
             parts.push(part);
         }
-        let (ties, facts) = (ties.resolved(), frames.iter().sum::<usize>() as u64);
-        Ok(Plan { parts, bytes, frames, roots: ties.values().copied().collect(), ties, round_bytes, facts })
+        let ties = ties.resolved();
+        Ok(Plan { parts, bytes, frames, roots: ties.values().copied().collect(), ties, round_bytes })
+    }
+
+    /// Facts of all.
+    pub fn facts(&self) -> u64 {
+        self.frames.iter().sum::<usize>() as u64
     }
 
     /// Parts that one scan scatters, one after the other.
@@ -116,9 +119,7 @@ impl Plan {
         })?;
         Ok(heaps)
     }
-}
 
-impl Plan {
     /// One with room for what the part has in one of so many slices: growing would copy it all.
     fn heap(&self, part: usize, slices: usize) -> Heap {
         let share = |all: usize| if slices == 1 { all } else { all / slices + all / slices / 8 };
@@ -203,19 +204,18 @@ impl Heap {
 }
 
 /// Nearly always of one program: two whose members' hashes are the same are apart by name.
-fn by_program<'a>((booked, origins): Facts<'a>) -> impl Iterator<Item = (&'a str, Facts<'a>)> {
+fn by_program<'a>((booked, origins): Facts<'a>) -> BTreeMap<&'a str, Facts<'a>> {
     let program = booked.first().map_or("", |booked| booked.fact.program);
-    let (mut one, mut many) = (None, BTreeMap::<&str, Facts<'a>>::new());
     if booked.iter().all(|booked| booked.fact.program == program) {
-        one = Some((program, (booked, origins)));
-    } else {
-        for (booked, origin) in booked.into_iter().zip(origins) {
-            let of_program = many.entry(booked.fact.program).or_default();
-            of_program.0.push(booked);
-            of_program.1.push(origin);
-        }
+        return BTreeMap::from([(program, (booked, origins))]);
     }
-    one.into_iter().chain(many)
+    let mut programs = BTreeMap::<&str, Facts<'a>>::new();
+    for (booked, origin) in booked.into_iter().zip(origins) {
+        let of_program = programs.entry(booked.fact.program).or_default();
+        of_program.0.push(booked);
+        of_program.1.push(origin);
+    }
+    programs
 }
 
 /// Members of a part of all hashes, with their facts.
