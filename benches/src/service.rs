@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// By its name, the program is the service that gets killed.
 pub const KILLED: &str = "service-to-be-killed";
+/// By this name, it opens what was left of that one.
+pub const OPENED: &str = "service-to-be-ready";
 /// As a store has them where nobody chose.
 const SHARDS: u32 = 2;
 /// No checkpoint comes by itself.
@@ -52,6 +54,11 @@ pub fn killed_and_ready(facts: usize, members: u32, dir: &Path) -> Result<(Lap, 
     service.args([facts.to_string(), members.to_string(), KILLED.to_string()]).arg(dir);
     let status = service.status()?;
     ensure!(status.signal() == Some(Signal::KILL.as_raw()), "the service ended by itself: {status}");
+    ready(dir)
+}
+
+/// Opens what was left.
+pub fn ready(dir: &Path) -> Result<(Lap, u64)> {
     embedded::ready(dir, never())
 }
 

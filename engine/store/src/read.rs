@@ -7,7 +7,7 @@ use rocksdb::{DB, DBRawIteratorWithThreadMode, ReadOptions};
 use std::sync::Arc;
 
 /// A run of frames is handed on when it has so many, or so many bytes.
-const RUN_FRAMES: usize = 64 * 1024;
+const RUN_FRAMES: usize = 16 * 1024;
 const RUN_BYTES: usize = 32 * 1024 * 1024;
 /// Unpacked blocks that wait for whoever asked for all of them.
 const BLOCKS_AHEAD: usize = 8;

@@ -6,8 +6,8 @@ use crate::error::ProjectionError;
 use crate::filter::Hashed;
 use crate::rows::{RecordRow, read_first, read_member};
 use crate::shared::Tiers;
-use crate::tier::{HashedMap, Identity, Slot};
-use accrue_ledger::RecordKey;
+use crate::tier::{HashedMap, Identity, Slot, Tier};
+use accrue_ledger::{Body, Fact, Member, Needs, RecordKey, Records, needs};
 use accrue_store::{Candidate, Position, keys};
 use std::sync::Arc;
 
@@ -167,10 +167,11 @@ fn ask(
     asking: &mut Asking,
 ) {
     let fact = candidate.fact;
-    let live = tiers.live.find(candidate.hash, fact.program, fact.member).is_some();
-    let frozen = || tiers.frozen.as_deref().and_then(|tier| tier.find(candidate.hash, fact.program, fact.member)).is_some();
-    let known = live || frozen();
-    if known && !live {
+    let find = |tier: &Tier| tier.find(candidate.hash, fact.program, fact.member);
+    let live = find(&tiers.live).map(|slot| (&tiers.live, slot));
+    let frozen = tiers.frozen.as_deref().and_then(|tier| Some((tier, find(tier)?)));
+    let known = live.or(frozen);
+    if live.is_none() && known.is_some() {
         asking.frozen.push(index);
     }
     if tiers.view_is_empty {
@@ -180,14 +181,31 @@ fn ask(
     if identities && tiers.known.may_hold(of_identity) && judge::identity_in_memory(tiers, &identity).is_none() {
         asking.add(Asked::Identity(identity), |name| keys::identity(name, &identity));
     }
-    if !known {
+    if known.is_none() {
         asking.add(Asked::State(index), |name| keys::member(name, fact.program, fact.member));
     }
-    if let Some(natural) = fact.natural_key().filter(|_| of_natural.is_some_and(|key| tiers.known.may_hold(key))) {
-        let key = RecordKey::new(natural.kind, natural.id);
-        asking.add(Asked::Record(candidate.hash, key), |name| {
-            keys::record(name, fact.program, fact.member, key.family, key.id);
-        });
+    let natural = fact.natural_key().map(|natural| RecordKey::new(natural.kind, natural.id));
+    if let Some(natural) = natural.filter(|_| of_natural.is_some_and(|key| tiers.known.may_hold(key))) {
+        asking.add_record(candidate, natural);
+    }
+    let is_near = |key| live.into_iter().chain(frozen).any(|(tier, slot)| tier.record(slot, key).is_some());
+    let state = known.map(|(tier, slot)| &tier.slots[slot as usize].state);
+    for key in told_of(fact, state.unwrap_or(&asking.nobody)) {
+        if Some(key) != natural && tiers.known.may_hold(Hashed::record(candidate.hash, key)) && !is_near(key) {
+            asking.add_record(candidate, key);
+        }
+    }
+}
+
+/// Records of what a fact refers to, as far as the fact alone says it.
+fn told_of(fact: &Fact<'_>, state: &Member) -> Vec<RecordKey> {
+    match &fact.body {
+        // Its own, and nothing else.
+        Body::OrderPlaced(placed) if placed.coupons.is_empty() => Vec::new(),
+        _ => match needs(state, &Records::default(), fact) {
+            Needs::Records(keys) => keys,
+            Needs::Nothing | Needs::AllOrders => Vec::new(),
+        },
     }
 }
 
@@ -199,6 +217,8 @@ pub struct Asking {
     keys: Vec<((u32, u32), Asked)>,
     /// Candidates whose member is frozen.
     frozen: Vec<usize>,
+    /// The state of a member of whom nothing is in memory.
+    nobody: Member,
 }
 
 impl Asking {
@@ -214,6 +234,13 @@ impl Asking {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(&self.name);
         self.keys.push(((start, self.bytes.len() as u32), asked));
+    }
+
+    fn add_record(&mut self, candidate: &Candidate<'_>, key: RecordKey) {
+        let fact = candidate.fact;
+        self.add(Asked::Record(candidate.hash, key), |name| {
+            keys::record(name, fact.program, fact.member, key.family, key.id);
+        });
     }
 
     fn sort(&mut self) {

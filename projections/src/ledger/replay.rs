@@ -24,7 +24,11 @@ impl Ledger {
 
     /// Books frames that follow one another; what they need is fetched for all of them at once.
     pub(super) fn book_frames(&mut self, frames: &[Frame<'_>]) -> Result<(), ProjectionError> {
-        let read: Vec<Read<'_>> = frames.iter().map(read).collect::<Result<_, _>>()?;
+        // They are many and large: growing would copy them again and again.
+        let mut read = Vec::with_capacity(frames.len());
+        for frame in frames {
+            read.push(self::read(frame)?);
+        }
         let candidates: Vec<Candidate<'_>> = frames.iter().zip(&read).map(|(frame, read)| candidate(frame, &read.fact)).collect();
         let shared = Arc::clone(&self.shared);
         self.filling.take(&shared);
