@@ -3,6 +3,7 @@
 use crate::answering::{Compare, Manage};
 use crate::export::ExportAsked;
 use crate::problem::Problem;
+use crate::progress;
 use crate::question::Question;
 use crate::replay::ReplayAsked;
 use anyhow::{Context as _, Result, anyhow};
@@ -10,10 +11,11 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use ureq::http::Response;
-use ureq::{Agent, BodyReader};
+use ureq::{Agent, BodyReader, RequestBuilder};
 
-/// An answer takes at most so long.
-const ANSWER_WAIT: Duration = Duration::from_secs(120);
+const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// What does not go through all of history is answered in so long.
+const ANSWER_WAIT: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(120) };
 /// Bytes of an answer, at most.
 const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
@@ -56,11 +58,16 @@ impl Notice {
     }
 }
 
+fn patient<B>(request: RequestBuilder<B>) -> RequestBuilder<B> {
+    request.config().timeout_global(None).build()
+}
+
 impl Client {
     /// `base`: `http://127.0.0.1:8080`.
     pub fn new(base: &str) -> Client {
         let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
-        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER_WAIT)).build();
+        let config = Agent::config_builder().http_status_as_error(false);
+        let config = config.timeout_connect(Some(CONNECT_WAIT)).timeout_global(Some(ANSWER_WAIT)).build();
         Client { agent: config.into(), base: base.trim_end_matches('/').to_owned() }
     }
 
@@ -74,8 +81,8 @@ impl Client {
     /// # Errors
     /// It does not answer, or has a problem with the question.
     pub fn ask(&self, question: &Question) -> Result<Value> {
-        let response = self.agent.get(format!("{}{}", self.base, question.url())).call();
-        self.read(response)
+        // Of a past, everybody is folded again.
+        self.read(patient(self.agent.get(format!("{}{}", self.base, question.url()))).call())
     }
 
     /// Hands in an array of facts; the receipts.
@@ -96,7 +103,9 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`].
     pub fn quote(&self, program: &str, body: &Value) -> Result<Value> {
-        self.post(program, "quote", body)
+        let url = format!("{}/v1/programs/{}/quote", self.base, crate::question::encoded(program));
+        let response = self.agent.post(url).content_type("application/json").send(body.to_string());
+        self.read(response)
     }
 
     /// What a member would be if something were otherwise.
@@ -121,13 +130,16 @@ impl Client {
     /// As [`Client::ask`].
     pub fn manage(&self, what: &Manage) -> Result<Value> {
         let url = format!("{}{}", self.base, what.url());
-        let response = match what {
-            Manage::Status | Manage::Diff { .. } => self.agent.get(url).call(),
-            Manage::Start(build) => self.agent.post(url).content_type("application/json").send(serde_json::to_string(build)?),
-            Manage::Flip(_) | Manage::RollBack => self.agent.post(url).send_empty(),
-            Manage::Drop(_) => self.agent.delete(url).call(),
-        };
-        self.read(response)
+        match what {
+            Manage::Status => self.read(self.agent.get(url).call()),
+            Manage::Diff { .. } => self.patiently(|| patient(self.agent.get(url)).call()),
+            Manage::Start(build) => {
+                let body = serde_json::to_string(build)?;
+                self.read(self.agent.post(url).content_type("application/json").send(body))
+            }
+            Manage::Flip(_) | Manage::RollBack => self.patiently(|| patient(self.agent.post(url)).send_empty()),
+            Manage::Drop(_) => self.patiently(|| patient(self.agent.delete(url)).call()),
+        }
     }
 
     /// What is owed to members.
@@ -179,13 +191,10 @@ impl Client {
         self.stream(&format!("programs/{}/rules/diff/rows", crate::question::encoded(program)), asked)
     }
 
-    /// What takes as long as it takes: only its beginning is waited for.
+    /// What takes as long as it takes, and is handed out as it comes.
     fn stream(&self, path: &str, asked: &impl serde::Serialize) -> Result<BodyReader<'static>> {
         let url = format!("{}/v1/{path}", self.base);
-        let request = self.agent.post(url).content_type("application/json");
-        let request = request.config().timeout_global(None).timeout_recv_response(Some(ANSWER_WAIT)).build();
-        let response = request.send(serde_json::to_string(asked)?);
-        match response {
+        match patient(self.agent.post(url).content_type("application/json")).send(serde_json::to_string(asked)?) {
             Ok(response) if response.status().is_success() => {
                 Ok(response.into_body().into_with_config().limit(u64::MAX).reader())
             }
@@ -202,8 +211,15 @@ impl Client {
 
     fn post_to(&self, path: &str, body: &Value) -> Result<Value> {
         let url = format!("{}/v1/{path}", self.base);
-        let response = self.agent.post(url).content_type("application/json").send(body.to_string());
-        self.read(response)
+        self.patiently(|| patient(self.agent.post(url).content_type("application/json")).send(body.to_string()))
+    }
+
+    /// What takes as long as it takes: people see that it is being waited for.
+    fn patiently(&self, send: impl FnOnce() -> Result<Response<ureq::Body>, ureq::Error>) -> Result<Value> {
+        let bar = progress::spinner("the service is at it");
+        let answer = self.read(send());
+        bar.finish_and_clear();
+        answer
     }
 
     /// Hands dead letters in again, each `shard/number`; their receipts.
@@ -235,5 +251,42 @@ impl Client {
             Some(problem) => Err(problem.into()),
             None => Err(anyhow!("{} answered {status}", self.base)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    /// Answers everybody when twice the time has passed that an answer may take.
+    fn slow() -> Result<Client> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let client = Client::new(&listener.local_addr()?.to_string());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream?;
+                std::thread::spawn(move || {
+                    let read = stream.read(&mut [0; 4096])?;
+                    std::thread::sleep(2 * ANSWER_WAIT);
+                    write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{{}}").map(|()| read)
+                });
+            }
+            Ok::<(), std::io::Error>(())
+        });
+        Ok(client)
+    }
+
+    #[test]
+    fn what_goes_through_all_of_history_is_waited_for() -> Result<()> {
+        let client = slow()?;
+        let nothing = json!({});
+        let wait = |ask: &dyn Fn() -> Result<Value>| ask().map_err(|error| format!("{error:#}"));
+        assert_eq!(wait(&|| client.owed(&nothing)), Ok(json!({})));
+        assert_eq!(wait(&|| client.compare("p", &nothing)), Ok(json!({})));
+        assert_eq!(wait(&|| client.rules("p", "apply", &nothing)), Ok(json!({})));
+        assert!(wait(&|| client.manage(&Manage::Status)).is_err_and(|told| told.contains("timeout")));
+        Ok(())
     }
 }

@@ -9,7 +9,7 @@ const DRAW_EVERY: Duration = Duration::from_millis(120);
 /// Something that takes a while of which the end is not known.
 pub fn spinner(what: &'static str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {msg} {elapsed}") {
         bar.set_style(style);
     }
     bar.set_prefix(what);
