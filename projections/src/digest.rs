@@ -1,10 +1,10 @@
 //! A digest of everything derived: equal on any number of shards and threads, whatever the order of arrival.
 
 use crate::error::ProjectionError;
-use crate::reader::{LedgerReader, RecordsInOrder};
-use accrue_ledger::{Member, Pack};
+use crate::reader::{Known, LedgerReader, RecordsInOrder};
 use accrue_store::keys;
 use std::fmt;
+use std::ops::Range;
 
 /// The sum, modulo 2²⁵⁶, of a hash for each member over its state (which vouches for its entries) and its records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,9 @@ impl Digest {
         }
     }
 
-    fn of(hash: blake3::Hash) -> Digest {
+    /// Of a member, as [`put_member`] wrote it.
+    pub(crate) fn of(bytes: &[u8]) -> Digest {
+        let hash = blake3::hash(bytes);
         let mut words = [0; 4];
         for (word, bytes) in words.iter_mut().zip(hash.as_bytes().chunks_exact(8)) {
             *word = u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]);
@@ -44,30 +46,37 @@ impl LedgerReader {
     pub fn digest(&self, program: &str) -> Result<Digest, ProjectionError> {
         let mut digest = Digest::default();
         let mut bytes = Vec::new();
-        self.each_member(program, "", |member, state, records| {
-            digest.merge(of_member(records, (program, member), &state, &mut bytes)?);
+        self.each_known(program, "", |member, known, records| {
+            bytes.clear();
+            put_member((program, member), &known, Some(records), &mut bytes)?;
+            digest.merge(Digest::of(&bytes));
             Ok(true)
         })?;
         Ok(digest)
     }
 }
 
-/// A member's part of it.
-pub(crate) fn of_member(
-    records: &mut RecordsInOrder<'_>,
+/// Appends what a member's part of a digest is over, with its records or without. Where in it the packed state is.
+pub(crate) fn put_member(
     (program, member): (&str, &str),
-    state: &Member,
+    known: &Known<'_>,
+    records: Option<&mut RecordsInOrder<'_>>,
     bytes: &mut Vec<u8>,
-) -> Result<Digest, ProjectionError> {
-    bytes.clear();
-    keys::member(bytes, program, member);
-    state.pack(bytes);
-    records.each(member, |key, record| {
-        // What only remembers an id says where it was seen, which is no part of the state.
-        if !record.is_empty() {
-            crate::codec::append(&key, bytes);
-            bytes.extend_from_slice(record);
-        }
-    })?;
-    Ok(Digest::of(blake3::hash(bytes)))
+) -> Result<Range<usize>, ProjectionError> {
+    let mut key = Vec::with_capacity(program.len() + member.len() + 3);
+    keys::member(&mut key, program, member);
+    bytes.extend_from_slice(&key);
+    let begun = bytes.len();
+    known.pack(bytes)?;
+    let state = begun..bytes.len();
+    if let Some(records) = records {
+        records.each(member, |key, record| {
+            // What only remembers an id says where it was seen, which is no part of the state.
+            if !record.is_empty() {
+                crate::codec::append(&key, bytes);
+                bytes.extend_from_slice(record);
+            }
+        })?;
+    }
+    Ok(state)
 }

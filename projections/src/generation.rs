@@ -18,6 +18,7 @@ pub use differ::{Difference, DifferingMember, ProgramDifference};
 pub use keeper::{GenerationState, GenerationStatus, Keeper};
 pub use manifest::Supposed;
 pub use point::Point;
+pub use slices::Compared;
 
 pub(crate) use build::{Build, next_number, remove_left_over};
 pub(crate) use flip::Flips;

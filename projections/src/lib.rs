@@ -43,7 +43,8 @@ pub use error::ProjectionError;
 pub use explain::{About, AchievementFinding, Explained, Explanation, LineFinding, NUMBERS, Node, RuleFinding};
 pub use folded::{Folded, Folding};
 pub use generation::{
-    BuildOptions, Difference, DifferingMember, GenerationState, GenerationStatus, Keeper, Point, ProgramDifference, Supposed,
+    BuildOptions, Compared, Difference, DifferingMember, GenerationState, GenerationStatus, Keeper, Point, ProgramDifference,
+    Supposed,
 };
 pub use ledger::{Ledger, LedgerOptions, decision_of};
 pub use look_up::LookUp;

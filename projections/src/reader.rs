@@ -20,6 +20,7 @@ mod why;
 use milestone::Along;
 pub use quote::{Points, Quote, RewardQuote};
 pub(crate) use records::RecordsInOrder;
+pub(crate) use walk::Known;
 pub use walk::Outstanding;
 
 pub use moves::{Fall, TierMoves};
@@ -241,7 +242,7 @@ impl LedgerReader {
     pub fn members(&self, program: &str, after: &str, limit: usize, now: Instant) -> Result<Vec<MemberRow>, ProjectionError> {
         let mut rows = Vec::new();
         let rules = self.timeline(program).unwrap_or_default();
-        self.each_member(program, after, |member, mut state, _| {
+        self.each_member(program, after, |member, mut state| {
             if !state.known {
                 return Ok(true);
             }

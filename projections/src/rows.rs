@@ -21,8 +21,17 @@ pub fn write_member(state: &Member, first: Position, row: &mut Vec<u8>) {
 
 /// A member's state.
 pub fn read_member(row: &[u8]) -> Result<Member, BadRow> {
-    let bytes = codec::untagged("member state", &row[..row.len().saturating_sub(FIRST_BYTES)])?;
-    Packed::read(bytes).map_err(|error| BadRow::new("member state", error))
+    unpack_member(packed_member(row)?)
+}
+
+/// A member's state as it is packed.
+pub fn packed_member(row: &[u8]) -> Result<&[u8], BadRow> {
+    codec::untagged("member state", &row[..row.len().saturating_sub(FIRST_BYTES)])
+}
+
+/// Reads a packed state.
+pub fn unpack_member(packed: &[u8]) -> Result<Member, BadRow> {
+    Packed::read(packed).map_err(|error| BadRow::new("member state", error))
 }
 
 /// The first position of a member; the state is not read.
@@ -58,7 +67,12 @@ impl RecordRow {
 
     /// The part of a row that does not depend on positions: what digests are over. Empty: no record.
     pub fn record_bytes(row: &[u8]) -> Result<&[u8], BadRow> {
-        Ok(codec::split::<Vec<(u32, u64)>>("record", row)?.1)
+        let (firsts, mut rest) = codec::split::<u64>("record", row)?;
+        // As a Vec of them would be read, without one.
+        for _ in 0..firsts {
+            rest = codec::next::<(u32, u64)>("record", rest)?.1;
+        }
+        Ok(rest)
     }
 
     /// Appends the bytes of the row.
@@ -196,7 +210,9 @@ mod tests {
         };
         let row = RecordRow { firsts: [(1, 77)].into(), record: Some(RecordBytes::of(&Record::Code(RecordKey::code("X")))) };
         let back = RecordRow::read(&bytes(&row)).expect("reads");
-        assert_eq!((back.firsts, back.record), (row.firsts, row.record));
+        assert_eq!((&back.firsts, &back.record), (&row.firsts, &row.record));
         assert!(RecordRow::record_bytes(&bytes(&RecordRow::default())).expect("reads").is_empty());
+        let row = RecordRow { firsts: smallvec::smallvec![(1, 77), (0, u64::MAX), (u32::MAX, 3)], record: back.record };
+        assert_eq!(Some(RecordRow::record_bytes(&bytes(&row)).expect("reads")), row.record.as_ref().map(RecordBytes::as_slice));
     }
 }

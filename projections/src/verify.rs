@@ -98,11 +98,11 @@ fn first_difference(
     report: &mut Report,
 ) -> Result<(), ProjectionError> {
     let mut derived = BTreeMap::new();
-    again.each_member(program, "", |member, state, _| {
+    again.each_member(program, "", |member, state| {
         derived.insert(member.to_string(), state);
         Ok(true)
     })?;
-    live.each_member(program, "", |member, state, _| {
+    live.each_member(program, "", |member, state| {
         let must = derived.remove(member);
         if must.as_ref() == Some(&state) {
             return Ok(true);
@@ -116,7 +116,7 @@ fn check_members(live: &LedgerReader, program: &str, report: &mut Report) -> Res
     let rules = live.timeline(program).unwrap_or_default();
     let mut latest = Instant::MIN;
     let (mut members, mut broken) = (0, Vec::new());
-    live.each_member(program, "", |member, state, _| {
+    live.each_member(program, "", |member, state| {
         members += 1;
         latest = latest.max(state.last.at);
         let at = state.last.at;

@@ -172,6 +172,12 @@ pub fn records_of(key: &mut Vec<u8>, program: &str, member: &str) {
     name(key, member);
 }
 
+/// Which record of a member, from what follows [`records_of`]. `None`: it is none.
+pub fn record_in(rest: &[u8]) -> Option<(u8, u64)> {
+    let (kind, hash) = rest.split_first()?;
+    Some((*kind, u64::from_be_bytes(hash.try_into().ok()?)))
+}
+
 /// View 22: a page of a member's entries, by the number of its first one.
 pub fn entries(key: &mut Vec<u8>, program: &str, member: &str, first_entry: u32) {
     entries_of(key, program, member);

@@ -1,6 +1,6 @@
 //! What is different in another generation: slices of members by hash, members, and the numbers of all of them.
 
-use super::slices::{Seen, Walk, now};
+use super::slices::{Compared, Opened, Seen, Walk, now};
 use crate::digest::Digest;
 use crate::error::ProjectionError;
 use crate::reader::{AsOf, LedgerReader};
@@ -8,6 +8,7 @@ use accrue_ledger::{Fold, Instant, Member, Records, Timeline};
 use accrue_store::member_hash;
 use serde::Serialize;
 use serde_json::Value;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -84,7 +85,9 @@ impl ProgramDifference {
 struct Differ<'a> {
     program: &'a str,
     sides: [&'a LedgerReader; 2],
+    compared: Compared,
     rules: [Timeline; 2],
+    same_rules: bool,
     at: Instant,
     named: usize,
     slices: Vec<[Digest; 2]>,
@@ -98,7 +101,7 @@ impl LedgerReader {
     /// A view can't be read.
     pub fn difference(
         &self,
-        other: &LedgerReader,
+        (other, compared): (&LedgerReader, Compared),
         program: &str,
         at: Instant,
         named: usize,
@@ -106,7 +109,9 @@ impl LedgerReader {
         let sides = [self, other];
         let rules = sides.map(|side| side.timeline(program).unwrap_or_default());
         let slices = vec![[Digest::default(); 2]; SLICES];
-        let mut differ = Differ { program, sides, rules, at, named, slices, found: ProgramDifference::default() };
+        let same_rules = is_the_same(&rules[0], &rules[1]);
+        let found = ProgramDifference::default();
+        let mut differ = Differ { program, sides, compared, rules, same_rules, at, named, slices, found };
         differ.run()?;
         Ok(differ.found)
     }
@@ -114,8 +119,8 @@ impl LedgerReader {
 
 impl Differ<'_> {
     fn run(&mut self) -> Result<(), ProjectionError> {
-        let (sides, program) = (self.sides, self.program);
-        std::thread::scope(|scope| self.walk(sides.map(|side| Walk::start(scope, side, program))))?;
+        let (sides, compared, program) = (self.sides, self.compared, self.program);
+        std::thread::scope(|scope| self.walk(sides.map(|side| Walk::start(scope, (side, compared), program))))?;
         let zero = Digest::default();
         let filled = || self.slices.iter().filter(|slice| **slice != [zero; 2]);
         self.found.slices = filled().count() as u64;
@@ -130,29 +135,49 @@ impl Differ<'_> {
 
     fn walk(&mut self, [mut live, mut other]: [Walk; 2]) -> Result<(), ProjectionError> {
         loop {
-            let names =
-                [&live.peek()?.map(|seen| &seen.member), &other.peek()?.map(|seen| &seen.member)].map(|name| name.cloned());
-            let least = match &names {
-                [Some(live), Some(other)] => live.min(other).clone(),
-                [Some(one), None] | [None, Some(one)] => one.clone(),
+            let pair = [live.peek()?, other.peek()?];
+            let order = match &pair {
+                [Some(live), Some(other)] => live.member.cmp(other.member),
+                [Some(_), None] => Ordering::Less,
+                [None, Some(_)] => Ordering::Greater,
                 [None, None] => return Ok(()),
             };
-            let of = |walk: &mut Walk, name: &Option<String>| {
-                if name.as_ref() == Some(&least) { walk.take() } else { Ok(None) }
-            };
-            let pair = [of(&mut live, &names[0])?, of(&mut other, &names[1])?];
-            self.compare(&least, pair)?;
+            match (order, &pair) {
+                (Ordering::Equal, [Some(one), Some(same)]) if one.bytes == same.bytes => self.take_same(one)?,
+                (Ordering::Less, [live, _]) => self.compare([live.as_ref(), None])?,
+                (Ordering::Greater, [_, other]) => self.compare([None, other.as_ref()])?,
+                (Ordering::Equal, [live, other]) => self.compare([live.as_ref(), other.as_ref()])?,
+            }
+            if order.is_le() {
+                live.skip();
+            }
+            if order.is_ge() {
+                other.skip();
+            }
         }
     }
 
-    fn compare(&mut self, member: &str, pair: [Option<Seen>; 2]) -> Result<(), ProjectionError> {
-        let pair = self.settled(member, pair)?;
-        let slice = (member_hash(self.program, member) >> (64 - SLICES.trailing_zeros())) as usize;
+    /// Most are the same: read once, for the sums.
+    fn take_same(&mut self, seen: &Seen<'_>) -> Result<(), ProjectionError> {
+        let Opened { state, digest } = seen.open()?;
         self.found.members += 1;
-        let digests = pair.each_ref().map(|seen| seen.as_ref().map(|seen| seen.digest));
-        for (sum, digest) in self.slices[slice].iter_mut().zip(digests) {
-            sum.merge(digest.unwrap_or_default());
+        self.add_digests(seen.member, [digest; 2]);
+        if self.same_rules {
+            self.add_sums([true, true], state);
+        } else {
+            self.add_sums([true, false], state.clone());
+            self.add_sums([false, true], state);
         }
+        Ok(())
+    }
+
+    fn compare(&mut self, pair: [Option<&Seen<'_>>; 2]) -> Result<(), ProjectionError> {
+        let Some(member) = pair.iter().flatten().map(|seen| seen.member).next() else { return Ok(()) };
+        let [live, other] = pair.map(|seen| seen.map(Seen::open).transpose());
+        let pair = self.settled(member, [live?, other?])?;
+        self.found.members += 1;
+        let digests = pair.each_ref().map(|opened| opened.as_ref().map(|opened| opened.digest));
+        self.add_digests(member, digests.map(Option::unwrap_or_default));
         if facts(&pair[0]) != facts(&pair[1]) {
             self.found.unsettled += 1;
         } else if digests[0] != digests[1] {
@@ -162,32 +187,43 @@ impl Differ<'_> {
                 self.found.named.push(DifferingMember { member: member.to_owned(), fields });
             }
         }
-        for (side, seen) in pair.into_iter().enumerate() {
-            if let Some(seen) = seen {
-                self.add_sums(side, seen.state);
+        for (opened, sides) in pair.into_iter().zip([[true, false], [false, true]]) {
+            if let Some(opened) = opened {
+                self.add_sums(sides, opened.state);
             }
         }
         Ok(())
     }
 
+    fn add_digests(&mut self, member: &str, digests: [Digest; 2]) {
+        let slice = (member_hash(self.program, member) >> (64 - SLICES.trailing_zeros())) as usize;
+        self.slices[slice].iter_mut().zip(digests).for_each(|(sum, digest)| sum.merge(digest));
+    }
+
     /// Both with the same facts: one of them may have been looked at earlier than the other.
-    fn settled(&self, member: &str, mut pair: [Option<Seen>; 2]) -> Result<[Option<Seen>; 2], ProjectionError> {
+    fn settled(&self, member: &str, mut pair: [Option<Opened>; 2]) -> Result<[Option<Opened>; 2], ProjectionError> {
         let mut tries = 0;
         while facts(&pair[0]) != facts(&pair[1]) && tries < SETTLE_TRIES {
             if tries > 0 {
                 std::thread::sleep(SETTLE_WAIT);
             }
-            pair = [now(self.sides[0], self.program, member)?, now(self.sides[1], self.program, member)?];
+            let [live, other] = self.sides.map(|side| now((side, self.compared), self.program, member));
+            pair = [live?, other?];
             tries += 1;
         }
         Ok(pair)
     }
 
-    fn add_sums(&mut self, side: usize, mut state: Member) {
-        Fold::new(&mut state, &mut Records::complete(), &self.rules[side], &mut ()).advance(self.at);
+    /// Adds a member's numbers to those of the sides that have it so; they have the same rules.
+    fn add_sums(&mut self, sides: [bool; 2], mut state: Member) {
+        let rules = if sides[0] { &self.rules[0] } else { &self.rules[1] };
+        Fold::new(&mut state, &mut Records::complete(), rules, &mut ()).advance(self.at);
         for account in &state.accounts {
             let sums = &account.sums;
-            let of_ledger = self.found.sums.entry(account.ledger.to_string()).or_default();
+            if !self.found.sums.contains_key(&*account.ledger) {
+                self.found.sums.insert(account.ledger.to_string(), BTreeMap::new());
+            }
+            let Some(of_ledger) = self.found.sums.get_mut(&*account.ledger) else { continue };
             for (name, points) in [
                 ("active", sums.active),
                 ("pending", sums.pending),
@@ -197,8 +233,8 @@ impl Differ<'_> {
                 ("expired", sums.expired),
             ] {
                 let sum = of_ledger.entry(name).or_default();
-                let sum = if side == 0 { &mut sum.live } else { &mut sum.other };
-                *sum += points;
+                sum.live += if sides[0] { points } else { 0 };
+                sum.other += if sides[1] { points } else { 0 };
             }
         }
     }
@@ -218,8 +254,16 @@ impl Differ<'_> {
 }
 
 /// How many facts made a member what it is: two with as many have the same ones.
-fn facts(seen: &Option<Seen>) -> Option<u64> {
-    seen.as_ref().map(|seen| u64::from(seen.state.facts))
+fn facts(opened: &Option<Opened>) -> Option<u64> {
+    opened.as_ref().map(|opened| u64::from(opened.state.facts))
+}
+
+/// Whether the same rulesets judge at every instant.
+fn is_the_same(one: &Timeline, other: &Timeline) -> bool {
+    let (one, other) = (one.activations(), other.activations());
+    let mut pairs = one.iter().zip(other);
+    one.len() == other.len()
+        && pairs.all(|(one, other)| one.effective_from == other.effective_from && one.ruleset.hash == other.ruleset.hash)
 }
 
 /// Leaves that differ, by path.

@@ -1,6 +1,6 @@
 //! A process that ends at any named moment leaves a store that answers as before, and goes on where it was.
 
-use super::{BuildOptions, GenerationState, Keeper, Point, Supposed};
+use super::{BuildOptions, Compared, GenerationState, Keeper, Point, Supposed};
 use crate::digest::Digest;
 use crate::filter;
 use crate::ledger::LedgerOptions;
@@ -140,7 +140,7 @@ fn a_process_may_end_at_every_point() {
         if !flipped {
             wait_for(&keeper, 2);
             let other = keeper.reader(2).expect("complete");
-            let found = desk.reader().expect("open").difference(&other, "p", LATER, 1).expect("compared");
+            let found = desk.reader().expect("open").difference((&other, Compared::All), "p", LATER, 1).expect("compared");
             assert_eq!((found.changed, found.unsettled, found.members), (0, 0, 211), "{point:?}: {found:?}");
             drop(other);
             flip(&mut desk, &keeper, 2);
@@ -191,7 +191,7 @@ fn what_if_can_be_asked_and_never_be_live() {
     };
     // Orders of m0: 0, 211, …, 2954, and 2 × 5 for each from the 1,500th on.
     assert_eq!(active(0), [75, 110]);
-    let found = live.difference(&other, "p", LATER, 3).expect("compared");
+    let found = live.difference((&other, Compared::All), "p", LATER, 3).expect("compared");
     let sums = &found.sums["main"]["earned"];
     assert_eq!((sums.live, sums.other), (15_005, 15_005 + 1_501 * 5));
     assert_eq!((found.changed, found.named.len(), found.slices_equal < found.slices), (210, 3, true), "{found:?}");

@@ -11,7 +11,7 @@ impl LedgerReader {
     /// As [`LedgerReader::member`].
     pub fn exceptions(&self, program: &str, after: &str, limit: usize) -> Result<Vec<ExceptionAnswer>, ProjectionError> {
         let (mut found, mut members) = (Vec::new(), 0);
-        self.each_member(program, after, |member, state, _| {
+        self.each_member(program, after, |member, state| {
             let troubles = state.counters.iter().flat_map(|counters| &counters.troubles);
             let before = found.len();
             found.extend(troubles.map(|trouble| ExceptionAnswer::of(member, trouble)));

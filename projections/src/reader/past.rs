@@ -99,7 +99,7 @@ impl LedgerReader {
         if !self.shared.tiers.read().merges {
             return Ok(tied);
         }
-        self.each_member(program, "", |member, state, _| {
+        self.each_member(program, "", |member, state| {
             if let Some(links) = state.links() {
                 tied.insert(member.to_owned());
                 tied.extend(links.family.iter().map(ToString::to_string));

@@ -49,8 +49,8 @@ impl<'a> RecordsInOrder<'a> {
                 rows.step();
                 continue;
             }
-            if let Some(keys::ViewKey::Record { kind, hash, .. }) = keys::parse_view(name) {
-                let key = RecordKey { family: kind, id: hash };
+            if let Some((family, id)) = keys::record_in(&name[self.prefix.len()..]) {
+                let key = RecordKey { family, id };
                 while let Some((before, row)) = in_memory.next_if(|(known, _)| *known < key) {
                     each(before, RecordRow::record_bytes(row)?);
                 }

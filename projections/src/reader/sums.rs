@@ -16,7 +16,7 @@ impl LedgerReader {
     pub fn totals(&self, program: &str, at: Instant) -> Result<Vec<TotalsRow>, ProjectionError> {
         let rules = self.timeline(program).unwrap_or_default();
         let mut totals = self.shared.tiers.read().totals.clone();
-        self.each_member(program, "", |_, mut state, _| {
+        self.each_member(program, "", |_, mut state| {
             let mut virtual_entries = VirtualTotals { program, rules: &rules, totals: &mut totals };
             Fold::new(&mut state, &mut Records::complete(), &rules, &mut virtual_entries).advance(at);
             Ok(true)

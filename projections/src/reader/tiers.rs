@@ -34,7 +34,7 @@ impl LedgerReader {
         mut each: impl FnMut(ExpiringRow),
     ) -> Result<(), ProjectionError> {
         let rules = self.timeline(program).unwrap_or_default();
-        self.each_member(program, "", |member, mut state, _| {
+        self.each_member(program, "", |member, mut state| {
             Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
             expiring(member, &state, &rules, at, until, &mut each);
             Ok(true)

@@ -1,10 +1,11 @@
 //! Every member of a program in order of id: memory over disk, without a list of everybody in memory.
 
 use super::{LedgerReader, RecordsInOrder};
+use crate::codec::BadRow;
 use crate::error::ProjectionError;
-use crate::rows::read_member;
+use crate::rows::{packed_member, read_member};
 use crate::shared::Tiers;
-use accrue_ledger::{Fold, Instant, Member, Records, Sums};
+use accrue_ledger::{Fold, Instant, Member, Pack, Records, Sums};
 use accrue_store::keys;
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -102,13 +103,49 @@ pub struct Outstanding {
     pub ledgers: BTreeMap<String, Sums>,
 }
 
+/// A member's state where it is.
+pub(crate) enum Known<'a> {
+    /// In memory.
+    Memory(&'a Member),
+    /// On disk.
+    Row(&'a [u8]),
+}
+
+impl Known<'_> {
+    fn read(&self) -> Result<Member, BadRow> {
+        match self {
+            Known::Memory(state) => Ok((*state).clone()),
+            Known::Row(row) => read_member(row),
+        }
+    }
+
+    /// Appends the packed state: the same bytes wherever it is.
+    pub fn pack(&self, bytes: &mut Vec<u8>) -> Result<(), BadRow> {
+        match self {
+            Known::Memory(state) => state.pack(bytes),
+            Known::Row(row) => bytes.extend_from_slice(packed_member(row)?),
+        }
+        Ok(())
+    }
+}
+
 impl LedgerReader {
     /// Gives every member of a program after `after`, in order of id, to `each` until it says no. The writer waits meanwhile.
     pub(crate) fn each_member(
         &self,
         program: &str,
         after: &str,
-        mut each: impl FnMut(&str, Member, &mut RecordsInOrder<'_>) -> Result<bool, ProjectionError>,
+        mut each: impl FnMut(&str, Member) -> Result<bool, ProjectionError>,
+    ) -> Result<(), ProjectionError> {
+        self.each_known(program, after, |member, known, _| each(member, known.read()?))
+    }
+
+    /// As [`LedgerReader::each_member`], without reading their states.
+    pub(crate) fn each_known(
+        &self,
+        program: &str,
+        after: &str,
+        mut each: impl FnMut(&str, Known<'_>, &mut RecordsInOrder<'_>) -> Result<bool, ProjectionError>,
     ) -> Result<(), ProjectionError> {
         let tiers = self.shared.tiers.read();
         let mut in_memory = InMemory::new(&tiers, program, after);
@@ -127,11 +164,11 @@ impl LedgerReader {
                 (None, None) => return Ok(()),
                 (Some((member, _)), _) if member <= after => true,
                 (Some((member, row)), memory) if memory.is_none_or(|(known, _)| member < known) => {
-                    each(member, read_member(row)?, &mut records)?
+                    each(member, Known::Row(row), &mut records)?
                 }
                 (disk, Some((member, state))) => {
                     in_memory.skip();
-                    if !each(member, state.clone(), &mut records)? {
+                    if !each(member, Known::Memory(state), &mut records)? {
                         return Ok(());
                     }
                     if disk.is_none_or(|(known, _)| known != member) {
@@ -158,7 +195,7 @@ impl LedgerReader {
         loop {
             let mut looked_at = 0;
             let from = std::mem::take(&mut after);
-            self.each_member(program, &from, |member, mut state, _| {
+            self.each_member(program, &from, |member, mut state| {
                 looked_at += 1;
                 Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(now);
                 of_all.members += u64::from(state.known);
@@ -212,7 +249,7 @@ mod tests {
         expected.dedup();
         let mut seen = Vec::new();
         reader
-            .each_member("p", "", |member, state, _| {
+            .each_member("p", "", |member, state| {
                 seen.push(member.to_owned());
                 assert!(state.facts > 0);
                 Ok(true)

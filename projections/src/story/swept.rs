@@ -11,7 +11,7 @@ pub(super) fn differing(desk: &Desk, program: &str, at: Instant) -> Result<Vec<S
     let reader = desk.reader()?;
     let rules = reader.timeline(program).unwrap_or_default();
     let mut kept: BTreeMap<String, Member> = BTreeMap::new();
-    reader.each_member(program, "", |member, mut state, _| {
+    reader.each_member(program, "", |member, mut state| {
         Fold::new(&mut state, &mut Records::complete(), &rules, &mut ()).advance(at);
         kept.insert(member.to_owned(), state);
         Ok(true)

@@ -3,7 +3,7 @@
 use crate::problem::Problem;
 use crate::readers::{Open, Readers};
 use accrue_ledger::{Instant, Ruleset};
-use accrue_projections::{BuildOptions, Keeper, ProgramDifference, Supposed};
+use accrue_projections::{BuildOptions, Compared, Keeper, ProgramDifference, Supposed};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -50,6 +50,8 @@ pub enum Manage {
         generation: u32,
         /// Only of this program.
         program: Option<String>,
+        /// States only, without records.
+        states: bool,
         /// Members that are named.
         named: usize,
         /// Numbers as of then; absent: now.
@@ -69,11 +71,11 @@ impl Manage {
             Manage::Flip(generation) => format!("/v1/generations/{generation}/flip"),
             Manage::RollBack => "/v1/generations/rollback".to_owned(),
             Manage::Drop(generation) => format!("/v1/generations/{generation}"),
-            Manage::Diff { generation, program, named, at } => {
+            Manage::Diff { generation, program, states, named, at } => {
                 let program = program.iter().map(|program| format!("&program={}", crate::question::encoded(program)));
                 let at = at.iter().map(|at| format!("&at={}", crate::question::encoded(&at.to_string())));
                 let more: String = program.chain(at).collect();
-                format!("/v1/generations/{generation}/diff?named={named}{more}")
+                format!("/v1/generations/{generation}/diff?states={states}&named={named}{more}")
             }
         }
     }
@@ -108,8 +110,9 @@ pub fn manage(readers: &Readers, what: &Manage, now: Instant) -> Result<Value, P
             of.iter().try_for_each(|keeper| keeper.drop(*generation))?;
             Ok(json!({ "dropped": generation, "shards": of.iter().map(|keeper| keeper.shard()).collect::<Vec<_>>() }))
         }
-        Manage::Diff { generation, program, named, at } => {
-            diff(readers, *generation, program.as_deref(), (*named).min(NAMED_MAX), at.unwrap_or(now))
+        Manage::Diff { generation, program, states, named, at } => {
+            let compared = if *states { Compared::States } else { Compared::All };
+            diff(readers, (*generation, compared), program.as_deref(), (*named).min(NAMED_MAX), at.unwrap_or(now))
         }
     }
 }
@@ -186,14 +189,20 @@ fn start(keepers: &[Keeper], build: &Build) -> Result<Value, Problem> {
     Ok(json!({ "generation": number, "shards": keepers.iter().map(Keeper::shard).collect::<Vec<_>>() }))
 }
 
-fn diff(readers: &Readers, generation: u32, program: Option<&str>, named: usize, at: Instant) -> Result<Value, Problem> {
+fn diff(
+    readers: &Readers,
+    (generation, compared): (u32, Compared),
+    program: Option<&str>,
+    named: usize,
+    at: Instant,
+) -> Result<Value, Problem> {
     let beside = readers.in_generation(generation)?;
     let mut programs: BTreeMap<String, ProgramDifference> = BTreeMap::new();
     let mut shards = Vec::new();
     for (live, other) in readers.ready()?.iter().zip(beside.all()) {
         shards.push(json!({ "shard": live.reader.shard(), "next_position": live.reader.next_position().0 }));
         for id in live.reader.programs().into_iter().filter(|id| program.is_none_or(|program| program == id)) {
-            let found = live.reader.difference(&other.reader, &id, at, named)?;
+            let found = live.reader.difference((&other.reader, compared), &id, at, named)?;
             programs.entry(id).or_default().add(found, named);
         }
     }
@@ -201,5 +210,9 @@ fn diff(readers: &Readers, generation: u32, program: Option<&str>, named: usize,
         return Err(Problem::not_found(format!("there is no program {program} here")));
     }
     let changed: u64 = programs.values().map(|found| found.changed).sum();
-    Ok(json!({ "generation": generation, "at": at.to_string(), "changed": changed, "shards": shards, "programs": programs }))
+    let mut answer = json!({ "generation": generation, "at": at.to_string(), "states_only": compared == Compared::States });
+    for (name, value) in [("changed", json!(changed)), ("shards", json!(shards)), ("programs", json!(programs))] {
+        answer[name] = value;
+    }
+    Ok(answer)
 }

@@ -65,6 +65,9 @@ pub struct RebuildDiff {
     /// Only of this program [default: all]
     #[arg(long)]
     pub program: Option<String>,
+    /// States only (balances, lots, tiers, coupons), without the records of orders and other ids: faster, and proves less
+    #[arg(long)]
+    pub states: bool,
     /// Name so many members that differ
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub named: u16,

@@ -152,8 +152,8 @@ fn flipped(ctx: &Ctx, answer: &Value) -> Result<()> {
 
 fn diff(ctx: &Ctx, answers: &Answers, asked: RebuildDiff) -> Result<()> {
     wait_until_ready(answers, asked.generation)?;
-    let RebuildDiff { generation, program, named, at } = asked;
-    let answer = answers.manage(&Manage::Diff { generation, program, named: usize::from(named), at })?;
+    let RebuildDiff { generation, program, states, named, at } = asked;
+    let answer = answers.manage(&Manage::Diff { generation, program, states, named: usize::from(named), at })?;
     let (sums, fields) = (sums(&answer), fields(&answer));
     match ctx.printer.output() {
         Output::Json => ctx.printer.json(&answer),
@@ -163,10 +163,11 @@ fn diff(ctx: &Ctx, answers: &Answers, asked: RebuildDiff) -> Result<()> {
             for (program, found) in answer["programs"].as_object().into_iter().flatten() {
                 let number = |name: &str| crate::print::points(found[name].as_i64().unwrap_or(0));
                 page += &format!(
-                    "{}: {} of {} members differ, {} of {} slices are the same\n",
+                    "{}: {} of {} members differ{}, {} of {} slices are the same\n",
                     ctx.printer.style.bold(program),
                     number("changed"),
                     number("members"),
+                    if states { " in their states (records were not compared)" } else { "" },
                     number("slices_equal"),
                     number("slices")
                 );

@@ -52,12 +52,15 @@ pub(super) async fn drop(State(service): State<Service>, path: Words<u32>) -> An
 #[serde(deny_unknown_fields)]
 pub(super) struct Compared {
     program: Option<String>,
+    #[serde(default)]
+    states: bool,
     named: Option<usize>,
     at: Option<String>,
 }
 
 pub(super) async fn diff(State(service): State<Service>, path: Words<u32>, query: Asked<Compared>) -> Answer {
-    let (generation, which) = (words(path)?, asked(query)?);
+    let (generation, which): (u32, Compared) = (words(path)?, asked(query)?);
     let at = instant("at", which.at.as_deref())?;
-    service.manage(Manage::Diff { generation, program: which.program, named: which.named.unwrap_or(NAMED), at }).await
+    let (program, states, named) = (which.program, which.states, which.named.unwrap_or(NAMED));
+    service.manage(Manage::Diff { generation, program, states, named, at }).await
 }

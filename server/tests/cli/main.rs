@@ -5,6 +5,7 @@ mod bad_paths;
 mod commands;
 mod desk;
 mod full_disk;
+mod generations;
 mod privacy;
 mod serve;
 mod told;
