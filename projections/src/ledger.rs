@@ -120,6 +120,7 @@ impl Inline for Ledger {
     }
 
     fn prepare(&mut self, candidates: &[Candidate<'_>]) -> Result<(), InlineError> {
+        self.shared.watched.lock().group_begins();
         self.filling.take(&self.shared);
         Ok(self.prefetch(candidates)?)
     }
@@ -185,6 +186,7 @@ impl Inline for Ledger {
 
     fn durable(&mut self, next: Position) {
         self.shared.set_durable(next);
+        self.shared.watched.lock().group_ends();
     }
 
     fn checkpoint(&mut self, force: bool) -> Result<(), InlineError> {

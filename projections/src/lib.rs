@@ -31,6 +31,7 @@ mod sweep;
 mod tier;
 mod totals;
 mod verify;
+mod watched;
 
 pub use answer::{
     AchievementAnswer, BudgetAnswer, CouponAnswer, EntryAnswer, ExceptionAnswer, ExpiringRow, LotAnswer, MemberAnswer, MemberRow,
@@ -59,3 +60,4 @@ pub use reader::{
 pub use rows::DayRow;
 pub use sweep::{Across, Relatives, Sweep, SweepOptions, Swept};
 pub use verify::{Report, verify};
+pub use watched::GroupTimes;

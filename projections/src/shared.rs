@@ -9,6 +9,7 @@ use crate::programs::Programs;
 use crate::rows::{RecordRow, read_first, read_member, read_positions};
 use crate::tier::{Identity, Slot, Tier};
 use crate::totals::Totals;
+use crate::watched::Watched;
 use accrue_ledger::{Custody, Instant, Links, Member, RecordKey, Text};
 use accrue_store::{Position, ShardLog, View, keys, member_hash};
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -28,6 +29,8 @@ pub struct Shared {
     /// Everything before it is durable.
     durable: Mutex<Durable>,
     synced: Condvar,
+    /// How long the writer's groups take.
+    pub watched: Mutex<Watched>,
     /// Other rows that the writer is asked to go on with.
     pub flips: Flips,
     /// What answers about a past begin at.
@@ -69,7 +72,8 @@ impl Shared {
     pub fn new(log: ShardLog, tiers: Tiers, milestones: MilestoneOptions) -> Shared {
         let durable = Mutex::new(Durable { next: tiers.next, writer_gone: false });
         let milestones = Milestones::new(milestones);
-        Shared { log, tiers: RwLock::new(tiers), durable, synced: Condvar::new(), flips: Flips::default(), milestones }
+        let (tiers, synced) = (RwLock::new(tiers), Condvar::new());
+        Shared { log, tiers, durable, synced, watched: Mutex::default(), flips: Flips::default(), milestones }
     }
 
     /// Says that everything before `next` is durable.

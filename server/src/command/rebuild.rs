@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Between two looks at a build.
 const LOOK: Duration = Duration::from_millis(200);
 
-const GENERATIONS: [Column; 10] = [
+const GENERATIONS: [Column; 11] = [
     right("shard", "/shard"),
     right("generation", "/generation"),
     text("state", "/state"),
@@ -23,6 +23,7 @@ const GENERATIONS: [Column; 10] = [
     text("folded", "/folded"),
     right("facts/s", "/facts_per_second"),
     text("left", "/left"),
+    text("ingest p99", "/ingest_p99"),
     right("MiB", "/mib"),
     text("ruleset", "/ruleset"),
 ];
@@ -128,6 +129,12 @@ fn row(status: &Value) -> Value {
     row["folded"] = json!(if building { format!("{} %", number("facts") * 100 / number("of")) } else { String::new() });
     row["left"] =
         json!(status["seconds_left"].as_u64().filter(|_| building).map_or_else(String::new, |left| format!("{left} s")));
+    let p99 = |when: &str| status[when]["p99_ms"].as_f64().map(|p99| format!("{p99:.1} ms"));
+    row["ingest_p99"] = json!(match (p99("groups_while"), p99("groups_alone")) {
+        (Some(during), Some(alone)) => format!("{during}, alone {alone}"),
+        (Some(during), None) => during,
+        (None, _) => String::new(),
+    });
     if !building {
         row["facts_per_second"] = Value::Null;
     }

@@ -121,6 +121,18 @@ fn flip_often(service: &Service, other: u64) -> Result<(Vec<Duration>, Vec<f64>)
     Ok((took, waited))
 }
 
+/// A slow build, while facts come in: what it tells of the writer's groups meanwhile, and without it.
+fn watch_a_build(service: &Service) -> Result<()> {
+    let (status, told) = service.post("v1/generations", r#"{"threads": 1, "memory_mib": 1, "io_mib_s": 1}"#)?;
+    ensure!(status == 200, "{told}");
+    settled(service)?;
+    let rows: Value = serde_json::from_str(&service.api("v1/generations")?.1)?;
+    let mut built = rows["generations"].as_array().context("rows")?.iter().filter(|row| row["generation"] == told["generation"]);
+    let is_told = |times: &Value| times["groups"].as_u64() > Some(0) && times["p99_ms"].as_f64() > Some(0.0);
+    ensure!(built.any(|row| is_told(&row["groups_while"]) && is_told(&row["groups_alone"])), "{rows}");
+    Ok(())
+}
+
 fn share<T: Copy + PartialOrd>(values: &mut [T], percent: usize) -> Option<T> {
     values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     values.get((values.len() * percent / 100).min(values.len().saturating_sub(1))).copied()
@@ -144,7 +156,7 @@ fn no_read_fails_or_is_wrong() -> Result<()> {
                 })
             })
             .collect();
-        let flipped = flip_often(&service, other);
+        let flipped = flip_often(&service, other).and_then(|flipped| watch_a_build(&service).map(|()| flipped));
         ended.store(true, Ordering::Relaxed);
         let (mut reads, gone) = (Vec::new(), || anyhow!("a thread panicked"));
         for reader in readers {

@@ -6,6 +6,7 @@ use crate::generation::manifest::{Manifest, Supposed};
 use crate::generation::{Build, Gauge};
 use crate::ledger::{Ledger, LedgerOptions};
 use crate::reader::LedgerReader;
+use crate::watched::GroupTimes;
 use accrue_store::{ShardLog, Store};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ impl Drop for Still<'_> {
 pub(super) struct Held {
     /// Complete: it follows the log.
     pub ledger: Option<(Arc<Mutex<Ledger>>, LedgerReader)>,
+    /// How long the writer's groups took without a build when this one was begun, and while it was built; of a build here.
+    pub groups: [Option<GroupTimes>; 2],
     /// Why it does not go on.
     pub failed: Option<String>,
     pub what_if: Option<Supposed>,
@@ -81,6 +84,7 @@ impl Beside {
     /// Its rows are those of another one now.
     pub fn set_number(&self, number: u32) {
         self.number.store(number, Ordering::Release);
+        self.held.lock().groups = [None, None];
     }
 
     pub fn is_what_if(&self) -> bool {
@@ -121,7 +125,10 @@ impl Beside {
         let shard = live.shard();
         let log = store.shard(shard)?;
         while !self.gauge.is_stopped() {
-            self.build(store, &log, options)?;
+            self.held.lock().groups = [live.shared().watched.lock().build_begins(self.number()), None];
+            let built = self.build(store, &log, options);
+            self.held.lock().groups[1] = live.shared().watched.lock().build_ends(self.number());
+            built?;
             let ledger = Ledger::open_beside(store, shard, self.number(), options)?;
             let reader = ledger.reader();
             let ledger = Arc::new(Mutex::new(ledger));

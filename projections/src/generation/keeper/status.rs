@@ -5,6 +5,7 @@ use super::besides::{Beside, LOOK};
 use crate::error::ProjectionError;
 use crate::generation::manifest::Manifest;
 use crate::reader::LedgerReader;
+use crate::watched::GroupTimes;
 use accrue_ledger::Instant;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -65,6 +66,12 @@ pub struct GenerationStatus {
     /// Until everything is folded at this rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_left: Option<u64>,
+    /// How long the writer's groups took while nothing was built, when this one was begun,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups_alone: Option<GroupTimes>,
+    /// and while it was built, or is; absent: there were none, or it was built before this start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups_while: Option<GroupTimes>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
@@ -117,7 +124,10 @@ impl Keeper {
         let (reader, gauged) = (beside.reader(), beside.gauge.look());
         let next_position = reader.as_ref().map_or_else(|| view.next_position(), |reader| Ok(reader.next_position()))?;
         let behind = self.live.next_position().0.saturating_sub(next_position.0);
+        let during = self.live.shared().watched.lock().during(generation);
         let held = beside.held.lock();
+        let [groups_alone, groups_while] = held.groups;
+        let groups_while = groups_while.or(during);
         let what_if = held.what_if.is_some();
         let state = match (&held.failed, &reader) {
             (Some(_), _) => GenerationState::Failed,
@@ -143,12 +153,15 @@ impl Keeper {
             rounds_of: gauged.rounds_of,
             facts_per_second: gauged.facts_per_second,
             seconds_left: gauged.seconds_left,
+            groups_alone,
+            groups_while,
             detail: held.failed.clone(),
         };
         drop(held);
         let Some(reader) = reader else { return Ok(of_build) };
         let told = answering(&reader, generation, now);
-        Ok(GenerationStatus { state, what_if, bytes, behind, of: told.facts + behind, detail: of_build.detail, ..told })
+        let (of, detail) = (told.facts + behind, of_build.detail);
+        Ok(GenerationStatus { state, what_if, bytes, behind, of, groups_alone, groups_while, detail, ..told })
     }
 }
 
@@ -173,6 +186,8 @@ fn answering(reader: &LedgerReader, generation: u32, now: Instant) -> Generation
         rounds_of: 0,
         facts_per_second: 0,
         seconds_left: None,
+        groups_alone: None,
+        groups_while: None,
         detail: None,
     }
 }
