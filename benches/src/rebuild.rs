@@ -6,7 +6,7 @@ use accrue_ingest::Embedded;
 use accrue_ingest::workload::{PROGRAM, Workload, WorkloadOptions};
 use accrue_ledger::Instant;
 use accrue_projections::{BuildOptions, Compared, GenerationState, Keeper, Ledger, LedgerOptions, LedgerReader};
-use accrue_store::{Store, StoreOptions};
+use accrue_store::{Position, Store, StoreOptions};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::path::Path;
 use std::process::Command;
@@ -93,10 +93,10 @@ pub fn build(frames: usize, threads: usize, dir: &Path, memory: usize) -> Result
         lap.cpu_us(frames),
         memory_mib("VmHWM")
     );
-    let other = keeper.reader(number).context("it is complete")?;
+    let (other, now) = (keeper.reader(number).context("it is complete")?, last(&store)?);
     for (name, compared) in [("rebuild diff", Compared::All), ("rebuild diff --states", Compared::States)] {
         let watch = Stopwatch::start();
-        let difference = live.difference((&other, compared), PROGRAM, NOW, 10)?;
+        let difference = live.difference((&other, compared), PROGRAM, now, 10)?;
         let lap = watch.lap();
         ensure!(difference.changed == 0, "{} members differ", difference.changed);
         let of = usize::try_from(difference.members)?;
@@ -106,6 +106,17 @@ pub fn build(frames: usize, threads: usize, dir: &Path, memory: usize) -> Result
     keeper.drop(number)?;
     keeper.stop()?;
     Ok(())
+}
+
+/// When the last fact happened: what a comparison of that moment takes for now.
+fn last(store: &Store) -> Result<Instant> {
+    let (log, mut last) = (store.shard(0)?, Instant(0));
+    let end = log.head().next_position;
+    log.for_each(Position(end.0 - 1), end, |frame| -> Result<()> {
+        last = frame.occurred_at;
+        Ok(())
+    })?;
+    Ok(last)
 }
 
 fn wait(keeper: &Keeper, number: u32) -> Result<()> {

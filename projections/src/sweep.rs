@@ -2,14 +2,16 @@
 //!
 //! The log has facts in the order in which they came. A first scan weighs them by member hash and cuts the members into parts
 //! of about the same size; then, as many parts at a time as memory is given, a scan on all threads scatters the frames into
-//! their parts, and each part is sorted and folded by itself: everything a member needs is near. Nothing is written, nothing is
-//! shared between parts, and parts are handed over in their order: the outcome is the same on any number of threads.
+//! their parts, and each part is sorted and folded by itself: everything a member needs is near. Nothing is written (but by a
+//! build of many rounds, which writes anyway: it scatters all of them by one scan into a file without a name), nothing is shared
+//! between parts, and parts are handed over in their order: the outcome is the same on any number of threads.
 
 mod across;
 mod pace;
 mod relatives;
 mod rounds;
 mod scatter;
+mod spill;
 
 pub use across::Across;
 pub use relatives::Relatives;
@@ -22,7 +24,7 @@ pub(crate) use scatter::Plan;
 use crate::error::ProjectionError;
 use accrue_ledger::Instant;
 use accrue_store::{Frame, Position, ShardLog};
-use scatter::Part;
+use scatter::{Heap, Part};
 use std::ops::Range;
 
 /// What a sweep may use.
@@ -120,13 +122,28 @@ impl Sweep<'_> {
         until: Position,
         pace: &Pace,
     ) -> Result<Vec<Part<'s>>, ProjectionError> {
+        let slices = self.slices(until);
+        let scattered = on_threads(&slices, |slice| plan.scatter(self.log, (slice, slices.len()), round, (self.recorded, pace)));
+        self.parts(plan, round, scattered)
+    }
+
+    /// The log, cut into one slice for each thread.
+    fn slices(&self, until: Position) -> Vec<Range<Position>> {
         let (first, last) = (Position::FIRST.0, until.0);
         let (threads, all) = (self.options.threads.max(1) as u64, last.saturating_sub(first));
-        let slices: Vec<Range<Position>> = (0..threads)
+        (0..threads)
             .map(|n| Position(first + all * n / threads)..Position(first + all * (n + 1) / threads))
             .filter(|slice| slice.start < slice.end)
-            .collect();
-        let scattered = on_threads(&slices, |slice| plan.scatter(self.log, (slice, slices.len()), round, (self.recorded, pace)));
+            .collect()
+    }
+
+    /// The parts of a round, of what was scattered of each slice.
+    fn parts<'s>(
+        &self,
+        plan: &'s Plan,
+        round: &Range<usize>,
+        scattered: Vec<Result<Vec<Heap>, ProjectionError>>,
+    ) -> Result<Vec<Part<'s>>, ProjectionError> {
         let mut parts: Vec<Part<'s>> = round.clone().map(|number| Part::new(plan, self.log.shard(), number)).collect();
         for of_slice in scattered {
             for (part, heap) in parts.iter_mut().zip(of_slice?) {

@@ -77,8 +77,7 @@ impl ViewInner {
         each.collect::<Result<_, _>>().map_err(StoreError::view(&self.path))
     }
 
-    fn rows(&self, from: &[u8], until: Option<Vec<u8>>, snapshot: Option<&Snapshot<'_>>) -> Result<Rows<'_>, StoreError> {
-        let mut options = read_options(snapshot);
+    fn rows(&self, from: &[u8], until: Option<Vec<u8>>, mut options: ReadOptions) -> Result<Rows<'_>, StoreError> {
         if let Some(until) = until {
             options.set_iterate_upper_bound(until);
         }
@@ -223,15 +222,17 @@ macro_rules! reads {
         /// # Errors
         /// The view can't be read: it is disposable.
         pub fn scan_prefix(&$self, prefix: &[u8]) -> Result<Rows<'_>, StoreError> {
-            $view.rows(prefix, after_prefix(prefix), $snapshot)
+            $view.rows(prefix, after_prefix(prefix), read_options($snapshot))
         }
 
-        /// The rows with the prefix from a key on (for paging).
+        /// The rows with the prefix from a key on: for paging through all of them, so it leaves the cache to others.
         ///
         /// # Errors
         /// The view can't be read: it is disposable.
         pub fn scan_prefix_from(&$self, prefix: &[u8], from: &[u8]) -> Result<Rows<'_>, StoreError> {
-            $view.rows(from.max(prefix), after_prefix(prefix), $snapshot)
+            let mut options = read_options($snapshot);
+            options.fill_cache(false);
+            $view.rows(from.max(prefix), after_prefix(prefix), options)
         }
 
         /// The last row whose key starts with `prefix` (the open page of a member).

@@ -182,7 +182,7 @@ impl Build<'_> {
             gauge.set_of(facts);
             Lane { fresh: Fresh::new(log, secret), unreported: 0 }
         };
-        sweep.rounds(plan, Rounds { skip, pace, start, each, end, done })
+        sweep.rounds(plan, Rounds { skip, pace, dir: self.view.path(), start, each, end, done })
     }
 
     /// Applies what is left in the order of the log, and says at which position the view is true.

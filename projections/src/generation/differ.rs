@@ -120,7 +120,11 @@ impl LedgerReader {
 impl Differ<'_> {
     fn run(&mut self) -> Result<(), ProjectionError> {
         let (sides, compared, program) = (self.sides, self.compared, self.program);
-        std::thread::scope(|scope| self.walk(sides.map(|side| Walk::start(scope, (side, compared), program))))?;
+        // One of two that are the same is enough. The live one has more rows to step over.
+        std::thread::scope(|scope| {
+            let start = |side: usize| Walk::start(scope, (sides[side], compared), program, side == 1);
+            self.walk([start(0), start(1)])
+        })?;
         let zero = Digest::default();
         let filled = || self.slices.iter().filter(|slice| **slice != [zero; 2]);
         self.found.slices = filled().count() as u64;
@@ -143,7 +147,7 @@ impl Differ<'_> {
                 [None, None] => return Ok(()),
             };
             match (order, &pair) {
-                (Ordering::Equal, [Some(one), Some(same)]) if one.bytes == same.bytes => self.take_same(one)?,
+                (Ordering::Equal, [Some(one), Some(same)]) if one.bytes == same.bytes => self.take_same(same)?,
                 (Ordering::Less, [live, _]) => self.compare([live.as_ref(), None])?,
                 (Ordering::Greater, [_, other]) => self.compare([None, other.as_ref()])?,
                 (Ordering::Equal, [live, other]) => self.compare([live.as_ref(), other.as_ref()])?,

@@ -30,6 +30,8 @@ pub(super) struct Seen<'a> {
     pub bytes: &'a [u8],
     /// and of it the state.
     pub state: &'a [u8],
+    /// `None`: nobody has computed it yet.
+    digest: Option<Digest>,
 }
 
 /// One that was read.
@@ -40,7 +42,7 @@ pub(super) struct Opened {
 
 impl Seen<'_> {
     pub fn open(&self) -> Result<Opened, ProjectionError> {
-        Ok(Opened { state: unpack_member(self.state)?, digest: Digest::of(self.bytes) })
+        Ok(Opened { state: unpack_member(self.state)?, digest: self.digest.unwrap_or_else(|| Digest::of(self.bytes)) })
     }
 }
 
@@ -51,12 +53,15 @@ struct Page {
     bytes: Vec<u8>,
     /// Where the name, the bytes, and of them the state of each are.
     members: Vec<[Range<usize>; 3]>,
+    /// Of each of them; empty: whoever needs one computes it.
+    digests: Vec<Digest>,
 }
 
 impl Page {
     fn get(&self, number: usize) -> Option<Seen<'_>> {
         let [name, bytes, state] = self.members.get(number)?.clone();
-        Some(Seen { member: self.names.get(name)?, bytes: self.bytes.get(bytes)?, state: self.bytes.get(state)? })
+        let digest = self.digests.get(number).copied();
+        Some(Seen { member: self.names.get(name)?, bytes: self.bytes.get(bytes)?, state: self.bytes.get(state)?, digest })
     }
 }
 
@@ -69,17 +74,26 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// The thread ends with the members, or as soon as nobody asks any more.
+    /// The thread ends with the members, or as soon as nobody asks any more. `digests`: it computes them, too.
     pub fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         (reader, compared): (&'scope LedgerReader, Compared),
         program: &'scope str,
+        digests: bool,
     ) -> Walk {
         let (tell, pages) = bounded(1);
         scope.spawn(move || {
             let mut after = Some(String::new());
             while let Some(from) = after.take() {
-                let page = look((reader, compared), program, &from);
+                let mut page = look((reader, compared), program, &from);
+                if let Ok(page) = &mut page
+                    && digests
+                {
+                    page.digests = (0..page.members.len())
+                        .filter_map(|number| page.get(number))
+                        .map(|seen| Digest::of(seen.bytes))
+                        .collect();
+                }
                 let last = |page: &Page| Some(page.get(PAGE_MEMBERS - 1)?.member.to_owned());
                 after = page.as_ref().ok().and_then(last);
                 if tell.send(page).is_err() {

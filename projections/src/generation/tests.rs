@@ -19,7 +19,7 @@ use std::time::Duration;
 const RULES: &str = "program = \"p\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n[[earn]]\nid = \"base\"\non = \"order\"\npoints = 1\nper = \"1.00\"\n";
 pub const ORDERS: u32 = 3_000;
 const LATER: Instant = Instant(1_800_000_000_000_000);
-/// Some rounds of some parts.
+/// So many rounds that they are scattered into a file.
 pub const SMALL: BuildOptions = BuildOptions { threads: 2, memory_bytes: 1_000_000, io_bytes_per_second: None };
 
 fn written(text: &str) -> Vec<u8> {
@@ -32,11 +32,12 @@ fn written(text: &str) -> Vec<u8> {
 pub fn order(n: u32) -> Vec<u8> {
     written(&format!(
         r#"{{"id": "{n}", "source": "s", "program": "p", "member": "m{}", "occurred_at": "2024-03-01T10:{:02}:{:02}Z",
-           "order_placed": {{"order_id": "order-{n}", "currency": "GBP",
+           "actor": "{:0200}", "order_placed": {{"order_id": "order-{n}", "currency": "GBP",
            "lines": [{{"line_id": "1", "sku": "x", "quantity": 1, "unit_price": "5.00"}}]}}}}"#,
         n % 211,
         n / 60,
-        n % 60
+        n % 60,
+        0
     ))
 }
 

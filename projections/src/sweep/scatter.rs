@@ -94,6 +94,16 @@ impl Plan {
         rounds
     }
 
+    /// Bytes that the parts of a round take together, about.
+    pub(super) fn round_bytes(&self) -> usize {
+        self.round_bytes
+    }
+
+    /// The part of members that are gathered under a hash.
+    pub(super) fn part(&self, root: u64) -> usize {
+        self.parts[bucket(root)]
+    }
+
     /// The hash under which a member's facts are gathered.
     fn root(&self, hash: u64) -> u64 {
         self.ties.get(&hash).copied().unwrap_or(hash)
@@ -107,17 +117,37 @@ impl Plan {
         round: &Range<usize>,
         (recorded, pace): (Option<Instant>, &Pace),
     ) -> Result<Vec<Heap>, ProjectionError> {
-        let mut heaps: Vec<Heap> = round.clone().map(|part| self.heap(part, slices)).collect();
-        log.for_each(slice.start, slice.end, |frame| -> Result<(), ProjectionError> {
-            pace.take(weight(frame));
-            let hash = self.root(frame.member_hash);
-            let part = self.parts[bucket(hash)];
-            if round.contains(&part) && is_asked_for(frame, recorded) {
-                heaps[part - round.start].push(hash, frame);
+        let mut heaps = self.heaps(round, slices);
+        self.each_asked_for((log, slice), (recorded, pace), |hash, part, frame| {
+            if round.contains(&part) {
+                let &Frame { position, fact, decision, .. } = frame;
+                heaps[part - round.start].push(&HeapFrame { hash, position, fact, decision });
             }
             Ok(())
         })?;
         Ok(heaps)
+    }
+
+    /// The frames of a slice of the log that count, each with the hash under which it is gathered and its part.
+    pub(super) fn each_asked_for(
+        &self,
+        (log, slice): (&ShardLog, &Range<Position>),
+        (recorded, pace): (Option<Instant>, &Pace),
+        mut each: impl FnMut(u64, usize, &Frame<'_>) -> Result<(), ProjectionError>,
+    ) -> Result<(), ProjectionError> {
+        log.for_each(slice.start, slice.end, |frame| {
+            pace.take(weight(frame));
+            if !is_asked_for(frame, recorded) {
+                return Ok(());
+            }
+            let hash = self.root(frame.member_hash);
+            each(hash, self.part(hash), frame)
+        })
+    }
+
+    /// Empty ones for the parts of a round.
+    pub(super) fn heaps(&self, round: &Range<usize>, slices: usize) -> Vec<Heap> {
+        round.clone().map(|part| self.heap(part, slices)).collect()
     }
 
     /// One with room for what the part has in one of so many slices: growing would copy it all.
@@ -180,6 +210,15 @@ struct Item {
     decision: Option<u32>,
 }
 
+/// What of a frame is gathered.
+pub(super) struct HeapFrame<'a> {
+    /// Under which it is.
+    pub hash: u64,
+    pub position: Position,
+    pub fact: &'a [u8],
+    pub decision: Option<&'a [u8]>,
+}
+
 /// Frames of a part, from one slice of the log.
 pub(super) struct Heap {
     bytes: Vec<u8>,
@@ -187,10 +226,11 @@ pub(super) struct Heap {
 }
 
 impl Heap {
-    fn push(&mut self, hash: u64, frame: &Frame<'_>) {
+    pub fn push(&mut self, frame: &HeapFrame<'_>) {
         let (start, decision) = (self.bytes.len(), frame.decision.map(|bytes| bytes.len() as u32));
-        self.items.push(Item { hash, position: frame.position, start, fact: frame.fact.len() as u32, decision });
-        self.bytes.extend_from_slice(frame.fact);
+        let &HeapFrame { hash, position, fact, .. } = frame;
+        self.items.push(Item { hash, position, start, fact: fact.len() as u32, decision });
+        self.bytes.extend_from_slice(fact);
         self.bytes.extend_from_slice(frame.decision.unwrap_or_default());
     }
 
