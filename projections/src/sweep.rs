@@ -1,10 +1,10 @@
 //! The whole log of a shard, member by member, under any rules: what is asked of everybody at once.
 //!
-//! The log has facts in the order in which they came. A first scan weighs them by member hash and cuts the members into parts
-//! of about the same size; then, as many parts at a time as memory is given, a scan on all threads scatters the frames into
-//! their parts, and each part is sorted and folded by itself: everything a member needs is near. Nothing is written (but by a
-//! build of many rounds, which writes anyway: it scatters all of them by one scan into a file without a name), nothing is shared
-//! between parts, and parts are handed over in their order: the outcome is the same on any number of threads.
+//! The log has facts in the order in which they came. A first scan weighs them by member hash, and the members are cut into
+//! parts of about the same size; then, as many parts at a time as memory is given, another scan scatters the frames into their
+//! parts, and each part is sorted and folded by itself: everything a member needs is near. All of it on all threads. Nothing is
+//! written (but by a build of many rounds, which writes anyway: one scan scatters all of them into a file without a name), nothing
+//! is shared between parts, and parts are handed over in their order: the outcome is the same on any number of threads.
 
 mod across;
 mod pace;
@@ -24,7 +24,7 @@ pub(crate) use scatter::Plan;
 use crate::error::ProjectionError;
 use accrue_ledger::Instant;
 use accrue_store::{Frame, Position, ShardLog};
-use scatter::{Heap, Part};
+use scatter::{Heap, Part, Weights};
 use std::ops::Range;
 
 /// What a sweep may use.
@@ -80,7 +80,7 @@ impl Sweep<'_> {
         mut done: impl FnMut(A, Swept) -> Result<(), ProjectionError>,
     ) -> Result<(), ProjectionError> {
         let pace = Pace::new(None);
-        let plan = self.plan(&pace, |_| Ok(()))?;
+        let (plan, _) = self.plan(&pace, |(), _| Ok(()))?;
         let mut swept = Swept { facts: 0, of: plan.facts() };
         for round in plan.rounds() {
             let parts = self.scatter(&plan, &round, self.until(), &pace)?;
@@ -98,16 +98,23 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// Weighs the members; `also` sees every frame.
+    /// Weighs the members, on all threads. `also` sees every frame of a slice of the log; what it gathered comes in their order.
     ///
     /// # Errors
     /// The log can't be read, or `also` failed.
-    pub(crate) fn plan(
+    pub(crate) fn plan<A: Default + Send>(
         &self,
         pace: &Pace,
-        also: impl FnMut(&Frame<'_>) -> Result<(), ProjectionError>,
-    ) -> Result<Plan, ProjectionError> {
-        Plan::of(self.log, self.until(), self.recorded, (self.options, pace), also)
+        also: impl Fn(&mut A, &Frame<'_>) -> Result<(), ProjectionError> + Sync,
+    ) -> Result<(Plan, Vec<A>), ProjectionError> {
+        let weigh = |slice: &Range<Position>| {
+            let mut gathered = A::default();
+            let weights = Weights::of((self.log, slice), (self.recorded, pace), |frame| also(&mut gathered, frame))?;
+            Ok((weights, gathered))
+        };
+        let weighed: Result<Vec<_>, ProjectionError> = on_threads(&self.slices(self.until()), weigh).into_iter().collect();
+        let (weights, gathered): (Vec<Weights>, Vec<A>) = weighed?.into_iter().unzip();
+        Ok((Plan::of(&weights, self.options), gathered))
     }
 
     fn until(&self) -> Position {

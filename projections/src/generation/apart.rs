@@ -31,6 +31,13 @@ impl Apart {
         Ok(())
     }
 
+    /// With what another scan found in what follows.
+    pub fn and(mut self, other: Apart) -> Apart {
+        self.members.extend(other.members);
+        self.activations.extend(other.activations);
+        self
+    }
+
     fn add(&mut self, fact: &Fact<'_>) {
         let mut add = |member: &str| {
             self.members.insert(member_hash(fact.program, member));

@@ -112,8 +112,8 @@ impl Build<'_> {
             let BuildOptions { threads, memory_bytes, .. } = manifest.options;
             let options = SweepOptions { threads, memory_bytes: of_facts(memory_bytes) };
             let sweep = Sweep { log: self.log, until, recorded: None, options, across: None };
-            let mut apart = Apart::default();
-            let plan = sweep.plan(&pace, |frame| apart.see(frame))?;
+            let (plan, seen) = sweep.plan(&pace, Apart::see)?;
+            let apart = seen.into_iter().fold(Apart::default(), Apart::and);
             let programs = Arc::new(self.programs(&apart, manifest.what_if.as_ref())?);
             // Of rounds that were kept before it knows nothing.
             let known = Mutex::new(Filter::new(manifest.rounds == 0));

@@ -35,28 +35,46 @@ pub(crate) struct Plan {
     round_bytes: usize,
 }
 
-impl Plan {
-    /// Weighs the members of a log; `also` sees every frame.
+/// What a scan of a slice of the log found: bytes and frames of each bucket, and who is tied to whom.
+pub(super) struct Weights {
+    buckets: Vec<(usize, usize)>,
+    ties: Ties,
+}
+
+impl Weights {
+    /// Weighs the members of a slice of the log; `also` sees every frame.
     pub fn of(
-        log: &ShardLog,
-        until: Position,
-        recorded: Option<Instant>,
-        (options, pace): (SweepOptions, &Pace),
+        (log, slice): (&ShardLog, &Range<Position>),
+        (recorded, pace): (Option<Instant>, &Pace),
         mut also: impl FnMut(&Frame<'_>) -> Result<(), ProjectionError>,
-    ) -> Result<Plan, ProjectionError> {
-        let (mut buckets, mut ties) = (vec![(0_usize, 0_usize); BUCKETS], Ties::default());
-        log.for_each(Position::FIRST, until, |frame| -> Result<(), ProjectionError> {
+    ) -> Result<Weights, ProjectionError> {
+        let mut weights = Weights { buckets: vec![(0, 0); BUCKETS], ties: Ties::default() };
+        log.for_each(slice.start, slice.end, |frame| -> Result<(), ProjectionError> {
             pace.take(weight(frame));
             also(frame)?;
             if is_asked_for(frame, recorded) {
-                let (bytes, frames) = &mut buckets[bucket(frame.member_hash)];
+                let (bytes, frames) = &mut weights.buckets[bucket(frame.member_hash)];
                 (*bytes, *frames) = (*bytes + weight(frame), *frames + 1);
                 if frame.kind.links_members() {
-                    ties.tie(frame)?;
+                    weights.ties.tie(frame)?;
                 }
             }
             Ok(())
         })?;
+        Ok(weights)
+    }
+}
+
+impl Plan {
+    /// Cuts the members into parts and rounds by the weights of all slices.
+    pub(super) fn of(slices: &[Weights], options: SweepOptions) -> Plan {
+        let (mut buckets, mut ties) = (vec![(0_usize, 0_usize); BUCKETS], Ties::default());
+        for of_slice in slices {
+            for (sum, of_bucket) in buckets.iter_mut().zip(&of_slice.buckets) {
+                *sum = (sum.0 + of_bucket.0, sum.1 + of_bucket.1);
+            }
+            of_slice.ties.0.iter().for_each(|(hash, next)| ties.tie_hashes(*hash, *next));
+        }
         // Half is for the slack of growing vectors and for what is being folded.
         let round_bytes = options.memory_bytes / 2;
         let all: usize = buckets.iter().map(|(bytes, _)| bytes).sum();
@@ -72,7 +90,7 @@ impl Plan {
             parts.push(part);
         }
         let ties = ties.resolved();
-        Ok(Plan { parts, bytes, frames, roots: ties.values().copied().collect(), ties, round_bytes })
+        Plan { parts, bytes, frames, roots: ties.values().copied().collect(), ties, round_bytes }
     }
 
     /// Facts of all.
@@ -180,10 +198,15 @@ impl Ties {
     fn tie(&mut self, frame: &Frame<'_>) -> Result<(), ProjectionError> {
         let fact = read_fact(frame.fact).map_err(|error| ProjectionError::Frame { position: frame.position, error })?;
         if let Body::MembersMerged { loser } | Body::MembersUnmerged { loser } = fact.body {
-            let (one, other) = (self.root(frame.member_hash), self.root(member_hash(fact.program, loser)));
-            self.0.insert(one.max(other), one.min(other));
+            self.tie_hashes(frame.member_hash, member_hash(fact.program, loser));
         }
         Ok(())
+    }
+
+    /// The smallest of those who are tied together stands for them, whatever the order.
+    fn tie_hashes(&mut self, one: u64, other: u64) {
+        let (one, other) = (self.root(one), self.root(other));
+        self.0.insert(one.max(other), one.min(other));
     }
 
     fn root(&self, mut hash: u64) -> u64 {

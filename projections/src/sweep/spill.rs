@@ -193,7 +193,7 @@ mod tests {
         let log = &reader.shared().log;
         let (pace, before) = (Pace::new(None), std::fs::read_dir(dir.path()).expect("listed").count());
         let sweep = Sweep { log, until: Position(3_900), recorded: None, options: SMALL, across: None };
-        let plan = sweep.plan(&pace, |_| Ok(())).expect("weighed");
+        let (plan, _) = sweep.plan(&pace, |(), _| Ok(())).expect("weighed");
         let rounds = plan.rounds();
         // Some were kept before.
         for skip in [0, 2] {
