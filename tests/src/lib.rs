@@ -2,6 +2,7 @@
 
 pub mod beside;
 pub mod broker;
+pub mod bucket;
 pub mod history;
 pub mod oracle;
 pub mod service;

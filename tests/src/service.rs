@@ -114,8 +114,16 @@ impl<'a> Setup<'a> {
     /// # Errors
     /// It ends with something else than 0, or does not answer in JSON.
     pub fn run(&self, words: &[&str]) -> Result<Value> {
+        self.run_in(&[], words)
+    }
+
+    /// The same, with more in its environment.
+    ///
+    /// # Errors
+    /// As [`Setup::run`].
+    pub fn run_in(&self, environment: &[(&'static str, String)], words: &[&str]) -> Result<Value> {
         let mut command = command(self.dir)?;
-        command.args(words).args(["--output", "json"]);
+        command.args(words).args(["--output", "json"]).envs(environment.iter().map(|(name, value)| (name, value)));
         self.add_to(&mut command);
         let done = command.output().context("setpriv does not run (package util-linux)")?;
         let told = String::from_utf8_lossy(&done.stderr);

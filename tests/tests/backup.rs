@@ -1,6 +1,7 @@
-//! A store that is filled from Kafka is lost, restored, and catches up.
+//! A store that is filled from Kafka is lost, restored, and catches up; one that is backed up to a bucket comes back from there.
 
 use accrue_tests::broker::Broker;
+use accrue_tests::bucket::Bucket;
 use accrue_tests::service::{Service, Setup};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -69,5 +70,64 @@ fn lost_restored_and_caught_up() -> Result<()> {
     };
     ensure!(consumed(&verified) == consumed(&undisturbed), "{verified} {undisturbed}");
     ensure!(consumed(&verified).iter().sum::<u64>() == all, "none lost, none twice: {verified}");
+    Ok(())
+}
+
+/// Facts that no compression makes small: a file of the log is sent in several parts.
+fn large(dir: &Path, numbers: std::ops::Range<u64>) -> Result<String> {
+    let (mut lines, mut state) = (String::new(), 7_u64);
+    for number in numbers {
+        let mut reason = String::new();
+        while reason.len() < 60_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(number | 1);
+            reason += &format!("{:08x}", state >> 32);
+        }
+        let fact = json!({
+            "id": format!("a-{number}"), "source": "test", "program": "shop", "member": format!("m{}", number % 7),
+            "occurred_at": "2024-03-01T10:00:00Z",
+            "points_adjusted": { "adjustment_id": format!("a-{number}"), "points": 5, "reason": reason },
+        });
+        lines += &format!("{fact}\n");
+    }
+    let file = dir.join("large.jsonl");
+    std::fs::write(&file, lines)?;
+    Ok(file.to_str().context("a path")?.to_owned())
+}
+
+#[test]
+fn to_a_bucket_and_back() -> Result<()> {
+    let (bucket, dir) = (Bucket::serve("safe")?, tempfile::tempdir()?);
+    let (data, restored, rules) = (dir.path().join("data"), dir.path().join("restored"), dir.path().join("rules.toml"));
+    let (setup, again) = (Setup::embedded(&data), Setup::embedded(&restored));
+    std::fs::write(&rules, RULES)?;
+    setup.run(&["rules", "activate", rules.to_str().context("a path")?, "--from", "2024-01-01"])?;
+    let environment = bucket.environment();
+    let place = "s3://safe/of/the shop";
+    for (numbers, id) in [(0..300, 1), (300..310, 2)] {
+        setup.run(&["publish", &large(dir.path(), numbers)?])?;
+        let made = setup.run_in(&environment, &["backup", "create", place])?;
+        ensure!(made["state"] == "whole", "{made}");
+        let listed = setup.run_in(&environment, &["backup", "list", place])?;
+        ensure!(listed["backups"].as_array().map(Vec::len) == Some(id), "{listed}");
+    }
+    setup.run_in(&environment, &["backup", "verify", place, "--deep"])?;
+    let largest = std::fs::read_dir(bucket.dir().join("of/the shop/files"))?.map(|file| Ok(file?.metadata()?.len()));
+    let largest = largest.collect::<Result<Vec<u64>>>()?.into_iter().max().unwrap_or_default();
+    ensure!(largest > 8 << 20, "{largest}: sent in one part");
+
+    again.run_in(&environment, &["backup", "restore", place])?;
+    ensure!(again.run_on_store(&["verify"])?["holds"] == true);
+    ensure!(again.run_on_store(&["digest"])? == setup.run_on_store(&["digest"])?);
+
+    let told = |environment: &[(&'static str, String)], place: &str| match setup.run_in(environment, &["backup", "list", place]) {
+        Err(error) => error.to_string(),
+        Ok(answer) => answer.to_string(),
+    };
+    let mut stranger = environment.clone();
+    stranger[2].1 = "guessed".to_owned();
+    let refused = told(&stranger, place);
+    ensure!(refused.contains("look at AWS_ACCESS_KEY_ID"), "{refused}");
+    let nowhere = told(&environment, "s3://elsewhere/of");
+    ensure!(nowhere.contains("is there such a bucket?"), "{nowhere}");
     Ok(())
 }

@@ -204,6 +204,9 @@ fn bucket_of(bucket: &str, address: &str) -> Result<Arc<dyn ObjectStore>> {
     Ok(Arc::new(built))
 }
 
+/// Codes by which S3 says that a key is unknown, its secret wrong, or that it may not.
+const REFUSED: [&str; 4] = ["SignatureDoesNotMatch", "InvalidAccessKeyId", "AccessDenied", "ExpiredToken"];
+
 /// What to look at.
 fn hint(error: &Error, is_dir: bool) -> &'static str {
     let told = format!("{error:?}");
@@ -213,7 +216,8 @@ fn hint(error: &Error, is_dir: bool) -> &'static str {
         _ if is_dir => "",
         Error::NotFound { .. } => "; is there such a bucket?",
         _ if has(&["NoSuchBucket"]) => "; is there such a bucket?",
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+        // Some of it comes as an error of any kind.
+        _ if matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) || has(&REFUSED) => {
             "; look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and the rights of that key"
         }
         _ if has(&["169.254.169.254"]) => "; no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
