@@ -6,7 +6,7 @@ use accrue_store::{FrameMeta, Position, Snapshot, Source, Store, StoreOptions, m
 use anyhow::{Context as _, Result, ensure};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const DIR: &str = "ACCRUE_TEST_DIR";
@@ -68,6 +68,15 @@ fn personal(member: &str, at: i64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     accrue_proto::write_fact(&fact.map_err(|error| anyhow::anyhow!("{error:?}"))?, &mut bytes);
     Ok(bytes)
+}
+
+/// A store with facts, and keys of members; where it may be restored, and where backups go.
+fn begun(dir: &Path, members: &[&str]) -> Result<(PathBuf, PathBuf, Place)> {
+    let root = dir.join("data");
+    let store = open(&root)?;
+    append(&store, 40)?;
+    members.iter().try_for_each(|member| seal(&store, member, 1))?;
+    Ok((root, dir.join("restored"), Place::open(dir.join("place").to_str().context("a path")?, true)?))
 }
 
 fn back_up(root: &Path, place: &Place, at: i64, keep: Option<usize>, watch: &dyn Watch) -> Result<String> {
@@ -155,12 +164,7 @@ fn a_backup_that_is_cut_off_leaves_whole_ones() -> Result<()> {
 #[test]
 fn a_restore_that_is_cut_off_leaves_nothing_or_all() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let (root, restored) = (dir.path().join("data"), dir.path().join("restored"));
-    let place = Place::open(dir.path().join("place").to_str().context("a path")?, true)?;
-    let store = open(&root)?;
-    append(&store, 40)?;
-    seal(&store, "m", 1)?;
-    drop(store);
+    let (root, restored, place) = begun(dir.path(), &["m"])?;
     back_up(&root, &place, 1, None, &Silent)?;
     for point in Point::RESTORING {
         cut_off(dir.path(), point)?;
@@ -179,13 +183,7 @@ fn a_restore_that_is_cut_off_leaves_nothing_or_all() -> Result<()> {
 #[test]
 fn a_key_that_is_destroyed_does_not_come_back() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let (root, restored) = (dir.path().join("data"), dir.path().join("restored"));
-    let place = Place::open(dir.path().join("place").to_str().context("a path")?, true)?;
-    let store = open(&root)?;
-    append(&store, 40)?;
-    seal(&store, "gone", 1)?;
-    seal(&store, "stays", 1)?;
-    drop(store);
+    let (root, restored, place) = begun(dir.path(), &["gone", "stays"])?;
     let first = back_up(&root, &place, 1, None, &Silent)?;
     let store = open(&root)?;
     let key = store.shard(0)?.vault()?.wrapped_key("shop", "gone")?.context("a key")?;
@@ -223,12 +221,7 @@ fn holds(dir: &Path, bytes: &[u8]) -> Result<bool> {
 #[test]
 fn every_damaged_object_is_found() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let (root, restored) = (dir.path().join("data"), dir.path().join("restored"));
-    let place = Place::open(dir.path().join("place").to_str().context("a path")?, true)?;
-    let store = open(&root)?;
-    append(&store, 40)?;
-    seal(&store, "m", 1)?;
-    drop(store);
+    let (root, restored, place) = begun(dir.path(), &["m"])?;
     back_up(&root, &place, 1, None, &Silent)?;
     whole(&place)?;
     for folder in ["", "files", "keys"] {

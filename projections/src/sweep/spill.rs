@@ -8,6 +8,7 @@ use super::scatter::{Heap, HeapFrame, Plan};
 use crate::error::ProjectionError;
 use accrue_ledger::Instant;
 use accrue_store::{Frame, Position, ShardLog, StoreError};
+use rustix::fs::{FallocateFlags, fallocate};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -21,6 +22,8 @@ const CHUNK_BYTES_MAX: usize = 256 * 1024;
 const CHUNK_BYTES_MIN: usize = 16 * 1024;
 /// All pieces that are being filled, of the bytes of a round.
 const CHUNKS_OF_ROUND: usize = 16;
+/// Pieces begin where blocks of the file system do: only whole blocks can be given back.
+const BLOCK_BYTES: usize = 4 * 1024;
 /// A frame's hash, position, and the lengths of its fact and of its decision.
 const HEAD_BYTES: usize = 24;
 
@@ -55,9 +58,10 @@ impl Spilled {
         let mut rounds = vec![Vec::new(); of.rounds.len()];
         let mut end = 0;
         let mut flush = |chunk: &mut Vec<u8>, round: &mut Vec<Range<u64>>| {
+            round.push(end..end + chunk.len() as u64);
+            chunk.resize(chunk.len().next_multiple_of(BLOCK_BYTES), 0);
             file.write_all(chunk)?;
             of.pace.take(chunk.len());
-            round.push(end..end + chunk.len() as u64);
             end += chunk.len() as u64;
             chunk.clear();
             io::Result::Ok(())
@@ -81,7 +85,7 @@ impl Spilled {
         Ok(Spilled { file, dir: of.dir.to_owned(), rounds })
     }
 
-    /// The frames of a round, as a scan of the slice would scatter them.
+    /// The frames of a round, as a scan of the slice would scatter them; once.
     pub fn read(
         &self,
         plan: &Plan,
@@ -104,8 +108,18 @@ impl Spilled {
                 }
                 rest = after;
             }
+            self.give_back(at);
         }
         Ok(heaps)
+    }
+
+    /// Rows come to the disk as frames are read: so they find room. Where the file system can't do it, the file stays to the end.
+    fn give_back(&self, at: &Range<u64>) {
+        let len = (at.end - at.start).next_multiple_of(BLOCK_BYTES as u64);
+        let punched = fallocate(&self.file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, at.start, len);
+        if let Err(error) = punched {
+            tracing::debug!(%error, "giving back what was read");
+        }
     }
 }
 
@@ -144,6 +158,7 @@ mod tests {
     use crate::ledger::LedgerOptions;
     use crate::story::Desk;
     use accrue_proto::json::{Defaults, fact_from_json};
+    use std::os::unix::fs::MetadataExt;
 
     const RULES: &str = "program = \"p\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n";
     const SMALL: SweepOptions = SweepOptions { threads: 2, memory_bytes: 1 };
@@ -208,6 +223,8 @@ mod tests {
                 assert_eq!(told(&sweep.parts(&plan, round, heaps).expect("read")), scanned);
                 members += scanned.len();
             }
+            let blocks: u64 = slices.iter().map(|slice| slice.file.metadata().expect("told").blocks()).sum();
+            assert_eq!(blocks, 0, "what was read takes no room");
             assert!(members > 100, "{members}");
         }
         assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), before);

@@ -72,12 +72,9 @@ pub struct Apply {
     /// Complete what was broken off
     #[arg(long, conflicts_with_all = ["file", "policy", "dry_run"])]
     pub resume: bool,
-    /// Why; kept with the record and with each entry
-    #[arg(long, value_name = "TEXT")]
-    pub note: Option<String>,
-    /// Who does it
-    #[arg(long, value_name = "NAME")]
-    pub actor: Option<String>,
+    /// What is kept with it.
+    #[command(flatten)]
+    pub said: Said,
     /// Of which program [default: that of the ruleset, or the only one there is]
     #[arg(long)]
     pub program: Option<String>,
@@ -87,6 +84,17 @@ pub struct Apply {
     /// Write the comparison as a page with pictures to this file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+}
+
+/// What is kept of whoever applies or undoes.
+#[derive(Args, Debug)]
+pub struct Said {
+    /// Why; kept with the record and with each entry
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Who does it
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
 }
 
 /// `rules undo`
@@ -101,12 +109,9 @@ pub struct Undo {
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Why
-    #[arg(long, value_name = "TEXT")]
-    pub note: Option<String>,
-    /// Who does it
-    #[arg(long, value_name = "NAME")]
-    pub actor: Option<String>,
+    /// What is kept with it.
+    #[command(flatten)]
+    pub said: Said,
     /// Of which program [default: the only one there is]
     #[arg(long)]
     pub program: Option<String>,

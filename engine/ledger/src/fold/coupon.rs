@@ -6,7 +6,7 @@ use super::{Draft, Fold, Source};
 use crate::entry::{EntryKind, Sink, Why};
 use crate::fact::{Cause, CouponRef, Kind};
 use crate::member::{ClosedCoupons, Member};
-use crate::record::{Coupon, CouponStatus, Order, Record, RecordKey};
+use crate::record::{Coupon, CouponStatus, Order, Record, RecordKey, Redemption};
 use crate::records::Records;
 use crate::ruleset::{MAIN, Ruleset};
 use crate::{Instant, Text};
@@ -37,6 +37,12 @@ pub(super) fn wants(member: &Member, records: &Records, coupon: CouponRef<'_>, w
 }
 
 impl<S: Sink> Fold<'_, S> {
+    /// What a coupon came with.
+    fn take_of(&mut self, coupon: CouponRef<'_>) -> Option<(RecordKey, Redemption)> {
+        let key = key_of(self.member, self.records, coupon)?;
+        Some((key, self.take_redemption(key)?))
+    }
+
     pub(super) fn coupon_used(
         &mut self,
         coupon: CouponRef<'_>,
@@ -61,8 +67,7 @@ impl<S: Sink> Fold<'_, S> {
         at: Instant,
         reported: bool,
     ) {
-        let key = key_of(self.member, self.records, coupon);
-        let Some((key, mut redemption)) = key.and_then(|key| Some((key, self.take_redemption(key)?))) else {
+        let Some((key, mut redemption)) = self.take_of(coupon) else {
             if reported {
                 self.exception("coupon_unknown", name_of(coupon), 0, source, rules, at);
             }
@@ -165,12 +170,7 @@ impl<S: Sink> Fold<'_, S> {
         rules: &Ruleset,
         at: Instant,
     ) {
-        let Some(key) = key_of(self.member, self.records, coupon) else {
-            return;
-        };
-        let Some(mut redemption) = self.take_redemption(key) else {
-            return;
-        };
+        let Some((_, mut redemption)) = self.take_of(coupon) else { return };
         // A later fact may have used or ended it at an earlier instant: then there is nothing to hold.
         let open = redemption.is_open();
         let mut why = None;
@@ -193,12 +193,7 @@ impl<S: Sink> Fold<'_, S> {
         rules: &Ruleset,
         at: Instant,
     ) {
-        let Some(key) = key_of(self.member, self.records, coupon) else {
-            return;
-        };
-        let Some(mut redemption) = self.take_redemption(key) else {
-            return;
-        };
+        let Some((key, mut redemption)) = self.take_of(coupon) else { return };
         let left = redemption.points - redemption.reversed;
         let why = redemption.coupon.as_mut().and_then(|coupon| take_back(coupon, &mut self.member.closed));
         if why.is_some() {

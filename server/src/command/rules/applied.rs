@@ -119,8 +119,8 @@ fn asked(apply: &Apply, new: String) -> Asked {
         max_abs_delta: apply.max_abs_delta,
         approve: apply.approve.clone(),
         dry_run: apply.dry_run,
-        note: apply.note.clone(),
-        actor: apply.actor.clone(),
+        note: apply.said.note.clone(),
+        actor: apply.said.actor.clone(),
         named: Some(apply.named),
     }
 }
@@ -131,8 +131,8 @@ pub(super) fn undo(ctx: &Ctx, undo: &Undo) -> Result<()> {
         id: undo.id.clone(),
         at: undo.at.map(|at| at.to_string()),
         dry_run: undo.dry_run,
-        note: undo.note.clone(),
-        actor: undo.actor.clone(),
+        note: undo.said.note.clone(),
+        actor: undo.said.actor.clone(),
     };
     let body = serde_json::to_value(&asked)?;
     let answer = Hand::open(ctx)?.run(ctx, (&program, "undo"), &body, |applying| applying.undo(&asked))?;
