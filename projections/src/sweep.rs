@@ -2,9 +2,9 @@
 //!
 //! The log has facts in the order in which they came. A first scan weighs them by member hash, and the members are cut into
 //! parts of about the same size; then, as many parts at a time as memory is given, another scan scatters the frames into their
-//! parts, and each part is sorted and folded by itself: everything a member needs is near. All of it on all threads. Nothing is
-//! written (but by a build of many rounds, which writes anyway: one scan scatters all of them into a file without a name), nothing
-//! is shared between parts, and parts are handed over in their order: the outcome is the same on any number of threads.
+//! parts, and each part is sorted and folded by itself: everything a member needs is near. Where that takes many rounds, one scan
+//! scatters all of them into files without names. All of it on all threads: nothing is shared between parts, and parts are handed
+//! over in their order, so the outcome is the same on any number of them.
 
 mod across;
 mod pace;
@@ -25,7 +25,9 @@ use crate::error::ProjectionError;
 use accrue_ledger::Instant;
 use accrue_store::{Frame, Position, ShardLog};
 use scatter::{Heap, Part, Weights};
+use spill::{ROUNDS_MIN, Spilled, Spilling, has_room};
 use std::ops::Range;
+use std::path::Path;
 
 /// What a sweep may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,8 +84,10 @@ impl Sweep<'_> {
         let pace = Pace::new(None);
         let (plan, _) = self.plan(&pace, |(), _| Ok(()))?;
         let mut swept = Swept { facts: 0, of: plan.facts() };
-        for round in plan.rounds() {
-            let parts = self.scatter(&plan, &round, self.until(), &pace)?;
+        let rounds = plan.rounds();
+        let spilled = self.spill(&plan, &rounds, (self.log.path(), &pace));
+        for (number, round) in rounds.iter().enumerate() {
+            let parts = self.gather(&plan, &spilled, (number, round), &pace)?;
             for wave in parts.chunks(self.options.threads.max(1)) {
                 let fold = |part: &Part<'_>| {
                     let mut of_part = start();
@@ -121,17 +125,39 @@ impl Sweep<'_> {
         self.until.min(self.log.head().next_position)
     }
 
-    /// The frames of a round, by part.
-    fn scatter<'s>(
+    /// The frames of a round, by part: out of files where they are in some, else by a scan.
+    fn gather<'s>(
         &self,
         plan: &'s Plan,
-        round: &Range<usize>,
-        until: Position,
+        spilled: &[Spilled],
+        (number, round): (usize, &Range<usize>),
         pace: &Pace,
     ) -> Result<Vec<Part<'s>>, ProjectionError> {
-        let slices = self.slices(until);
+        if spilled.is_empty() {
+            return self.scatter(plan, round, pace);
+        }
+        self.parts(plan, round, on_threads(spilled, |slice| slice.read(plan, spilled.len(), (number, round), pace)))
+    }
+
+    fn scatter<'s>(&self, plan: &'s Plan, round: &Range<usize>, pace: &Pace) -> Result<Vec<Part<'s>>, ProjectionError> {
+        let slices = self.slices(self.until());
         let scattered = on_threads(&slices, |slice| plan.scatter(self.log, (slice, slices.len()), round, (self.recorded, pace)));
         self.parts(plan, round, scattered)
+    }
+
+    /// Scatters the frames of some rounds into files, one for each slice of the log. None: there are so few rounds, or there is so
+    /// little room, that each round scans the log.
+    fn spill(&self, plan: &Plan, rounds: &[Range<usize>], (dir, pace): (&Path, &Pace)) -> Vec<Spilled> {
+        if rounds.len() < ROUNDS_MIN || !has_room(dir, plan.bytes_of(rounds)) {
+            return Vec::new();
+        }
+        let slices = self.slices(self.until());
+        let spilling = Spilling { log: self.log, slices: slices.len(), rounds, recorded: self.recorded, pace, dir };
+        let written = on_threads(&slices, |slice| Spilled::write(plan, spilling, slice)).into_iter();
+        written.collect::<Result<_, _>>().unwrap_or_else(|error| {
+            tracing::warn!(%error, "each round scans the log instead");
+            Vec::new()
+        })
     }
 
     /// The log, cut into one slice for each thread.

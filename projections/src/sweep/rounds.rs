@@ -1,11 +1,9 @@
 //! A sweep whose outcome is kept round by round, so that one that ended in the middle goes on where it was.
 
 use super::scatter::{Part, Plan};
-use super::spill::{ROUNDS_MIN, Spilled, Spilling};
 use super::{Pace, Relatives, Sweep, on_threads};
 use crate::error::ProjectionError;
 use parking_lot::Mutex;
-use std::ops::Range;
 use std::path::Path;
 
 /// One scan's share of all members.
@@ -54,14 +52,9 @@ impl Sweep<'_> {
         D: FnMut(Round, Vec<B>) -> Result<(), ProjectionError>,
     {
         let (rounds, lanes) = (plan.rounds(), (0..self.options.threads.max(1)).collect::<Vec<usize>>());
-        let spilled = self.spill(plan, rounds.get(with.skip..).unwrap_or_default(), (with.dir, with.pace))?;
+        let spilled = self.spill(plan, rounds.get(with.skip..).unwrap_or_default(), (with.dir, with.pace));
         for (number, round) in rounds.iter().enumerate().skip(with.skip) {
-            let parts = if spilled.is_empty() {
-                self.scatter(plan, round, self.until(), with.pace)?
-            } else {
-                let of = |slice: &Spilled| slice.read(plan, spilled.len(), (number - with.skip, round), with.pace);
-                self.parts(plan, round, on_threads(&spilled, of))?
-            };
+            let parts = self.gather(plan, &spilled, (number - with.skip, round), with.pace)?;
             let facts = parts.iter().map(Part::facts).sum();
             let waiting = Mutex::new(parts);
             let (start, each, end) = (&with.start, &with.each, &with.end);
@@ -77,20 +70,5 @@ impl Sweep<'_> {
             (with.done)(Round { number, of, facts }, gathered.into_iter().collect::<Result<_, _>>()?)?;
         }
         Ok(())
-    }
-
-    /// The frames of some rounds, each slice of the log in a file. Nothing: there are so few rounds that each scans the log.
-    pub(super) fn spill(
-        &self,
-        plan: &Plan,
-        rounds: &[Range<usize>],
-        (dir, pace): (&Path, &Pace),
-    ) -> Result<Vec<Spilled>, ProjectionError> {
-        if rounds.len() < ROUNDS_MIN {
-            return Ok(Vec::new());
-        }
-        let slices = self.slices(self.until());
-        let spilling = Spilling { log: self.log, slices: slices.len(), rounds, recorded: self.recorded, pace, dir };
-        on_threads(&slices, |slice| Spilled::write(plan, spilling, slice)).into_iter().collect()
     }
 }

@@ -117,6 +117,11 @@ impl Plan {
         self.round_bytes
     }
 
+    /// Bytes of some rounds.
+    pub(super) fn bytes_of(&self, rounds: &[Range<usize>]) -> usize {
+        rounds.iter().flat_map(|round| self.bytes.get(round.clone()).unwrap_or_default()).sum()
+    }
+
     /// The part of members that are gathered under a hash.
     pub(super) fn part(&self, root: u64) -> usize {
         self.parts[bucket(root)]

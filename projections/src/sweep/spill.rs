@@ -8,7 +8,7 @@ use super::scatter::{Heap, HeapFrame, Plan};
 use crate::error::ProjectionError;
 use accrue_ledger::Instant;
 use accrue_store::{Frame, Position, ShardLog, StoreError};
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -24,8 +24,15 @@ const CHUNK_BYTES_MIN: usize = 16 * 1024;
 const CHUNKS_OF_ROUND: usize = 16;
 /// Pieces begin where blocks of the file system do: only whole blocks can be given back.
 const BLOCK_BYTES: usize = 4 * 1024;
+/// As many times what it takes has to be free.
+const ROOM_TIMES: u64 = 4;
 /// A frame's hash, position, and the lengths of its fact and of its decision.
 const HEAD_BYTES: usize = 24;
+
+/// Whether files of so many bytes leave most of the room to others. Where nobody can tell, they don't.
+pub(super) fn has_room(dir: &Path, bytes: usize) -> bool {
+    statvfs(dir).is_ok_and(|room| room.f_bavail.saturating_mul(room.f_frsize) / ROOM_TIMES >= bytes as u64)
+}
 
 /// The rounds of one slice of the log.
 pub(super) struct Spilled {
@@ -153,7 +160,7 @@ fn take(bytes: &[u8]) -> Option<(HeapFrame<'_>, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Part, Sweep, SweepOptions};
+    use super::super::{Part, Relatives, Sweep, SweepOptions};
     use super::*;
     use crate::ledger::LedgerOptions;
     use crate::story::Desk;
@@ -196,6 +203,13 @@ mod tests {
     }
 
     #[test]
+    fn room_is_left_to_others() {
+        let dir = std::env::temp_dir();
+        assert!(has_room(&dir, 1));
+        assert!(!has_room(&dir, usize::MAX / 8) && !has_room(Path::new("/nowhere"), 0));
+    }
+
+    #[test]
     fn what_is_read_again_is_what_a_scan_scatters() {
         let dir = tempfile::tempdir().expect("dir");
         let mut desk = Desk::open(dir.path(), LedgerOptions::default()).expect("opens");
@@ -214,13 +228,12 @@ mod tests {
         for skip in [0, 2] {
             let rest = &rounds[skip..];
             assert!(rest.len() >= ROUNDS_MIN, "{rounds:?}");
-            let slices = sweep.spill(&plan, rest, (dir.path(), &pace)).expect("written");
+            let slices = sweep.spill(&plan, rest, (dir.path(), &pace));
             assert_eq!(slices.len(), 2);
             let mut members = 0;
             for (number, round) in rest.iter().enumerate() {
-                let scanned = told(&sweep.scatter(&plan, round, sweep.until(), &pace).expect("scanned"));
-                let heaps = slices.iter().map(|slice| slice.read(&plan, 2, (number, round), &pace)).collect();
-                assert_eq!(told(&sweep.parts(&plan, round, heaps).expect("read")), scanned);
+                let scanned = told(&sweep.scatter(&plan, round, &pace).expect("scanned"));
+                assert_eq!(told(&sweep.gather(&plan, &slices, (number, round), &pace).expect("read")), scanned);
                 members += scanned.len();
             }
             let blocks: u64 = slices.iter().map(|slice| slice.file.metadata().expect("told").blocks()).sum();
@@ -228,5 +241,20 @@ mod tests {
             assert!(members > 100, "{members}");
         }
         assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), before);
+        let swept = |options: SweepOptions| {
+            let mut all = Vec::new();
+            let sweep = Sweep { options, ..sweep };
+            let each = |of_part: &mut Vec<_>, relatives: &mut Relatives<'_>| {
+                of_part.push((relatives.hash, format!("{:?}", relatives.booked())));
+                Ok(())
+            };
+            let done = |of_part: Vec<_>, _| {
+                all.extend(of_part);
+                Ok(())
+            };
+            sweep.run(Vec::new, each, done).expect("swept");
+            all
+        };
+        assert!(swept(SMALL) == swept(SweepOptions { threads: 1, memory_bytes: 1 << 30 }), "rounds make no difference");
     }
 }
