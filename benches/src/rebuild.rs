@@ -23,6 +23,8 @@ pub const BESIDE: &str = "ingest-beside-a-build";
 const LOOK: Duration = Duration::from_millis(25);
 /// Facts taken in beside a build, at most.
 const BESIDE_FACTS: u64 = 1_000_000;
+/// Between two flips that do not follow at once.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Reads of a round.
 const READS: usize = 1_000;
 /// As of the end of 2025, when the workload has ended.
@@ -192,7 +194,11 @@ pub fn beside(facts: u64, members: u32, dir: &Path) -> Result<()> {
         together.rate(more as usize) / alone.rate(more as usize)
     );
     wait(&keeper, number)?;
-    flips(&live, &keeper, &embedded, (&mut workload, more, members), number)?;
+    for (what, pause) in [("flip, roll back, now and then", PAUSE), ("flip, roll back, without end", Duration::ZERO)] {
+        // One that fell behind meanwhile is in step before the first.
+        wait(&keeper, number)?;
+        flips((what, pause), (&live, &keeper, &embedded), (&mut workload, more / 2, members), number)?;
+    }
     keeper.stop()?;
     embedded.stop()?;
     Ok(())
@@ -200,9 +206,8 @@ pub fn beside(facts: u64, members: u32, dir: &Path) -> Result<()> {
 
 /// Flips and rolls back as facts come in and members are read.
 fn flips(
-    live: &LedgerReader,
-    keeper: &Keeper,
-    embedded: &Embedded,
+    (what, pause): (&str, Duration),
+    (live, keeper, embedded): (&LedgerReader, &Keeper, &Embedded),
     (workload, more, members): (&mut Workload, u64, u32),
     number: u32,
 ) -> Result<()> {
@@ -220,12 +225,12 @@ fn flips(
         });
         let mut waits = Vec::new();
         while !publisher.is_finished() {
-            let watch = Stopwatch::start();
-            let writer = keeper.flip(number)?;
-            waits.push((watch.lap().wall, writer));
-            let watch = Stopwatch::start();
-            let writer = keeper.flip(keeper.before()?)?;
-            waits.push((watch.lap().wall, writer));
+            for to in [number, keeper.live()?] {
+                std::thread::sleep(pause);
+                let watch = Stopwatch::start();
+                let writer = keeper.flip(to)?;
+                waits.push((watch.lap().wall, writer));
+            }
         }
         ended.store(true, Ordering::Relaxed);
         publisher.join().map_err(|_| anyhow!("the publisher panicked"))??;
@@ -233,11 +238,12 @@ fn flips(
     })?;
     waits.sort_unstable();
     let (asked, writer) = (waits.last().map_or(Duration::ZERO, |of| of.0), waits.iter().map(|of| of.1).max().unwrap_or_default());
-    let half = waits.get(waits.len() / 2).map_or(Duration::ZERO, |of| of.0);
+    let of = |hundredths: usize| waits.get(waits.len() * hundredths / 100).map_or(Duration::ZERO, |of| of.0);
     println!(
-        "{:<34} {} of them while facts came in: p50 {half:?}, longest {asked:?}, of which the writer waited at most {writer:?}",
-        "flip, roll back",
-        waits.len()
+        "{what:<34} {} at full ingest: p50 {:?}, p95 {:?}, longest {asked:?}, of which the writer waited at most {writer:?}",
+        waits.len(),
+        of(50),
+        of(95)
     );
     let (p99, found) = reads;
     println!("{:<34} {found} found meanwhile, p99 {:?}", "reads", p99.into_iter().max().unwrap_or_default());

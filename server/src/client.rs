@@ -257,8 +257,8 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read as _, Write as _};
-    use std::net::TcpListener;
+    use std::io::Write as _;
+    use std::net::{Shutdown, TcpListener};
 
     /// Answers everybody when twice the time has passed that an answer may take.
     fn slow() -> Result<Client> {
@@ -268,9 +268,11 @@ mod tests {
             for stream in listener.incoming() {
                 let mut stream = stream?;
                 std::thread::spawn(move || {
-                    let read = stream.read(&mut [0; 4096])?;
                     std::thread::sleep(2 * ANSWER_WAIT);
-                    write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{{}}").map(|()| read)
+                    write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}")?;
+                    stream.shutdown(Shutdown::Write)?;
+                    // Closed with something unread, a connection is reset, and the answer with it.
+                    std::io::copy(&mut stream, &mut std::io::sink())
                 });
             }
             Ok::<(), std::io::Error>(())

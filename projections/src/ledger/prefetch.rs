@@ -7,7 +7,7 @@ use crate::filter::Hashed;
 use crate::rows::{RecordRow, read_first, read_member};
 use crate::shared::Tiers;
 use crate::tier::{HashedMap, Identity, Slot, Tier};
-use accrue_ledger::{Body, Fact, Member, Needs, RecordKey, Records, needs};
+use accrue_ledger::{Body, Fact, Instant, Member, Needs, RecordKey, Records, needs};
 use accrue_store::{Candidate, Position, keys};
 use std::sync::Arc;
 
@@ -71,17 +71,26 @@ impl Ledger {
                 tiers.thaw(hash, program, member);
             }
         }
-        if !asking.keys.is_empty() {
-            asking.sort();
-            self.look_up(candidates, &asking)?;
+        self.look_up(candidates, &mut asking)?;
+        {
+            let tiers = shared.tiers.read();
+            self.ahead.find(&tiers.live, candidates);
+            for (candidate, slot) in candidates.iter().zip(&self.ahead.slots) {
+                let slot = slot.and_then(|number| tiers.live.slots.get(number as usize));
+                slot.into_iter().for_each(|slot| ask_of_ending(&tiers, (slot, candidate.fact.occurred_at), &mut asking));
+            }
         }
+        self.look_up(candidates, &mut asking)?;
         self.asking = asking;
-        self.ahead.find(&shared.tiers.read().live, candidates);
         Ok(())
     }
 
-    /// What the disk has of the keys asked for.
-    fn look_up(&mut self, candidates: &[Candidate<'_>], asking: &Asking) -> Result<(), ProjectionError> {
+    /// What the disk has of the keys asked for, which are none afterwards.
+    fn look_up(&mut self, candidates: &[Candidate<'_>], asking: &mut Asking) -> Result<(), ProjectionError> {
+        if asking.keys.is_empty() {
+            return Ok(());
+        }
+        asking.sort();
         let shared = Arc::clone(&self.shared);
         // Only the writer takes another view.
         let view = shared.tiers.read().view.clone();
@@ -107,6 +116,7 @@ impl Ledger {
                 }
             }
         }
+        asking.clear();
         Ok(())
     }
 
@@ -193,6 +203,24 @@ fn ask(
     for key in told_of(fact, state.unwrap_or(&asking.nobody)) {
         if Some(key) != natural && tiers.known.may_hold(Hashed::record(candidate.hash, key)) && !is_near(key) {
             asking.add_record(candidate, key);
+        }
+    }
+}
+
+/// Records of coupons that end by themselves before a fact: what the state has of them is put back into their rows.
+fn ask_of_ending(tiers: &Tiers, (slot, at): (&Slot, Instant), asking: &mut Asking) {
+    if tiers.view_is_empty || slot.state.due > at {
+        return;
+    }
+    let frozen = tiers.frozen.as_deref();
+    let in_frozen = frozen.and_then(|tier| Some((tier, tier.find(slot.hash, &slot.program, &slot.member)?)));
+    for redemption in slot.state.open.iter().filter(|redemption| redemption.next_boundary() <= at) {
+        let key = redemption.key();
+        let is_near = slot.records.get(key).is_some() || in_frozen.is_some_and(|(tier, slot)| tier.record(slot, key).is_some());
+        if !is_near {
+            asking.add(Asked::Record(slot.hash, key), |name| {
+                keys::record(name, &slot.program, &slot.member, key.family, key.id);
+            });
         }
     }
 }

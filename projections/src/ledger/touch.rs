@@ -18,7 +18,7 @@ pub(super) type Keys = (Hashed, Option<Hashed>);
 #[derive(Default)]
 pub(super) struct Ahead {
     pub keys: Vec<Keys>,
-    slots: Vec<Option<u32>>,
+    pub slots: Vec<Option<u32>>,
     next: usize,
 }
 
