@@ -144,7 +144,7 @@ impl Keeper {
             return Ok(Duration::ZERO);
         }
         let still = beside.hold_still();
-        let waited = self.taken_over(&log, number, &ledger);
+        let waited = self.taken_over(&log, &beside, &ledger);
         self.live.shared().flips.hurry(false);
         let waited = waited?;
         // The two ledgers have changed places.
@@ -155,13 +155,13 @@ impl Keeper {
 
     /// Brings a generation near the end of the log, asks the writer, and keeps it near until the writer is there: little is left to
     /// apply as the writer waits.
-    fn taken_over(&self, log: &ShardLog, number: u32, ledger: &Arc<Mutex<Ledger>>) -> Result<Duration, ProjectionError> {
+    fn taken_over(&self, log: &ShardLog, beside: &Beside, ledger: &Arc<Mutex<Ledger>>) -> Result<Duration, ProjectionError> {
         let flips = &self.live.shared().flips;
-        let near = self.come_near(log, ledger);
+        let near = self.come_near(log, beside, ledger);
         flips.hurry(false);
         near?;
         let (done, told) = bounded(1);
-        flips.ask(Flip { number, beside: Arc::clone(ledger), done });
+        flips.ask(Flip { number: beside.number(), beside: Arc::clone(ledger), done });
         let begun = now();
         loop {
             match told.recv_timeout(FOLLOW) {
@@ -180,23 +180,27 @@ impl Keeper {
         }
     }
 
-    /// … although the writer may be as fast as whoever follows it: it rests meanwhile.
-    fn come_near(&self, log: &ShardLog, ledger: &Mutex<Ledger>) -> Result<(), ProjectionError> {
-        let begun = now();
-        loop {
+    /// … although the writer may be as fast as whoever follows it: it rests meanwhile. One that is near is not waited for.
+    fn come_near(&self, log: &ShardLog, beside: &Beside, ledger: &Mutex<Ledger>) -> Result<(), ProjectionError> {
+        let (begun, mut hurried) = (now(), false);
+        // A ledger may be held as long as it takes to follow a group: its reader is asked.
+        while let Some(reader) = beside.reader() {
             let until = log.head().next_position;
-            if !ledger.lock().follow(until)? {
-                return Err(wrong("a ruleset reached into the past: it is built again"));
-            }
-            let behind = log.head().next_position.0 - until.0;
+            let behind = until.0.saturating_sub(reader.next_position().0);
             if behind <= NEAR {
-                return Ok(());
+                break;
             }
             if begun.elapsed() > FLIP_WAIT {
                 return Err(wrong(format!("it is {behind} facts behind after {} s: try again", FLIP_WAIT.as_secs())));
             }
-            self.live.shared().flips.hurry(true);
+            if std::mem::replace(&mut hurried, true) {
+                self.live.shared().flips.hurry(true);
+            }
+            if !ledger.lock().follow(until)? {
+                return Err(wrong("a ruleset reached into the past: it is built again"));
+            }
         }
+        Ok(())
     }
 
     /// Whether a generation can be made live, or is.
