@@ -6,7 +6,7 @@
 use crate::compare::{Comparison, Numbers, Tally};
 use crate::error::ProjectionError;
 use crate::sweep::{Relatives, Sweep, Swept};
-use accrue_ledger::{Body, Booked, Instant, Outcome};
+use accrue_ledger::{Booked, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is done for a member where the numbers under other rules differ.
@@ -40,6 +40,20 @@ pub struct Entry {
     pub ledger: String,
     /// Signed, not 0.
     pub points: i64,
+    /// When points that are given end.
+    pub ends: Ends,
+    /// The adjustment whose points are taken back; `None`: it takes or gives by itself.
+    pub takes_back: Option<String>,
+}
+
+/// When points that are given end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ends {
+    /// As the program has it.
+    #[default]
+    Program,
+    /// Then; [`Instant::MAX`]: never.
+    At(Instant),
 }
 
 /// What is to be done, and the comparison it comes from.
@@ -93,7 +107,13 @@ impl Plan {
 pub fn digest(entries: &[Entry]) -> String {
     let mut all = blake3::Hasher::new();
     for entry in entries {
-        all.update(format!("{}\0{}\0{}\n", entry.member, entry.ledger, entry.points).as_bytes());
+        let Entry { member, ledger, points, ends, takes_back } = entry;
+        all.update(format!("{member}\0{ledger}\0{points}").as_bytes());
+        if (ends, takes_back) != (&Ends::Program, &None) {
+            let takes_back = takes_back.as_deref().unwrap_or_default();
+            all.update(format!("\0{ends:?}\0{takes_back}").as_bytes());
+        }
+        all.update(b"\n");
     }
     all.finalize().to_hex().to_string()
 }
@@ -117,39 +137,10 @@ fn true_ups(member: &str, old: &Numbers, new: &Numbers, policy: TrueUps) -> Vec<
             TrueUps::All => points != 0,
             TrueUps::Gains => points > 0,
         };
-        made.then(|| Entry { member: member.to_owned(), ledger: ledger.clone(), points })
+        let entry = || Entry { member: member.to_owned(), ledger: ledger.clone(), points, ends: Ends::Program, takes_back: None };
+        made.then(entry)
     };
     ledgers.into_iter().filter_map(of_ledger).collect()
-}
-
-/// Adjustments from a source that were accepted and whose id begins like this: what an application has made.
-///
-/// # Errors
-/// The log can't be read.
-pub fn made(sweep: &Sweep<'_>, program: &str, source: &str, prefix: &str) -> Result<Vec<Entry>, ProjectionError> {
-    let mut all = Vec::new();
-    sweep.run(
-        Vec::new,
-        |part: &mut Vec<Entry>, relatives| {
-            if relatives.program == program {
-                part.extend(relatives.booked().iter().filter_map(|booked| adjusted(booked, source, prefix)));
-            }
-            Ok(())
-        },
-        |part, _| {
-            all.extend(part);
-            Ok(())
-        },
-    )?;
-    Ok(all)
-}
-
-fn adjusted(booked: &Booked<'_>, source: &str, prefix: &str) -> Option<Entry> {
-    let Body::PointsAdjusted(adjusted) = &booked.fact.body else { return None };
-    let accepted = booked.decision.as_ref().is_some_and(|decision| matches!(decision.outcome, Outcome::Accepted(_)));
-    let ours = accepted && booked.fact.source == source && adjusted.adjustment_id.starts_with(prefix);
-    let ledger = adjusted.ledger.unwrap_or(accrue_ledger::MAIN).to_owned();
-    ours.then(|| Entry { member: booked.fact.member.to_owned(), ledger, points: adjusted.points })
 }
 
 #[cfg(test)]

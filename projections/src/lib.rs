@@ -30,6 +30,7 @@ pub mod story;
 mod sweep;
 mod tier;
 mod totals;
+mod unapply;
 mod verify;
 mod watched;
 
@@ -37,7 +38,7 @@ pub use answer::{
     AchievementAnswer, BudgetAnswer, CouponAnswer, EntryAnswer, ExceptionAnswer, ExpiringRow, LotAnswer, MemberAnswer, MemberRow,
     OverrideAnswer, PartAnswer, PurchasesAnswer, TierAnswer, TierMove, TotalsRow, decimal,
 };
-pub use apply::{Entry as TrueUp, Plan, TrueUps, Who, digest as true_ups_digest, hash_of, made as made_by};
+pub use apply::{Ends, Entry as TrueUp, Plan, TrueUps, Who, digest as true_ups_digest, hash_of};
 pub use compare::{Beside, Comparison, LedgerShift, MemberShift, RuleShift, Tally, Uncovered};
 pub use digest::Digest;
 pub use error::ProjectionError;
@@ -59,5 +60,6 @@ pub use reader::{
 };
 pub use rows::DayRow;
 pub use sweep::{Across, Relatives, Sweep, SweepOptions, Swept};
+pub use unapply::Undoing;
 pub use verify::{Report, verify};
 pub use watched::GroupTimes;

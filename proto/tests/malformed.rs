@@ -201,6 +201,7 @@ fn requests() {
         (r#""points_adjusted": {"adjustment_id": "J", "points": 5, "expires": {"after": "-P14D"}}"#, "unknown_value"),
         (r#""points_adjusted": {"adjustment_id": "J", "points": 5, "starts": {"after": "P1D", "to": "noon"}}"#, "unknown_value"),
         (r#""points_adjusted": {"adjustment_id": "J", "points": 5, "reason": "\u0000"}"#, "control_character"),
+        (r#""points_adjusted": {"adjustment_id": "J", "points": 5, "takes_back": "I"}"#, "unexpected_field"),
         (r#""points_transferred": {"transfer_id": "T", "points": 5}"#, "missing_field"),
         (r#""points_transferred": {"transfer_id": "T", "to_member": "m2"}"#, "not_positive"),
         (r#""tier_overridden": {"mode": "exact"}"#, "missing_field"),

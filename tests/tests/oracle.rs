@@ -200,6 +200,9 @@ fn everything_happens_in_generated_histories() {
         }
         let came_back = |known: &&Known| matches!(&known.request().body, OBody::Received(received) if received.returned);
         *seen.entry("came_back".to_owned()).or_default() += door.known.values().flatten().filter(came_back).count();
+        let taken_back =
+            |known: &&Known| matches!(&known.request().body, OBody::Adjusted(adjusted) if adjusted.takes_back.is_some());
+        *seen.entry("taken_back".to_owned()).or_default() += door.known.values().flatten().filter(taken_back).count();
         let last = history.instants().unwrap().into_iter().max().unwrap_or(0);
         for member in &history.members {
             for entry in door.member(member, last).unwrap().full_entries {
@@ -231,6 +234,7 @@ fn everything_happens_in_generated_histories() {
         "transferred_out",
         "transferred_in",
         "came_back",
+        "taken_back",
         "accepted",
         "member_excluded",
         "ledger_unknown",

@@ -4,7 +4,7 @@ use crate::calendar::{self, Duration, To};
 use crate::counters::Counted;
 use crate::decision::{Decision, IssuedCoupon, Outcome, Promise, Rejection};
 use crate::fact::{Body, CouponRef, Fact, ImportedLot, PointsAdjusted, Redemption, TransferTo, When};
-use crate::fold::coupon_key;
+use crate::fold::{coupon_key, is_of_adjustment};
 use crate::member::Member;
 use crate::record::{CouponStatus, Record, RecordKey, Redemption as Kept};
 use crate::records::Records;
@@ -252,7 +252,8 @@ impl Case<'_, '_> {
         refuse_if(!self.rules.has_ledger(ledger), Rejection::LedgerUnknown)?;
         refuse_if(adjusted.points == 0, Rejection::PointsInvalid)?;
         if adjusted.points < 0 {
-            let short = self.member.active(ledger) < -adjusted.points;
+            let back = adjusted.takes_back.map_or(0, |id| self.pending_of(ledger, id));
+            let short = self.member.active(ledger) + back < -adjusted.points;
             refuse_if(short && !adjusted.allow_debt, Rejection::InsufficientPoints)?;
             return Ok(Promise { points: adjusted.points, ..Promise::default() });
         }
@@ -270,6 +271,12 @@ impl Case<'_, '_> {
             expires_at: some(expires),
             ..Promise::default()
         })
+    }
+
+    /// Points of an adjustment that are not spendable yet.
+    fn pending_of(&self, ledger: &str, adjustment: &str) -> i64 {
+        let lots = self.member.account(ledger).into_iter().flat_map(|account| &account.pending);
+        lots.filter(|lot| is_of_adjustment(lot, adjustment)).map(|lot| lot.left).sum()
     }
 
     fn instant(&self, when: When<'_>, base: Instant) -> Instant {

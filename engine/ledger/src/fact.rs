@@ -581,6 +581,8 @@ pub struct PointsAdjusted<'a> {
     pub expires: Option<When<'a>>,
     /// A deduction may go below what is there.
     pub allow_debt: bool,
+    /// Of a deduction: the `adjustment_id` whose lots give first.
+    pub takes_back: Option<&'a str>,
 }
 
 /// A start or an end as a fact may state it.

@@ -36,6 +36,7 @@ use crate::tier::Override;
 use crate::{Instant, Record, Text};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+pub(crate) use adjust::is_of_adjustment;
 pub(crate) use coupon::key_of as coupon_key;
 pub(crate) use standing::exclusions_after;
 pub use standing::exclusions_of;

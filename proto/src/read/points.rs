@@ -87,6 +87,7 @@ pub(super) fn adjusted<'a>(parts: &Parts<'a>) -> Result<PointsAdjusted<'a>, Faul
             8 => merge(starts.get_or_insert(Said::Nothing), reader, key, "points_adjusted.starts")?,
             9 => merge(expires.get_or_insert(Said::Nothing), reader, key, "points_adjusted.expires")?,
             10 => adjusted.allow_debt = reader.bool(key, "points_adjusted.allow_debt")?,
+            11 => adjusted.takes_back = Some(reader.text(key, "points_adjusted.takes_back")?),
             _ => reader.skip(key)?,
         }
         Ok(())
@@ -101,6 +102,11 @@ pub(super) fn adjusted<'a>(parts: &Parts<'a>) -> Result<PointsAdjusted<'a>, Faul
     check::text(adjusted.message.unwrap_or(""), TEXT_BYTES_MAX, "points_adjusted.message")?;
     adjusted.starts = starts.map(|said| when(said, "points_adjusted.starts")).transpose()?;
     adjusted.expires = expires.map(|said| when(said, "points_adjusted.expires")).transpose()?;
+    adjusted.takes_back = optional(adjusted.takes_back, "points_adjusted.takes_back")?;
+    if adjusted.takes_back.is_some() && adjusted.points > 0 {
+        let detail = "points_adjusted.takes_back is for deductions: points must be negative";
+        return Err(fault("unexpected_field", detail));
+    }
     Ok(adjusted)
 }
 

@@ -230,18 +230,22 @@ fn request(kind: Kind, dice: &mut Dice) -> Body {
             restore_points: dice.flip(),
             cause: 1 + dice.below(2) as i32,
         }),
-        Kind::PointsAdjusted => Body::PointsAdjusted(pb::PointsAdjusted {
-            adjustment_id: dice.id(),
-            ledger: dice.maybe_id(),
-            points: if dice.flip() { dice.amount(1) } else { -dice.amount(1) },
-            tier_credit: if dice.flip() { dice.amount(0) } else { -dice.amount(0) },
-            reason: dice.text(),
-            note: dice.text(),
-            message: dice.text(),
-            starts: dice.maybe(when),
-            expires: dice.maybe(when),
-            allow_debt: dice.flip(),
-        }),
+        Kind::PointsAdjusted => {
+            let points = if dice.flip() { dice.amount(1) } else { -dice.amount(1) };
+            Body::PointsAdjusted(pb::PointsAdjusted {
+                adjustment_id: dice.id(),
+                ledger: dice.maybe_id(),
+                points,
+                tier_credit: if dice.flip() { dice.amount(0) } else { -dice.amount(0) },
+                reason: dice.text(),
+                note: dice.text(),
+                message: dice.text(),
+                starts: dice.maybe(when),
+                expires: dice.maybe(when),
+                allow_debt: dice.flip(),
+                takes_back: if points < 0 { dice.maybe_id() } else { String::new() },
+            })
+        }
         Kind::PointsTransferred => Body::PointsTransferred(pb::PointsTransferred {
             transfer_id: dice.id(),
             to: Some(pb::points_transferred::To::ToLedger(dice.id())),

@@ -239,6 +239,7 @@ fn adjusted(adjusted: &pb::PointsAdjusted) -> ledger::PointsAdjusted<'_> {
         starts: adjusted.starts.as_ref().map(when),
         expires: adjusted.expires.as_ref().map(when),
         allow_debt: adjusted.allow_debt,
+        takes_back: text(&adjusted.takes_back),
     }
 }
 

@@ -11,10 +11,14 @@ const ONE: &str = "program = \"shop\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n
 
 /// Members with an order in each of four months; every third has spent points.
 fn shop(members: u32) -> Desk {
+    shop_under(ONE, members)
+}
+
+fn shop_under(rules: &str, members: u32) -> Desk {
     let desk = Desk::new();
-    desk.write("one.toml", ONE);
-    desk.write("two.toml", &ONE.replacen("points = 1", "points = 2", 1));
-    desk.write("none.toml", &ONE.replacen("per = \"1.00\"", "per = \"10.00\"", 1));
+    desk.write("one.toml", rules);
+    desk.write("two.toml", &rules.replacen("points = 1", "points = 2", 1));
+    desk.write("none.toml", &rules.replacen("per = \"1.00\"", "per = \"10.00\"", 1));
     desk.run("rules activate one.toml --dir store --from 2024-01-01");
     let mut facts = String::new();
     for member in 0..members {
@@ -101,6 +105,29 @@ fn a_bonus_for_the_past_is_one_entry_each_and_is_undone_exactly() {
     let states: Vec<&str> =
         history["applications"].as_array().into_iter().flatten().filter_map(|one| one["state"].as_str()).collect();
     assert_eq!(states, ["done", "undone", "done"], "{history}");
+    assert_eq!(desk.run("verify --dir store").code, 0);
+}
+
+#[test]
+fn after_undoing_points_end_as_they_would_have() {
+    let desk = shop_under(&ONE.replace("[[earn]]", "[expiry]\nlot = { after = \"P6M\", to = \"day_end\" }\n[[earn]]"), 12);
+    let ever = || -> Vec<[i64; 2]> {
+        ["06-01", "06-04", "07-20", "08-20", "09-20", "10-20", "12-20"].map(|day| totals(&desk, &format!("2024-{day}"))).into()
+    };
+    let before = ever();
+    for (rules, more) in [("two", true), ("none", false)] {
+        let apply = format!("rules apply {rules}.toml --policy true_up --from 2024-02-01 --to 2024-05-01 --dir store");
+        let done = desk.json(&format!("{apply} --at 2024-06-02"));
+        assert!((state(&done).2 > 0) == more && state(&done).2 != 0, "{done}");
+        assert_ne!(ever(), before);
+        desk.json("rules undo --dir store --at 2024-06-03");
+        assert_eq!(ever(), before, "{rules}");
+    }
+    // What was given has ended when it is undone: it is not taken a second time.
+    desk.json("rules apply two.toml --policy true_up --from 2024-03-01 --to 2024-04-01 --at 2024-06-05 --dir store");
+    let (_, members, points) = state(&desk.json("rules undo --dir store --at 2025-06-01"));
+    assert_eq!((members, points), (0, 0));
+    assert_eq!(totals(&desk, "2025-06-02"), [0, before[0][1]]);
     assert_eq!(desk.run("verify --dir store").code, 0);
 }
 

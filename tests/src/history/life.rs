@@ -51,6 +51,8 @@ pub struct Life<'a> {
     pub awaited: Vec<String>,
     /// Redemptions asked for or recorded.
     pub redemptions: Vec<String>,
+    /// Adjustments asked for that add points: id and ledger.
+    pub adjustments: Vec<(String, Option<Value>)>,
     /// Refunds that may have found no order.
     pub unmatched: Vec<String>,
     /// Coupons, as they can be named.
@@ -78,6 +80,7 @@ pub fn live(random: &mut Random, member: &str, made: &Made, options: &Options) -
         orders: Vec::new(),
         awaited: Vec::new(),
         redemptions: Vec::new(),
+        adjustments: Vec::new(),
         unmatched: Vec::new(),
         coupons: Vec::new(),
         member,

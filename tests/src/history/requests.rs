@@ -112,10 +112,19 @@ impl Life<'_> {
     /// `points_adjusted`, up and down.
     pub fn ask_adjustment(&mut self) -> Result<()> {
         let points = self.random.between(1, 20) * if self.random.chance(40) { -1 } else { 1 };
-        let mut body = json!({ "adjustment_id": self.id(), "points": points, "reason": "goodwill" });
+        let id = self.id();
+        let mut body = json!({ "adjustment_id": id, "points": points, "reason": "goodwill" });
         self.maybe_ledger(&mut body);
         if points < 0 && self.random.chance(40) {
             body["allow_debt"] = json!(true);
+        }
+        if points > 0 {
+            self.adjustments.push((id, body.get("ledger").cloned()));
+        } else if let Some((id, ledger)) = self.random.any(&self.adjustments).filter(|_| self.random.chance(60)) {
+            body["takes_back"] = json!(id);
+            if let Some(ledger) = ledger {
+                body["ledger"] = ledger;
+            }
         }
         if self.options.features.tiers && self.random.chance(25) {
             let credit = self.some_tier_credit();

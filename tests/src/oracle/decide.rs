@@ -293,7 +293,8 @@ impl Case<'_> {
         self.refuse_if(!self.rules.ledgers.contains(&adjusted.ledger), "ledger_unknown");
         self.refuse_if(adjusted.points == 0, "points_invalid");
         if adjusted.points < 0 {
-            let short = self.state.active(&adjusted.ledger) < -adjusted.points;
+            let own = self.state.lots.iter().filter(|lot| !lot.active && adjusted.has_opened(lot));
+            let short = self.state.active(&adjusted.ledger) + own.map(|lot| lot.left).sum::<i64>() < -adjusted.points;
             self.refuse_if(short && !adjusted.allow_debt, "insufficient_points");
             return Ok(OPromise { points: adjusted.points, ..OPromise::default() });
         }

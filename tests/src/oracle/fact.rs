@@ -211,6 +211,8 @@ pub struct OAdjustment {
     pub allow_debt: bool,
     /// Tier credit.
     pub tier_credit: Millionths,
+    /// The adjustment whose lots give first.
+    pub takes_back: Option<String>,
 }
 
 /// A start or an end as stated.

@@ -3,7 +3,7 @@
 use super::OPromise;
 use super::coupon::Coupon;
 use super::fact::{CouponName, OAdjustment, OBody, OFact, ORedemption};
-use super::lots::{NO_RULE, Opening, sum};
+use super::lots::{Lot, NO_RULE, Opening, sum};
 use super::state::State;
 use super::tiers::Override;
 use anyhow::Result;
@@ -136,9 +136,20 @@ impl State {
             self.open_lot(&from, Some(promise.starts.unwrap_or(self.now)), promise.expires, None);
             return;
         }
-        let lots = self.in_spend_order(|lot| &lot.ledger == ledger && lot.active);
-        let taken = sum(&self.take(&lots, -promise.points, |lot| &mut lot.deducted));
+        let pending = self.in_spend_order(|lot| !lot.active && adjusted.has_opened(lot));
+        let cancelled = sum(&self.take(&pending, -promise.points, |lot| &mut lot.cancelled));
+        self.entry("cancelled", ledger, -cancelled);
+        let mut lots = self.in_spend_order(|lot| lot.active && adjusted.has_opened(lot));
+        lots.extend(self.in_spend_order(|lot| &lot.ledger == ledger && lot.active && !adjusted.has_opened(lot)));
+        let taken = sum(&self.take(&lots, -promise.points - cancelled, |lot| &mut lot.deducted));
         self.entry("adjusted", ledger, -taken);
-        self.open_debt(ledger, -promise.points - taken, None);
+        self.open_debt(ledger, -promise.points - cancelled - taken, None);
+    }
+}
+
+impl OAdjustment {
+    /// Whether a lot is what this takes back.
+    pub fn has_opened(&self, lot: &Lot) -> bool {
+        lot.ledger == self.ledger && lot.kind == 69 && Some(&lot.natural) == self.takes_back.as_ref()
     }
 }

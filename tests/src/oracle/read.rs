@@ -90,6 +90,7 @@ impl OBody {
                 expires: when(raw, "expires")?,
                 allow_debt: flag("allow_debt", false),
                 tier_credit: money(raw, "tier_credit")?.unwrap_or(0),
+                takes_back: may(raw, "takes_back"),
             }),
             "points_transferred" => {
                 let (id, points) = (text(raw, "transfer_id"), number(raw, "points").unwrap_or(0));

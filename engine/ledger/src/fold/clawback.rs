@@ -33,7 +33,8 @@ impl<S: Sink> Fold<'_, S> {
         let (rule, ruleset) = (Some(index as u16), rules.tag());
         let account = self.member.account_mut(ledger);
         account.sums.clawback_due += due;
-        let pending = take_pending(account, of, rule, due - gone, now.spend_order);
+        let own = |lot: &Lot| is_of(lot, of);
+        let pending = take_pending(account, own, rule, due - gone, now.spend_order);
         let cancelled = sum(&pending);
         account.sums.pending -= cancelled;
         account.sums.cancelled += cancelled;
@@ -41,7 +42,7 @@ impl<S: Sink> Fold<'_, S> {
         let mut active = Vec::new();
         if now.refund.clawback != Clawback::PendingOnly {
             if now.refund.order_of_lots == OrderOfLots::OriginatingFirst {
-                active = take_own_active(account, of, rule, rest, now.spend_order);
+                active = take_own_active(account, own, rule, rest, now.spend_order);
                 rest -= sum(&active);
             }
             if rest > 0 {
@@ -79,13 +80,19 @@ fn is_of(lot: &Lot, of: Source<'_>) -> bool {
     lot.source_kind == of.kind && lot.source == *of.id && lot.rule.get().is_some()
 }
 
-/// From the own pending lots: those of the rule first, each in spend order.
-fn take_pending(account: &mut Account, of: Source<'_>, rule: Option<u16>, due: i64, used: SpendOrder) -> Vec<Allocation> {
+/// From the own pending lots: those of the rule first, each in spend order. Sums are the caller's.
+pub(super) fn take_pending(
+    account: &mut Account,
+    own: impl Fn(&Lot) -> bool,
+    rule: Option<u16>,
+    due: i64,
+    used: SpendOrder,
+) -> Vec<Allocation> {
     if account.pending.is_empty() {
         return Vec::new();
     }
     let rule = RuleIndex::from(rule);
-    let mut indexes: Vec<usize> = (0..account.pending.len()).filter(|&index| is_of(&account.pending[index], of)).collect();
+    let mut indexes: Vec<usize> = (0..account.pending.len()).filter(|&index| own(&account.pending[index])).collect();
     indexes.sort_by(|&a, &b| {
         let (a, b) = (&account.pending[a], &account.pending[b]);
         (a.rule != rule).cmp(&(b.rule != rule)).then_with(|| a.used_cmp(b, used))
@@ -97,13 +104,20 @@ fn take_pending(account: &mut Account, of: Source<'_>, rule: Option<u16>, due: i
     taken
 }
 
-/// From the own active lots: those of the rule first, each in spend order.
-fn take_own_active(account: &mut Account, of: Source<'_>, rule: Option<u16>, due: i64, used: SpendOrder) -> Vec<Allocation> {
+/// From the own active lots: those of the rule first, each in spend order. What they have is less; what the points are used for is
+/// the caller's.
+pub(super) fn take_own_active(
+    account: &mut Account,
+    own: impl Fn(&Lot) -> bool,
+    rule: Option<u16>,
+    due: i64,
+    used: SpendOrder,
+) -> Vec<Allocation> {
     if due == 0 {
         return Vec::new();
     }
     let rule = RuleIndex::from(rule);
-    let mut indexes: Vec<usize> = (0..account.active.len()).filter(|&index| is_of(&account.active[index], of)).collect();
+    let mut indexes: Vec<usize> = (0..account.active.len()).filter(|&index| own(&account.active[index])).collect();
     indexes.sort_by(|&a, &b| {
         let (a, b) = (&account.active[a], &account.active[b]);
         (a.rule != rule).cmp(&(b.rule != rule)).then_with(|| a.used_cmp(b, used))

@@ -5,8 +5,9 @@ use super::record::{Done, Record};
 use super::{Applying, Task};
 use crate::problem::Problem;
 use accrue_ledger::{Instant, Ruleset};
-use accrue_projections::{TrueUp, hash_of, point};
+use accrue_projections::{Ends, TrueUp, hash_of, point};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Who says it.
 pub(super) const SOURCE: &str = "rules";
@@ -55,9 +56,10 @@ pub(super) fn out(of: &Applying<'_>, task: &Task) -> Result<(), Problem> {
     }
     Point::RulesInForce.reached();
     let mut done = Done::default();
-    for few in task.entries.chunks(FEW) {
-        let facts: Vec<Value> = few.iter().map(|entry| true_up(of, record, entry)).collect();
-        for (entry, receipt) in few.iter().zip(book(of, &facts)?) {
+    let entries = numbered(&task.entries);
+    for few in entries.chunks(FEW) {
+        let facts: Vec<Value> = few.iter().map(|(entry, number)| true_up(of, record, entry, *number)).collect();
+        for ((entry, _), receipt) in few.iter().zip(book(of, &facts)?) {
             match receipt["decision"]["outcome"].as_str() {
                 Some("rejected") => {
                     let reason = receipt["decision"]["reason"].as_str().unwrap_or_default();
@@ -106,7 +108,19 @@ fn activation(of: &Applying<'_>, record: &Record, number: usize, from: Instant, 
     Ok(fact(of, record, format!("{}:{number}", record.id), &at, ("ruleset_activated", body)))
 }
 
-fn true_up(of: &Applying<'_>, record: &Record, entry: &TrueUp) -> Value {
+/// Entries, and how many of the same member and ledger are before each.
+fn numbered(entries: &[TrueUp]) -> Vec<(&TrueUp, usize)> {
+    let mut before = BTreeMap::new();
+    let mut number = |entry: &TrueUp| {
+        let next = before.entry((entry.member.clone(), entry.ledger.clone())).or_insert(0);
+        *next += 1;
+        *next - 1
+    };
+    entries.iter().map(|entry| (entry, number(entry))).collect()
+}
+
+/// Its ids are made of the application, the member, the ledger and the number: told again, it is the same.
+fn true_up(of: &Applying<'_>, record: &Record, entry: &TrueUp, number: usize) -> Value {
     let short = |hash: &str| hash.chars().take(12).collect::<String>();
     let until = record.to.as_deref().unwrap_or(&record.at);
     let reason = match &record.undoes {
@@ -116,14 +130,23 @@ fn true_up(of: &Applying<'_>, record: &Record, entry: &TrueUp) -> Value {
             format!("difference by rules {rules} from {} to {until}, comparison {diff}", record.from)
         }
     };
+    let more = if number == 0 { String::new() } else { format!(":{number}") };
     let mut body = json!({
-        "adjustment_id": format!("{}{}", prefix(&record.id), entry.ledger),
+        "adjustment_id": format!("{}{}{more}", prefix(&record.id), entry.ledger),
         "ledger": entry.ledger, "points": entry.points, "reason": reason, "allow_debt": true,
     });
+    match entry.ends {
+        Ends::Program => {}
+        Ends::At(Instant::MAX) => body["expires"] = json!("never"),
+        Ends::At(end) => body["expires"] = json!({ "at": end.to_string() }),
+    }
+    if let Some(id) = &entry.takes_back {
+        body["takes_back"] = json!(id);
+    }
     if let Some(note) = &record.note {
         body["note"] = json!(note);
     }
-    let name: String = hash_of(&format!("{}\0{}", entry.member, entry.ledger)).chars().take(32).collect();
+    let name: String = hash_of(&format!("{}\0{}{more}", entry.member, entry.ledger)).chars().take(32).collect();
     let mut fact = fact(of, record, format!("{}{name}", prefix(&record.id)), &record.at, ("points_adjusted", body));
     fact["member"] = json!(entry.member);
     fact

@@ -1,11 +1,11 @@
-//! Undoing: the former rules, and one entry the other way for each that was made.
+//! Undoing: the former rules, and what takes back each entry that was made.
 
 use super::plan::live;
 use super::record::{self, Application, Record, holds, last_word};
 use super::{Applying, Task, answer, broken_off, carry};
 use crate::problem::Problem;
 use accrue_ledger::{Instant, Ruleset, Timeline};
-use accrue_projections::{Sweep, SweepOptions, TrueUp, hash_of, made_by, true_ups_digest};
+use accrue_projections::{Across, Sweep, SweepOptions, Undoing, hash_of, true_ups_digest};
 use accrue_store::Position;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -92,13 +92,19 @@ fn chosen<'a>(known: &'a [Application], id: Option<&str>) -> Result<&'a Applicat
 fn task(of: &Applying<'_>, known: &[Application], undone: &Application, mut record: Record) -> Result<Task, Problem> {
     let at = Record::instant(&record.at)?;
     let changes = former(of, known, undone, at, &record.shards)?;
+    let (open, prefix) = (of.readers.ready()?, carry::prefix(&undone.record.id));
+    let until = |shard: u32| record.shards.get(&shard).map_or(Position::FIRST, |at| Position(*at));
+    let all: Vec<_> = open.iter().map(|open| (open.reader.clone(), until(open.reader.shard()))).collect();
+    let across = Across::of(&all, None)?;
     let mut entries = Vec::new();
-    for open in of.readers.ready()? {
-        let until = record.shards.get(&open.reader.shard()).map_or(Position::FIRST, |at| Position(*at));
-        let sweep = Sweep { log: &open.log, until, recorded: None, options: SweepOptions::default(), across: None };
-        entries.extend(made_by(&sweep, of.program, carry::SOURCE, &carry::prefix(&undone.record.id))?);
+    for (open, (reader, until)) in open.iter().zip(&all) {
+        let Some(rules) = reader.timeline(of.program) else { continue };
+        let rules = rules.known_before(until.0);
+        let sweep =
+            Sweep { log: &open.log, until: *until, recorded: None, options: SweepOptions::default(), across: Some(&across) };
+        let undoing = Undoing { program: of.program, rules: &rules, at, source: carry::SOURCE, prefix: &prefix };
+        entries.extend(undoing.entries(&sweep)?);
     }
-    let entries: Vec<TrueUp> = entries.into_iter().map(|entry| TrueUp { points: -entry.points, ..entry }).collect();
     record.changes = changes.iter().map(|(at, rules)| (at.to_string(), rules.hash_hex())).collect();
     record.entries = (entries.len() as u64, entries.iter().map(|entry| entry.points).sum());
     record.shortfalls = (0, 0);
