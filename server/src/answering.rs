@@ -76,10 +76,16 @@ fn answer_of(readers: &Readers, question: &Question, now: Instant, progress: &(d
         Question::Entries { of, after, limit } => entries(readers, of, *after, *limit, now),
         Question::Order { of, order } => order::explained(readers, of, order, now),
         Question::Explain { of, about } => order::tree(readers, of, about, now),
-        Question::Members { program, after, limit, .. } => members::page(readers, program, after, *limit, &past),
+        Question::Members { program, after, limit, .. } => {
+            some(readers, program, "members", members::page(readers, program, after, *limit, &past)?)
+        }
         Question::Find { program, by, .. } => members::find(readers, program, by, &past),
-        Question::Top { program, sort, limit, .. } => members::top(readers, program, sort, *limit, &past),
-        Question::Exceptions { program, after, limit, .. } => exceptions::page(readers, program, after, *limit, &past),
+        Question::Top { program, sort, limit, .. } => {
+            some(readers, program, "members", members::top(readers, program, sort, *limit, &past)?)
+        }
+        Question::Exceptions { program, after, limit, .. } => {
+            some(readers, program, "exceptions", exceptions::page(readers, program, after, *limit, &past)?)
+        }
         Question::Coupon { program, code, as_of } => {
             for open in readers.ready()? {
                 if let Some(coupon) = open.reader.coupon(program, code, *as_of, now)? {
@@ -93,7 +99,9 @@ fn answer_of(readers: &Readers, question: &Question, now: Instant, progress: &(d
             let found = find(readers, of, |open| open.reader.referrals(&of.program, &of.member, of.as_of, now))?;
             found.map_or_else(|| Err(no_member(of)), |found| value(&found))
         }
-        Question::Expiring { program, within, limit, .. } => tiers::expiring(readers, program, within, *limit, &past),
+        Question::Expiring { program, within, limit, .. } => {
+            some(readers, program, "expiring", tiers::expiring(readers, program, within, *limit, &past)?)
+        }
         Question::Totals { program, by, .. } => program::totals(readers, program, by.as_deref(), &past),
         Question::TierMoves { program, .. } => ladder::moves(readers, program, &past),
         Question::Rulesets { program } => program::rulesets(readers, program, now),
@@ -102,6 +110,14 @@ fn answer_of(readers: &Readers, question: &Question, now: Instant, progress: &(d
         Question::DeadLetters { after, limit, all } => letters::page(readers, *after, *limit, *all),
         Question::DeadLetter { shard, seq } => letters::one(readers, *shard, *seq),
     }
+}
+
+/// An answer without rows may be one about a program that there is not.
+fn some(readers: &Readers, program: &str, rows: &str, answer: Value) -> Result<Value, Problem> {
+    if answer[rows].as_array().is_some_and(Vec::is_empty) {
+        program::known(readers, program)?;
+    }
+    Ok(answer)
 }
 
 fn value(of: &impl Serialize) -> Result<Value, Problem> {

@@ -255,8 +255,10 @@ impl Local {
 /// There is none.
 pub fn must_exist(config: &Config) -> Result<()> {
     let dir = &config.data_dir;
-    if dir.join("FORMAT").exists() {
-        return Ok(());
+    match dir.join("FORMAT").try_exists() {
+        Ok(true) => return Ok(()),
+        Ok(false) => {}
+        Err(error) => return Err(Failure::usage(format!("can't look into {}: {error}", dir.display()))),
     }
     Err(Failure::not_found(format!(
         "there is no store in {}: name it with --dir, or make one with `accrue demo`, `accrue publish` or `accrue serve`",

@@ -4,6 +4,7 @@ mod points;
 
 pub use points::PointsCount;
 
+use crate::failure::Failure;
 use crate::readers::{Open, Readers};
 use accrue_ingest::Status;
 use accrue_ledger::Instant;
@@ -19,6 +20,7 @@ use parking_lot::Mutex;
 use std::io::IsTerminal;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Requests answered, by route, method and status.
 pub const HTTP_REQUESTS: &str = "accrue_http_requests_total";
@@ -77,6 +79,12 @@ const PROPERTIES: [&str; 10] = [
 /// The directives can't be read.
 pub fn logs(format: &str, level: &str) -> Result<()> {
     let filter = EnvFilter::try_new(level).with_context(|| format!("log.level {level:?} can't be read"))?;
+    // A word alone would be taken for the name of a module, and silence all others.
+    let names_level = |word: &str| word.contains(['=', '[']) || word.trim().parse::<LevelFilter>().is_ok();
+    if let Some(word) = level.split(',').find(|word| !word.trim().is_empty() && !names_level(word)) {
+        let told = format!("log.level {word:?} is no level: off, error, warn, info, debug, trace, or module=level");
+        return Err(Failure::usage(told));
+    }
     let json = match format {
         "json" => true,
         "human" => false,

@@ -6,7 +6,7 @@ use accrue_projections::{AsKnown, AsOf};
 use accrue_server::answering::{Apply, Applying, Guards, Policy, Undo};
 use accrue_server::answers::open_store;
 use accrue_server::config::{Config, Layers};
-use accrue_server::intake::{Hand, Straight, Taken, straight_in};
+use accrue_server::intake::{Hand, Straight, Summary, Taken, straight_in};
 use accrue_server::problem::Problem;
 use serde_json::{Value, json};
 use std::cell::Cell;
@@ -47,7 +47,7 @@ fn shop(dir: &Path) {
         bytes.extend(facts.next()?.to_string().into_bytes());
         Some(Ok((Form::Json, None, String::new())))
     };
-    hand.all(next, |_| {}).expect("booked");
+    hand.all(next, |_| {}, &mut Summary::default()).expect("booked");
     hand.close().expect("closes");
 }
 
@@ -61,7 +61,7 @@ fn with(dir: &Path, most: u32, work: impl FnOnce(&Applying<'_>) -> Result<Value,
         let taken = straight_in(straight.embedded(), &facts[..now as usize])?;
         if (now as usize) < facts.len() { Err(Problem::new("shard_stopped", "the plug was pulled")) } else { Ok(taken) }
     };
-    let now = Instant::parse("2024-06-01T00:00:00Z").expect("an instant");
+    let now = Instant::parse("2024-06-02T00:00:00Z").expect("an instant");
     let applying = Applying {
         readers: &straight.readers,
         take: &take,

@@ -101,7 +101,7 @@ impl Case<'_, '_> {
                 Ok(Promise { points, ..Promise::default() })
             }
             Body::PointsAdjusted(adjusted) => {
-                refuse_if(unknown && adjusted.points < 0, Rejection::MemberUnknown)?;
+                refuse_if(unknown && adjusted.points < 0 && !adjusted.allow_debt, Rejection::MemberUnknown)?;
                 self.adjustment(adjusted)
             }
             Body::RedemptionReversed { redemption_id, points, .. } => {

@@ -29,7 +29,11 @@ pub(crate) fn replace_with(path: &Path, mode: u32, write: impl FnOnce(&mut File)
         file.sync_all()?;
         fs::rename(&beside, path)
     };
-    replace().map_err(StoreError::io("write", path))?;
+    if let Err(error) = replace() {
+        // What is half written is of no use to anybody, and takes room that may be what is missing.
+        let _ = fs::remove_file(&beside);
+        return Err(StoreError::io("write", path)(error));
+    }
     sync_dir(path.parent().unwrap_or(path))
 }
 
@@ -93,5 +97,16 @@ mod tests {
             let error = read::<Vec<u32>>(&path).expect_err("cut");
             assert!(error.to_string().contains("small"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_half_written_does_not_stay() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("small");
+        write(&path, &7).expect("written");
+        let full = |file: &mut File| file.write_all(b"half").and_then(|()| Err(io::ErrorKind::StorageFull.into()));
+        assert!(replace_with(&path, 0o644, full).is_err());
+        assert_eq!(read::<u32>(&path).expect("as before"), Some(7));
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
     }
 }

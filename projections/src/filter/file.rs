@@ -115,6 +115,10 @@ impl Filter {
 mod tests {
     use super::*;
     use crate::filter::Hashed;
+    use crate::ledger::LedgerOptions;
+    use crate::story::Desk;
+    use accrue_ledger::Instant;
+    use accrue_proto::json::{Defaults, fact_from_json};
 
     #[test]
     fn it_comes_back_whole_or_not_at_all() {
@@ -146,5 +150,33 @@ mod tests {
             other[at] ^= 16;
             assert!(back(&other, 1).is_none(), "byte {at}");
         }
+    }
+
+    #[test]
+    fn a_disk_without_room_for_it_stops_nothing() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut desk = Desk::open(dir.path(), LedgerOptions::default()).expect("opens");
+        desk.activate("p", "program = \"p\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n", Instant(0)).expect("in force");
+        let fact = |n: usize| {
+            let text = format!(
+                r#"{{"id": "{n}", "source": "s", "program": "p", "member": "m{n}", "occurred_at": "2024-03-01T10:00:00Z", "order_fulfilled": {{"order_id": "{n}"}}}}"#
+            );
+            let fact = fact_from_json(text.as_bytes(), &Defaults::default()).expect("valid");
+            let mut bytes = Vec::new();
+            accrue_proto::write_fact(&fact, &mut bytes);
+            bytes
+        };
+        let facts: Vec<Vec<u8>> = (0..KEYS_MIN + 10).map(fact).collect();
+        desk.deliver_group(&facts).expect("taken");
+        let view = desk.reader().expect("open").shared().tiers.read().view.clone();
+        // It can't be written there.
+        let (beside, kept) = (view.path().join("filter.tmp"), view.path().join(NAME));
+        std::fs::create_dir(&beside).expect("made");
+        desk.checkpoint().expect("all the same");
+        assert!(!kept.exists() && view.next_position().expect("told") > Position(KEYS_MIN as u64));
+        std::fs::remove_dir(&beside).expect("gone");
+        desk.deliver_group(&[fact(1_000)]).expect("taken");
+        desk.checkpoint().expect("written");
+        assert!(kept.exists(), "the next one keeps it");
     }
 }

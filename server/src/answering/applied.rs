@@ -175,6 +175,17 @@ impl Task {
     }
 }
 
+/// When it takes effect: facts say so, and none may come from the future.
+fn takes_effect(asked: Option<&str>, now: Instant) -> Result<Instant, Problem> {
+    let wrong = |why: String| Problem::new("bad_request", why);
+    let Some(text) = asked else { return Ok(now) };
+    let at = Instant::parse(text).ok_or_else(|| wrong(format!("at is {text:?}, like 2024-10-12T07:20:50Z it has to be")))?;
+    if at > now {
+        return Err(wrong(format!("at is {at}, and that is still to come: leave it out for now, or do it then")));
+    }
+    Ok(at)
+}
+
 /// What an undoing or applying that was broken off stands in the way of.
 fn broken_off(open: &Application) -> Problem {
     let id = &open.record.id;

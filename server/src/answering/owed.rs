@@ -41,6 +41,11 @@ pub struct Owed {
 /// What is asked for is not there, or can't be read; or the columns are not what the lots hold.
 pub fn owed(readers: &Readers, asked: &Owed, now: Instant, mut progress: impl FnMut(u32, Swept)) -> Result<Value, Problem> {
     let mut asked = asked.clone();
+    for (name, date) in [("from", &asked.from), ("to", &asked.to)] {
+        if let Some(date) = date.as_ref().filter(|date| Instant::parse(&format!("{date}T00:00:00Z")).is_none()) {
+            return Err(Problem::new("bad_request", format!("{name} is {date:?}, it has to be a date such as 2025-01-01")));
+        }
+    }
     if let Some(month) = asked.close.clone() {
         let end = end_of(readers, &asked, &month, now)?;
         asked.past.as_of = Some(end.to_string());

@@ -7,9 +7,9 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{ClientOptions, Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,9 @@ const RETRY_WAIT: Duration = Duration::from_secs(30);
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// For the answer to one request.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
+
+/// Where files, and the keys of members, are.
+const FOLDERS: [&str; 2] = ["files", "keys"];
 
 /// Somewhere objects can be kept.
 pub struct Place {
@@ -60,6 +63,12 @@ impl Place {
         if may_make {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
             made.with_context(|| format!("can't make {}; may this user write there?", dir.display()))?;
+            // Keys are in there: nobody else may look, whoever made the directory above.
+            for folder in FOLDERS.map(|folder| dir.join(folder)) {
+                let failed = || format!("can't make {} for this user alone", folder.display());
+                DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(failed)?;
+                fs::set_permissions(&folder, Permissions::from_mode(0o700)).with_context(failed)?;
+            }
         } else if !dir.is_dir() {
             return Err(Failure::not_found(format!("there is no directory {}", dir.display())));
         }

@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::{Value, json};
 use std::fs::File;
+use std::path::Path;
 
 const LISTED: [Column; 7] = [
     text("backup", "/id"),
@@ -41,6 +42,7 @@ fn create(ctx: &Ctx, place: &str, keep: Option<u32>) -> Result<()> {
     }
     must_exist(&ctx.config)?;
     let root = &ctx.config.data_dir;
+    not_within(root, place)?;
     let _one_at_a_time = lock(&ctx.config)?;
     let place = Place::open(place, true)?;
     let at = Clock::system().now();
@@ -62,6 +64,21 @@ fn create(ctx: &Ctx, place: &str, keep: Option<u32>) -> Result<()> {
         eprintln!("backup {id} is damaged: what it names is not known, so no files were removed; --keep lets it go in its time");
     }
     Ok(())
+}
+
+/// A backup that is lost with what it is of is none.
+fn not_within(root: &Path, place: &str) -> Result<()> {
+    let place = Path::new(place.strip_prefix("file://").unwrap_or(place));
+    let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    // It may not be there yet: as far as it is.
+    let there = place.ancestors().find_map(|part| if part == Path::new("") { Path::new(".") } else { part }.canonicalize().ok());
+    match there.filter(|there| there.starts_with(&root)) {
+        None => Ok(()),
+        Some(_) => {
+            let told = format!("{} is in the data directory {}: name another place", place.display(), root.display());
+            Err(Failure::usage(told))
+        }
+    }
 }
 
 /// Two would make each other's snapshot.

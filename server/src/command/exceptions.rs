@@ -4,7 +4,7 @@ use super::{Ctx, of_member, pages};
 use crate::answers::Answers;
 use crate::cli::{Exceptions, Output, Resolve};
 use crate::failure::Failure;
-use crate::intake::Hand;
+use crate::intake::{Hand, Summary};
 use crate::print::{Column, right, text};
 use crate::question::Question;
 use accrue_ingest::Clock;
@@ -115,9 +115,10 @@ fn resolved(ctx: &Ctx, resolve: &Resolve) -> Result<()> {
         into.extend(bytes.take()?);
         Some(Ok((Form::Json, Some(key.clone()), resolve.exception.clone())))
     };
-    let summary = hand.all(next, |_| {});
+    let mut summary = Summary::default();
+    let done = hand.all(next, |_| {}, &mut summary);
     hand.close()?;
-    let summary = summary?;
+    done?;
     if let Some(trouble) = summary.troubles().first() {
         return Err(Failure::broken(trouble.clone()));
     }

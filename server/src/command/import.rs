@@ -65,30 +65,40 @@ pub(super) fn run(ctx: &Ctx, args: &Args) -> Result<()> {
     let (Some(mapping), Some(path)) = (&args.mapping, &args.file) else {
         return Err(Failure::usage("say --mapping MAPPING.toml and a CSV file"));
     };
+    publish::must_be_file(path)?;
     let mut file = File::open(mapping, path)?;
     let bar = progress::bytes("importing", std::fs::metadata(path).map_or(0, |metadata| metadata.len()));
+    let mut summary = Summary::default();
     let outcome = if args.dry_run {
         let mut bytes = Vec::new();
-        let all = std::iter::from_fn(|| next(&mut file, &bar, &mut bytes)).try_for_each(|fact| fact.map(|_| ()));
-        all.map(|()| Summary::default())
+        std::iter::from_fn(|| next(&mut file, &bar, &mut bytes)).try_for_each(|fact| fact.map(|_| ()))
     } else {
         let hand = Hand::open(&ctx.config, ctx.url.as_deref(), args.kafka)?;
-        let done = hand.all(|bytes| next(&mut file, &bar, bytes), |_| {});
+        let done = hand.all(|bytes| next(&mut file, &bar, bytes), |_| {}, &mut summary);
         // What went wrong first is what helps.
         let closed = hand.close();
-        done.and_then(|done| closed.map(|()| done))
+        done.and(closed)
     };
     bar.finish_and_clear();
     let report = file.report().clone();
-    show(ctx, &report, outcome.as_ref().ok(), args.dry_run)?;
-    let summary = outcome?;
+    show(ctx, &report, &summary, args.dry_run)?;
+    if args.dry_run {
+        outcome?;
+    } else {
+        outcome.inspect_err(|_| publish::so_far(&summary))?;
+    }
     if report.left_out > 0 {
         return Err(anyhow!(
             "{} facts were left out, see above; mend the file or the mapping and import it again: what is in is not booked twice",
             points(report.left_out.cast_signed())
         ));
     }
-    publish::end(&summary)
+    publish::end(&summary)?;
+    // A shop's request may be refused; what another system had is not there then.
+    match summary.count("rejected") {
+        0 => Ok(()),
+        count => Err(anyhow!("{} of {} were rejected, see above: they are not in", count, summary.total())),
+    }
 }
 
 /// The next fact; those that can't be read are told and left out.
@@ -115,24 +125,23 @@ fn next(file: &mut File, bar: &ProgressBar, bytes: &mut Vec<u8>) -> Option<Resul
     }
 }
 
-fn show(ctx: &Ctx, report: &Report, summary: Option<&Summary>, dry_run: bool) -> Result<()> {
+fn show(ctx: &Ctx, report: &Report, summary: &Summary, dry_run: bool) -> Result<()> {
+    summary.rejections().iter().for_each(|rejection| eprintln!("{rejection}"));
     if ctx.printer.output() == Output::Table {
         ctx.printer.text(&report.to_string())?;
         if dry_run {
             eprintln!("nothing was handed in (--dry-run)");
+            return Ok(());
         }
-        return summary.filter(|_| !dry_run).map_or(Ok(()), |summary| {
-            ctx.printer.text("\n")?;
-            publish::show(&ctx.printer, summary)
-        });
+        ctx.printer.text("\n")?;
+        return publish::show(&ctx.printer, summary);
     }
     let mut whole = json!({ "file": report_json(report), "handed_in": Value::Null });
-    if let Some(summary) = summary.filter(|_| !dry_run) {
+    if !dry_run {
         whole["handed_in"] = summary.json();
     }
     let rows: Vec<Value> = report.facts().iter().map(|(kind, facts)| json!({ "outcome": kind, "facts": facts })).collect();
-    let counted =
-        summary.into_iter().flat_map(Summary::rows).map(|(outcome, facts)| json!({ "outcome": outcome.trim(), "facts": facts }));
+    let counted = summary.rows().into_iter().map(|(outcome, facts)| json!({ "outcome": outcome.trim(), "facts": facts }));
     let rows: Vec<Value> = rows.into_iter().chain(counted).collect();
     ctx.printer.rows(&whole, &rows, &[crate::print::text("outcome", "/outcome"), crate::print::right("facts", "/facts")])
 }

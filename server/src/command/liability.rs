@@ -50,7 +50,9 @@ const AGED: [Column; 7] = [
     right("other", "/other"),
     right("left", "/left"),
 ];
-const AGES: [Column; 7] = [
+const AGES: [Column; 9] = [
+    text("program", "/program"),
+    text("ledger", "/ledger"),
     text("earned in", "/month"),
     right("age", "/age"),
     right("earned", "/earned"),
@@ -121,15 +123,18 @@ fn rows(answer: &Value) -> Vec<Value> {
 
 /// Vintages with their ages, one row each.
 fn ages(answer: &Value) -> Vec<Value> {
-    let of_vintage = |vintage: &Value| {
-        let with = |age: &Value| {
-            let mut row = age.clone();
-            row["month"] = vintage["month"].clone();
-            row
-        };
-        list(vintage, "ages").iter().map(with).collect::<Vec<_>>()
-    };
-    ledgers(answer).flat_map(|(_, ledger)| list(ledger, "vintages").iter().flat_map(of_vintage)).collect()
+    let mut rows = Vec::new();
+    for (program, ledger) in ledgers(answer) {
+        for vintage in list(ledger, "vintages") {
+            rows.extend(list(vintage, "ages").iter().map(|age| {
+                let mut row = age.clone();
+                (row["program"], row["ledger"]) = (program["program"].clone(), ledger["ledger"].clone());
+                row["month"] = vintage["month"].clone();
+                row
+            }));
+        }
+    }
+    rows
 }
 
 /// How what is owed came, month by month, and the triangle of vintages, of each ledger.
@@ -193,9 +198,11 @@ fn told(ctx: &Ctx, answer: &Value) -> String {
     }
     let shards: Vec<String> =
         list(answer, "shards").iter().map(|shard| format!("{}:{}", shard["shard"], shard["next_position"])).collect();
+    let at = answer["closing"]
+        .as_str()
+        .map_or_else(|| format!("--as-of {}", answer["as_of"].as_str().unwrap_or_default()), |month| format!("--close {month}"));
     page + &style.dim(&format!(
-        "again: --as-of {} --as-known-before {} · digest {}\n",
-        answer["as_of"].as_str().unwrap_or_default(),
+        "again: {at} --as-known-before {} · digest {}\n",
         shards.join(","),
         answer["digest"].as_str().unwrap_or_default()
     ))

@@ -4,7 +4,7 @@ use super::Ctx;
 use crate::cli::Publish;
 use crate::failure::Failure;
 use crate::intake::{Hand, Summary};
-use crate::print::{Column, Printer, right, text};
+use crate::print::{Column, Printer, points, right, text};
 use crate::progress;
 use accrue_ingest::facts_file::FactsFile;
 use anyhow::{Context as _, Result, anyhow};
@@ -15,7 +15,7 @@ const ROWS: [Column; 2] = [text("outcome", "/outcome"), right("facts", "/facts")
 
 pub(super) fn run(ctx: &Ctx, publish: &Publish) -> Result<()> {
     for path in publish.files.iter().filter(|path| *path != Path::new("-")) {
-        std::fs::metadata(path).map_err(|error| Failure::usage(format!("can't read {}: {error}", path.display())))?;
+        must_be_file(path)?;
     }
     let hand = Hand::open(&ctx.config, ctx.url.as_deref(), publish.kafka)?;
     let mut summary = Summary::default();
@@ -28,7 +28,7 @@ pub(super) fn run(ctx: &Ctx, publish: &Publish) -> Result<()> {
     }
     let closed = hand.close();
     show(&ctx.printer, &summary)?;
-    outcome?;
+    outcome.inspect_err(|_| so_far(&summary))?;
     closed?;
     end(&summary)
 }
@@ -54,10 +54,24 @@ fn one(hand: &Hand, path: &Path, summary: &mut Summary) -> Result<()> {
             bar.set_message(format!("{} durable", done.total()));
         }
     };
-    let done = hand.all(next, told).with_context(|| format!("publishing {name}"));
+    let mut of_file = Summary::default();
+    let done = hand.all(next, told, &mut of_file).with_context(|| format!("publishing {name}"));
     bar.finish_and_clear();
-    summary.merge(done?);
-    Ok(())
+    summary.merge(of_file);
+    done
+}
+
+/// Told where something broke off.
+pub(super) fn so_far(summary: &Summary) {
+    let total = points(i64::try_from(summary.total()).unwrap_or(i64::MAX));
+    eprintln!("broken off, {total} were handed in: do it again when it is mended, what is in is not booked twice");
+}
+
+/// A file that is not there is a wrong argument, whatever would be done with it.
+pub(super) fn must_be_file(path: &Path) -> Result<()> {
+    let shown = path.display();
+    let found = std::fs::metadata(path).map_err(|error| Failure::usage(format!("can't read {shown}: {error}")))?;
+    if found.is_dir() { Err(Failure::usage(format!("{shown} is a directory: name a file"))) } else { Ok(()) }
 }
 
 /// Counts on standard output, troubles on standard error.

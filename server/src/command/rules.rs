@@ -6,7 +6,7 @@ use super::Ctx;
 use crate::answers::{Answers, must_exist};
 use crate::cli::{Activate, OfProgram, Output, Rules};
 use crate::failure::Failure;
-use crate::intake::Hand;
+use crate::intake::{Hand, Summary};
 use crate::print::{Column, minute, right, text};
 use crate::question::Question;
 use accrue_ingest::Clock;
@@ -171,7 +171,8 @@ fn bring_into_force(ctx: &Ctx, activate: &Activate) -> Result<()> {
         bytes.extend(fact.take()?);
         Some(Ok((Form::Json, Some(key.clone()), activate.file.display().to_string())))
     };
-    let summary = hand.all(next, |_| {})?;
+    let mut summary = Summary::default();
+    hand.all(next, |_| {}, &mut summary)?;
     hand.close()?;
     if let Some(trouble) = summary.troubles().first() {
         return Err(Failure::broken(trouble.clone()));

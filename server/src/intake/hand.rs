@@ -134,28 +134,31 @@ impl Hand {
     }
 
     /// Hands facts in, and waits until all are durable. `next` writes a fact into its buffer and says what it is and where
-    /// it was; `progress` is told how many are durable.
+    /// it was; `progress` is told how many are durable. What became of them is added to `summary`, also of those before an error.
     ///
     /// # Errors
-    /// `next` fails, or a shard or the service has stopped.
+    /// `next` fails: what it gave before is handed in all the same. Or a shard or the service has stopped.
     pub fn all(
         &self,
         mut next: impl FnMut(&mut Vec<u8>) -> Option<Result<(Form, Option<String>, String)>>,
         mut progress: impl FnMut(&Summary),
-    ) -> Result<Summary> {
-        let mut summary = Summary::default();
+        summary: &mut Summary,
+    ) -> Result<()> {
         let mut bytes = Vec::new();
         let mut way = Way::new(self);
-        loop {
+        let ended = loop {
             bytes.clear();
-            let Some(fact) = next(&mut bytes) else { break };
-            let (form, key, place) = fact?;
-            way.push(&Handed { bytes: &bytes, form, key: key.as_deref().map(str::as_bytes) }, place, &mut summary)?;
-            progress(&summary);
-        }
-        way.finish(&mut summary)?;
-        progress(&summary);
-        Ok(summary)
+            let (form, key, place) = match next(&mut bytes) {
+                None => break Ok(()),
+                Some(Err(error)) => break Err(error),
+                Some(Ok(fact)) => fact,
+            };
+            way.push(&Handed { bytes: &bytes, form, key: key.as_deref().map(str::as_bytes) }, place, summary)?;
+            progress(summary);
+        };
+        way.finish(summary)?;
+        progress(summary);
+        ended
     }
 
     /// Hands dead letters of one shard in again, at most [`REQUEUE_FEW`]; what became of each.

@@ -14,6 +14,7 @@ pub struct Summary {
     counts: BTreeMap<&'static str, u64>,
     codes: BTreeMap<String, u64>,
     troubles: Vec<String>,
+    rejections: Vec<String>,
 }
 
 const OUTCOMES: [&str; 7] = ["applied", "accepted", "rejected", "parked", "duplicate", "conflict", "refused"];
@@ -26,7 +27,7 @@ impl Summary {
         match (receipt["outcome"].as_str().unwrap_or_default(), decided) {
             ("booked", None) => self.count_one("applied"),
             ("booked", Some("accepted")) => self.count_one("accepted"),
-            ("booked", Some(_)) => self.rejected(&text(&receipt["decision"]["reason"])),
+            ("booked", Some(_)) => self.rejected(&text(&receipt["decision"]["reason"]), place),
             ("parked", _) => self.count_one("parked"),
             ("duplicate", _) => self.count_one("duplicate"),
             ("sent", _) => self.sent(),
@@ -48,7 +49,7 @@ impl Summary {
             Outcome::Booked { decision: None, .. } => self.count_one("applied"),
             Outcome::Booked { decision: Some(decision), .. } => match &decision.outcome {
                 Answer::Accepted(_) => self.count_one("accepted"),
-                Answer::Rejected(reason) => self.rejected(reason.name()),
+                Answer::Rejected(reason) => self.rejected(reason.name(), place),
             },
             Outcome::Duplicate { .. } => self.count_one("duplicate"),
             Outcome::Conflict { detail, dead_letter, .. } => {
@@ -64,8 +65,11 @@ impl Summary {
         *self.counts.entry(outcome).or_default() += 1;
     }
 
-    fn rejected(&mut self, reason: &str) {
+    fn rejected(&mut self, reason: &str, place: impl FnOnce() -> String) {
         self.count_one("rejected");
+        if self.rejections.len() < TROUBLES_TOLD_MAX {
+            self.rejections.push(format!("{}: rejected, {reason}", place()));
+        }
         *self.codes.entry(format!("rejected: {reason}")).or_default() += 1;
     }
 
@@ -97,6 +101,8 @@ impl Summary {
         more.codes.into_iter().for_each(|(code, count)| *self.codes.entry(code).or_default() += count);
         let room = TROUBLES_TOLD_MAX.saturating_sub(self.troubles.len());
         self.troubles.extend(more.troubles.into_iter().take(room));
+        let room = TROUBLES_TOLD_MAX.saturating_sub(self.rejections.len());
+        self.rejections.extend(more.rejections.into_iter().take(room));
     }
 
     /// How many of an outcome.
@@ -112,6 +118,11 @@ impl Summary {
     /// The first troubles, one line each.
     pub fn troubles(&self) -> &[String] {
         &self.troubles
+    }
+
+    /// The first requests that were decided with no, one line each: right answers, but not what an import expects.
+    pub fn rejections(&self) -> &[String] {
+        &self.rejections
     }
 
     /// Outcomes in their order, then codes: what and how many.

@@ -142,6 +142,12 @@ fn nobody_loses_and_cohorts_have_policies_of_their_own() {
     let gold = desk.json(&format!("{less} --cohort tier=gold:never_worse --cohort rest:true_up"));
     let (_, members, points) = state(&gold);
     assert!(members > 0 && members < 40 && points > all, "{gold}");
+    assert_eq!(gold["application"]["policy"], "by cohort");
+    for line in [less.replace("2024-06-01", "2999-06-01") + " --policy true_up", "rules undo --dir store --at 2999-06-01".into()]
+    {
+        let (code, told) = desk.fails(&line);
+        assert!(code != 0 && !told.contains("broken off"), "{code} {told}");
+    }
     let (code, told) = desk.fails(&format!("{less} --cohort tier=gold:restate --policy true_up"));
     assert!(code == 2 && told.contains("one timeline"), "{code} {told}");
     // A loss that is not covered is owed.

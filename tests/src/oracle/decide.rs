@@ -93,7 +93,7 @@ pub fn decide(rules: &Timeline, known: &[Known], request: &OFact) -> Result<ODec
     let mut case = Case { state: &state, rules: &state.rules(), at, against: Vec::new() };
     let makes_known = match &request.body {
         OBody::Granted(..) => true,
-        OBody::Adjusted(adjusted) => adjusted.points > 0,
+        OBody::Adjusted(adjusted) => adjusted.points > 0 || adjusted.allow_debt,
         OBody::Received(_) => true,
         _ => false,
     };

@@ -27,10 +27,13 @@ pub(crate) fn check(store: &Store, topic: &str, partitions: usize) -> Result<(),
         Some(kept) if kept == found => Ok(()),
         Some(kept) => {
             let (before, count) = kept.rsplit_once(' ').unwrap_or((&kept, "?"));
-            Err(IngestError::Setting(format!(
-                "the store was filled from {before} with {count} partitions, {topic} has {partitions}: members would move between shards; \
-                 publish into a topic with {count}, or start with an empty store"
-            )))
+            let why = if before == topic {
+                format!("it has {partitions} now: members would move between shards; publish into a topic with {count}")
+            } else {
+                format!("and {topic} is another topic: what is in it is not what follows there; set kafka.topic to {before}")
+            };
+            let what = format!("the store was filled from {before} with {count} partitions, {why}");
+            Err(IngestError::Setting(format!("{what}, or start with an empty store (a backup keeps this one)")))
         }
     }
 }
@@ -47,7 +50,9 @@ mod tests {
         check(&store, "facts", 6).expect("kept");
         check(&store, "facts", 6).expect("the same");
         let error = check(&store, "facts", 12).expect_err("another").to_string();
-        assert!(error.contains("filled from facts with 6 partitions, facts has 12"), "{error}");
+        assert!(error.contains("filled from facts with 6 partitions, it has 12 now"), "{error}");
+        let error = check(&store, "others", 6).expect_err("another topic").to_string();
+        assert!(error.contains("others is another topic") && error.contains("set kafka.topic to facts"), "{error}");
         std::fs::write(dir.path().join(NAME), "facts 12").expect("written");
         assert!(check(&store, "facts", 12).is_err_and(|error| error.to_string().contains("damaged")));
     }

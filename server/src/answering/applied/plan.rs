@@ -2,7 +2,7 @@
 
 use super::asked::{Apply, Cohort, Policy, cohorts, instants, true_ups};
 use super::record::{Application, Record, holds};
-use super::{Applying, Task};
+use super::{Applying, Task, takes_effect};
 use crate::answering::compared;
 use crate::problem::Problem;
 use crate::readers::Open;
@@ -76,7 +76,7 @@ impl Planned {
                 .ok_or_else(|| wrong(format!("{name} is {text:?}, like 2024-10-12T07:20:50Z it has to be"))),
         };
         let new = compared::ruleset(of.program, Some(&asked.new))?.ok_or_else(|| wrong("there is no ruleset".to_owned()))?;
-        let at = instant("at", &asked.at)?.unwrap_or(of.now);
+        let at = takes_effect(asked.at.as_deref(), of.now)?;
         let (from, to) = (instant("from", &asked.from)?, instant("to", &asked.to)?);
         let cohorts = cohorts(&asked.cohorts, asked.policy)?;
         let planned =
@@ -85,7 +85,7 @@ impl Planned {
             return Err(wrong("to is not after from".to_owned()));
         }
         if planned.has_true_ups() || planned.restates() {
-            let from = from.ok_or_else(|| wrong("say from when on the rules judge what there is: from".to_owned()))?;
+            let from = from.ok_or_else(|| wrong("say from when on the rules judge what there is: from (--from)".to_owned()))?;
             if from > at || planned.has_true_ups() && planned.to.is_some_and(|to| to > at) {
                 return Err(wrong(format!("from and to have to be past, as of {at}: for what is to come there is prospective")));
             }

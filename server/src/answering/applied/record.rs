@@ -155,7 +155,8 @@ pub fn told(all: &[Application], of: &Application) -> Value {
     if let Some(fields) = told.as_object_mut() {
         fields.remove("text");
         let (entries, shortfalls) = (record.entries, record.shortfalls);
-        fields.insert("policy".into(), json!(record.policy.map_or("undo", Policy::name)));
+        let without = if record.undoes.is_some() { "undo" } else { "by cohort" };
+        fields.insert("policy".into(), json!(record.policy.map_or(without, Policy::name)));
         fields.insert("state".into(), json!(state));
         fields.insert("undone_by".into(), json!(undone_by));
         fields.insert("entries".into(), json!({ "members": entries.0, "points": entries.1 }));

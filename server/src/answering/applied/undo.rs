@@ -2,7 +2,7 @@
 
 use super::plan::live;
 use super::record::{self, Application, Record, holds, last_word};
-use super::{Applying, Task, answer, broken_off, carry};
+use super::{Applying, Task, answer, broken_off, carry, takes_effect};
 use crate::problem::Problem;
 use accrue_ledger::{Instant, Ruleset, Timeline};
 use accrue_projections::{Across, Sweep, SweepOptions, Undoing, hash_of, true_ups_digest};
@@ -47,12 +47,7 @@ impl Applying<'_> {
             };
         }
         let of = chosen(&known, asked.id.as_deref())?;
-        let at = match &asked.at {
-            None => self.now,
-            Some(text) => {
-                Instant::parse(text).ok_or_else(|| Problem::new("bad_request", format!("at is {text:?}, no instant")))?
-            }
-        };
+        let at = takes_effect(asked.at.as_deref(), self.now)?;
         let record = Record {
             id: String::new(),
             policy: None,

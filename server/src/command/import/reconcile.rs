@@ -35,6 +35,7 @@ pub(super) fn run(ctx: &Ctx, args: &Reconcile) -> Result<()> {
             "{path} is a mapping of orders: reconcile needs kind = \"balances\", \"lots\" or \"history\""
         )));
     }
+    super::publish::must_be_file(&args.file)?;
     let mapping = OpeningMapping::parse(&words).map_err(|error| Failure::usage(format!("{path} {error}")))?;
     let answers = ctx.answers()?;
     let at = args.as_of.unwrap_or_else(|| accrue_ingest::Clock::system().now());
