@@ -29,7 +29,7 @@ use book::{Booking, Owner};
 use checkpoint::Checkpointer;
 use crossbeam_channel::Receiver;
 use filling::Filling;
-use person::Erasure;
+use person::KeyChange;
 use prefetch::{Asking, Prefetched};
 use std::sync::Arc;
 use touch::Ahead;
@@ -59,8 +59,8 @@ pub struct Ledger {
     is_beside: bool,
     /// An activation reached into the past: everything is folded again once it is durable.
     rebuild_due: bool,
-    /// Members whose personal data is to be destroyed once the fact that says so is durable.
-    erasures: Vec<Erasure>,
+    /// What becomes of members' keys once the fact that says so is durable.
+    key_changes: Vec<KeyChange>,
 }
 
 impl Ledger {
@@ -194,7 +194,7 @@ impl Inline for Ledger {
             self.rebuild_due = false;
             self.rebuild(Position::MAX)?;
         }
-        self.erase_due()?;
+        self.change_keys()?;
         self.checkpoint_if_due(force)?;
         self.flip_if_asked();
         Ok(())

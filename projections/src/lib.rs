@@ -52,7 +52,7 @@ pub use ledger::{Ledger, LedgerOptions, decision_of};
 pub use look_up::LookUp;
 pub use milestones::{MilestoneOptions, MilestoneStatus};
 pub use number::is_number;
-pub use profile::{Note, Profile};
+pub use profile::{Note, Profile, happened};
 pub use programs::Applied;
 pub use reader::{
     AsKnown, AsOf, Changed, CouponChange, Fall, LedgerReader, LotChange, Outlook, Outstanding, Points, Quote, RewardQuote, Shift,

@@ -64,6 +64,11 @@ pub(crate) fn open(log: &ShardLog, positions: &[Position]) -> Result<Vec<(Positi
     Ok(facts)
 }
 
+/// When a fact happened.
+pub fn happened(fact: &pb::Fact) -> Instant {
+    fact.occurred_at.as_ref().and_then(accrue_proto::from_timestamp).unwrap_or(Instant::MIN)
+}
+
 impl Profile {
     /// The same of facts that several shards know; `None`: nothing was said.
     pub fn of_all(facts: Vec<pb::Fact>) -> Option<Profile> {
@@ -72,11 +77,10 @@ impl Profile {
 
     /// What these facts come to, in the order in which they happened.
     pub(crate) fn of(mut facts: Vec<pb::Fact>) -> Profile {
-        let at = |fact: &pb::Fact| fact.occurred_at.as_ref().and_then(accrue_proto::from_timestamp).unwrap_or(Instant::MIN);
-        facts.sort_by(|a, b| (at(a), &a.id, &a.source).cmp(&(at(b), &b.id, &b.source)));
+        facts.sort_by(|a, b| (happened(a), &a.id, &a.source).cmp(&(happened(b), &b.id, &b.source)));
         let mut profile = Profile::default();
         for fact in facts {
-            let at = at(&fact);
+            let at = happened(&fact);
             match fact.body {
                 Some(Body::MemberProfileChanged(changed)) => profile.change(changed),
                 Some(Body::NoteAdded(note)) => {

@@ -40,6 +40,15 @@ pub(crate) enum Judged<'a> {
     Bad(Malformed),
 }
 
+impl<'a> Judged<'a> {
+    pub(crate) fn fact(&self) -> Option<&Fact<'a>> {
+        match self {
+            Judged::Fact(fact, _) => Some(fact),
+            Judged::Known | Judged::Bad(_) => None,
+        }
+    }
+}
+
 /// Turns all messages of a group into protobuf, whatever they came in.
 pub(crate) fn open<'a>(batches: &'a [Batch], terms: Terms<'_>) -> Vec<Opened<'a>> {
     let mut opened = Vec::with_capacity(batches.iter().map(Batch::len).sum());

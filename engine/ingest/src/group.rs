@@ -12,7 +12,7 @@ use crate::status::ShardStatus;
 use crate::{Clock, Counts, IngestError, Outcome, Receipt};
 use accrue_ledger::{Decision, Fact, Instant, Outcome as Answer};
 use accrue_proto::{CurrencyOf, write_decision};
-use accrue_store::{Candidate, FrameMeta, Group, Head, Inline, Position, ShardLog, Source, Verdict, identity, member_hash};
+use accrue_store::{Candidate, FrameMeta, Group, Inline, Position, ShardLog, Source, Verdict, identity, member_hash};
 use std::sync::Arc;
 
 /// Schema number of the protobuf that is written.
@@ -80,13 +80,57 @@ impl Desk {
     /// # Errors
     /// The log or the projection failed, or the topic is another one than the log came from.
     pub(crate) fn take(&mut self, batches: &mut [Batch]) -> Result<(), IngestError> {
-        let watch = Stopwatch::start();
-        let messages = batches.iter().map(Batch::len).sum();
         self.recorded_at = self.recorded_at.max(self.clock.now());
+        let answers = self.take_all(batches)?;
+        for (batch, answers) in batches.iter_mut().zip(answers) {
+            match std::mem::take(&mut batch.reply) {
+                Reply::None => {}
+                Reply::Counts(to) => to(Ok(answers.counts)),
+                Reply::Receipts(to) => to(Ok(answers.receipts)),
+            }
+        }
+        self.look_after()
+    }
+
+    /// Judges every message and makes durable what became of it: with one sync, but where keys change in between.
+    fn take_all(&mut self, batches: &[Batch]) -> Result<Vec<Answers>, IngestError> {
+        let mut watch = Stopwatch::start();
+        self.begin()?;
+        let currencies = self.currencies.clone();
+        let currency_of = |program: &str| currencies.as_ref().and_then(|of| of(program));
+        let origin = self.origin.clone();
+        let terms =
+            Terms { origin: &origin, now: self.recorded_at, next_offset: self.group.next_offset(), currency_of: &currency_of };
+        let opened = decode::open(batches, terms);
+        let mut rest = decode::judge(batches, &opened, terms);
+        let mut answers: Vec<Answers> = batches.iter().map(Answers::to).collect();
+        let mut records = batches.iter().enumerate().flat_map(|(batch, of)| of.records().map(move |record| (batch, record)));
+        loop {
+            let together = self.log.together(rest.iter().map(Judged::fact))?;
+            let after = rest.split_off(together);
+            let of_part = records.by_ref().take(together);
+            self.fill(rest, of_part, &currency_of, &mut answers)?;
+            self.land(batches, together, &watch)?;
+            if after.is_empty() {
+                return Ok(answers);
+            }
+            // What is personal in the rest is sealed under the keys that there are now.
+            self.look_after()?;
+            watch = Stopwatch::start();
+            self.begin()?;
+            rest = after;
+        }
+    }
+
+    fn begin(&mut self) -> Result<(), IngestError> {
         let mut group = std::mem::take(&mut self.group);
         self.log.begin_again(&mut group, self.source(), self.recorded_at)?;
         self.group = group;
-        let answers = self.fill(batches)?;
+        Ok(())
+    }
+
+    /// Makes the group durable.
+    fn land(&mut self, batches: &[Batch], messages: usize, watch: &Stopwatch) -> Result<(), IngestError> {
         let apply = watch.elapsed();
         let leads_on = self.group.leads_on();
         leads_on.into_iter().for_each(|position| self.status.note_leading(position));
@@ -96,66 +140,55 @@ impl Desk {
             self.bell.ring();
         }
         metrics::group(messages, apply, watch.elapsed() - apply);
-        self.report(&head, batches);
-        for (batch, answers) in batches.iter_mut().zip(answers) {
-            match std::mem::take(&mut batch.reply) {
-                Reply::None => {}
-                Reply::Counts(to) => to(Ok(answers.counts)),
-                Reply::Receipts(to) => to(Ok(answers.receipts)),
-            }
-        }
-        self.inline.checkpoint(false).map_err(IngestError::inline(self.log.shard()))
-    }
-
-    fn report(&mut self, head: &Head, batches: &[Batch]) {
         self.tally.record();
         self.dead_codes.drain(..).for_each(metrics::dead_letter);
         let consumed = self.group.counters().consumed();
         let last_timestamp = batches.iter().rev().find_map(Batch::last_timestamp_ms);
         self.status.durable(head.next_position, head.next_offset(self.source()).unwrap_or(-1), consumed, last_timestamp);
+        Ok(())
     }
 
-    /// Judges every message and fills the group with what became of it.
-    fn fill(&mut self, batches: &[Batch]) -> Result<Vec<Answers>, IngestError> {
-        let currencies = self.currencies.clone();
-        let currency_of = |program: &str| currencies.as_ref().and_then(|of| of(program));
-        let origin = self.origin.clone();
-        let next_offset = self.group.next_offset();
-        let terms = Terms { origin: &origin, now: self.recorded_at, next_offset, currency_of: &currency_of };
-        let opened = decode::open(batches, terms);
-        let mut judged = decode::judge(batches, &opened, terms);
+    fn look_after(&mut self) -> Result<(), IngestError> {
+        self.inline.checkpoint(false).map_err(IngestError::inline(self.log.shard()))
+    }
+
+    /// Fills the group with what became of messages.
+    fn fill<'a>(
+        &mut self,
+        judged: Vec<Judged<'_>>,
+        records: impl Iterator<Item = (usize, Record<'a>)>,
+        currency_of: CurrencyOf<'_>,
+        answers: &mut [Answers],
+    ) -> Result<(), IngestError> {
         let sealed = seal::personal(&self.log, &judged)?;
+        // From here on some borrow from `sealed`.
+        let mut judged: Vec<Judged<'_>> = judged;
         sealed.iter().for_each(|(index, bytes)| judged[*index] = decode::sealed(bytes));
         let mut candidates = Vec::with_capacity(judged.len());
         candidates.extend(judged.iter().filter_map(candidate));
         self.inline.prepare(&candidates).map_err(IngestError::inline(self.log.shard()))?;
 
         let mut candidates = candidates.iter();
-        let mut judged = judged.iter();
+        let embedded = self.origin == Origin::Embedded;
         // The embedded log counts for itself; of a topic, offsets come with the messages.
-        let mut sequence = next_offset.max(0);
-        let mut all = Vec::with_capacity(batches.len());
-        for batch in batches {
-            let mut answers = Answers { wanted: matches!(batch.reply, Reply::Receipts(_)), ..Answers::default() };
-            for (record, judged) in batch.records().zip(judged.by_ref()) {
-                let offset = if origin == Origin::Embedded { sequence } else { record.offset() };
-                sequence += 1;
-                match judged {
-                    Judged::Known => self.known(record, &currency_of, &mut answers)?,
-                    Judged::Bad(bad) => {
-                        let reason = Reason { code: bad.code, detail: bad.detail.clone(), first: None };
-                        self.dead(record, offset, None, reason, &mut answers);
-                    }
-                    Judged::Fact(fact, _) => {
-                        if let Some(candidate) = candidates.next() {
-                            self.offer(record, offset, fact, candidate, &mut answers)?;
-                        }
+        let sequence = self.group.next_offset().max(0)..;
+        for (((batch, record), judged), sequence) in records.zip(&judged).zip(sequence) {
+            let answers = &mut answers[batch];
+            let offset = if embedded { sequence } else { record.offset() };
+            match judged {
+                Judged::Known => self.known(record, currency_of, answers)?,
+                Judged::Bad(bad) => {
+                    let reason = Reason { code: bad.code, detail: bad.detail.clone(), first: None };
+                    self.dead(record, offset, None, reason, answers);
+                }
+                Judged::Fact(fact, _) => {
+                    if let Some(candidate) = candidates.next() {
+                        self.offer(record, offset, fact, candidate, answers)?;
                     }
                 }
             }
-            all.push(answers);
         }
-        Ok(all)
+        Ok(())
     }
 
     fn offer(
@@ -260,6 +293,10 @@ struct New {
 }
 
 impl Answers {
+    fn to(batch: &Batch) -> Answers {
+        Answers { wanted: matches!(batch.reply, Reply::Receipts(_)), ..Answers::default() }
+    }
+
     fn give(&mut self, shard: u32, outcome: impl FnOnce() -> Outcome) {
         if self.wanted {
             self.receipts.push(Receipt { shard, outcome: outcome() });

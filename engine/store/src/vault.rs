@@ -11,6 +11,7 @@
 
 mod master;
 mod rows;
+mod together;
 
 use crate::store::Open;
 use crate::{Position, ShardLog, StoreError};
@@ -216,21 +217,20 @@ impl Vault {
         Ok(self.row(&name(program, member))?.and_then(|row| row.wrapped).map(|(_, wrapped)| wrapped.to_vec()))
     }
 
-    /// An erased member that registers again may have personal data again, told after the erasure.
+    /// Erased members that registered again may have personal data again, told after the erasure.
     ///
     /// # Errors
     /// The keys can't be written.
-    pub fn begin_again(&self, program: &str, member: &str, at: Instant) -> Result<(), StoreError> {
+    pub fn begin_again<M: AsRef<str>>(&self, program: &str, members: &[M], at: Instant) -> Result<(), StoreError> {
         let _one_at_a_time = self.writing.lock();
-        let name = name(program, member);
-        match self.row(&name)? {
-            Some(row) if row.state == State::Erased && row.erased_at < at => {
-                let mut batch = WriteBatch::default();
+        let mut batch = WriteBatch::default();
+        for member in members {
+            let name = name(program, member.as_ref());
+            if let Some(row) = self.row(&name)?.filter(|row| row.state == State::Erased && row.erased_at < at) {
                 batch.put(&name, Row { state: State::Anew, ..row }.bytes());
-                self.write(batch)
             }
-            _ => Ok(()),
         }
+        if batch.is_empty() { Ok(()) } else { self.write(batch) }
     }
 
     /// What was overwritten leaves the files: the write-ahead log with the flush, the rest with the compaction.

@@ -9,7 +9,7 @@ use crate::generation::{Build, BuildOptions, Flips, Gauge, Manifest, Point, next
 use crate::programs::Programs;
 use crate::shared::Tiers;
 use crate::totals::Totals;
-use accrue_ledger::{Instant, Records};
+use accrue_ledger::{Instant, Kind, Records};
 use accrue_store::{Frame, Position, ShardLog, Store, View};
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl Ledger {
             return Ok(());
         }
         self.replay_frames(frames)?;
-        self.erasures.clear();
+        self.key_changes.clear();
         Ok(())
     }
 
@@ -96,10 +96,13 @@ impl Ledger {
         let (log, from) = (self.shared.log.clone(), self.next());
         if from < until && !self.rebuild_due {
             log.for_each_run(from, until, |frames| -> Result<(), ProjectionError> {
-                if !self.rebuild_due {
-                    self.book_frames(frames)?;
-                    self.forget_erased()?;
-                    after(self)?;
+                // What is said of somebody after an erasure stays: what goes with it goes first.
+                for frames in frames.split_inclusive(|frame| may_erase(frame.kind)) {
+                    if !self.rebuild_due {
+                        self.book_frames(frames)?;
+                        self.forget_erased()?;
+                        after(self)?;
+                    }
                 }
                 Ok(())
             })?;
@@ -167,4 +170,9 @@ impl Ledger {
         self.store.drop_view(shard, before)?;
         Ok(())
     }
+}
+
+/// Whether somebody may be erased by a fact of this kind, itself or with others.
+fn may_erase(kind: Kind) -> bool {
+    kind == Kind::MemberErased || kind.links_members() || kind.is_of_hand_over()
 }

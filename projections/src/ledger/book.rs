@@ -229,8 +229,8 @@ impl Ledger {
         tiers.next = position.next();
         tiers.latest = Instant(later(tiers.latest.0, at));
         self.note_person(tiers, slot, booking)?;
-        if fact.kind == Kind::MemberErased && derived.is_empty() {
-            derived = self.erase_guests_of(tiers, booking)?;
+        if derived.is_empty() && matches!(fact.kind, Kind::MemberErased | Kind::MemberRegistered) {
+            derived = self.tell_guests(tiers, slot, booking)?;
         }
         Ok(Folded { late, parked, derived })
     }

@@ -9,7 +9,7 @@ use super::Ledger;
 use super::book::{Booking, Owner};
 use super::judge;
 use super::merge::Change;
-use super::person::Erasure;
+use super::person::{KeyChange, Keys};
 use crate::error::ProjectionError;
 use crate::shared::Tiers;
 use accrue_ledger::{Body, Decision, Fact, Kind, RecordKey, Text, Timeline};
@@ -107,7 +107,7 @@ impl Ledger {
         let after = self.ties_of(tiers, fact.program, named())?;
         derived.extend(self.onward(fact, None, (arrival.rules, arrival.position), (&before, &after)));
         for member in members {
-            self.note_erased(tiers, fact.program, member, arrival.position)?;
+            self.note_keys(tiers, fact.program, member, arrival.position)?;
         }
         Ok(derived)
     }
@@ -123,16 +123,18 @@ impl Ledger {
             (Err(error), _) | (_, Err(error)) => return Ok(Verdict::Refused { code: error.code, detail: error.detail }),
         };
         let (to, program) = (arrival.candidate.fact.member, fact.program);
-        if fact.kind == Kind::MemberErased && about == to && fact.member != to {
-            // Who is merged into an erased member is erased with it.
-            let members = vec![Text::new(to)];
-            self.erasures.push(Erasure {
-                program: Text::new(program),
-                members,
-                position: arrival.position,
-                at: fact.occurred_at,
-            });
-            return Ok(new(None, Vec::new()));
+        if about == to && fact.member != to {
+            // Who is merged into an erased member is erased with it, and begins again with it.
+            let keys = match fact.kind {
+                Kind::MemberErased => Some(Keys::Destroyed(fact.occurred_at)),
+                Kind::MemberRegistered => Some(Keys::Anew(fact.occurred_at)),
+                _ => None,
+            };
+            if let Some(keys) = keys {
+                let (program, members) = (Text::new(program), vec![Text::new(to)]);
+                self.key_changes.push(KeyChange { program, members, position: arrival.position, to: keys });
+                return Ok(new(None, Vec::new()));
+            }
         }
         let mut parcel = Parcel::new(self, arrival.candidate);
         let placed = !tiers.custody(program, to)?.own;

@@ -4,11 +4,12 @@
 use super::Ledger;
 use super::book::{Booking, Page};
 use super::hand_over::Parcel;
+use super::person::changes_keys;
 use super::refold::{Again, History, Undo};
 use crate::error::ProjectionError;
 use crate::rows::{RecordRow, remembered};
 use crate::shared::Tiers;
-use accrue_ledger::{Body, Booked, Custody, Decision, Fact, Family, Kind, RecordKey, Status, Text, Timeline, waits};
+use accrue_ledger::{Body, Booked, Custody, Decision, Fact, Family, Kind, RecordKey, Text, Timeline, waits};
 use accrue_store::{Candidate, Group, Position, member_hash};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,25 +95,25 @@ impl Ledger {
                 parcel.forward(after.winner(member), member, &kept.fact, None);
             }
         }
-        let erased = |index: &usize| facts.booked[*index].fact.kind == Kind::MemberErased;
-        for index in (0..facts.booked.len()).filter(erased) {
-            self.erase_guests(tiers, &after, &facts.booked[index].fact, bytes_of(index), &mut parcel)?;
+        let of_keys = |index: &usize| matches!(facts.booked[*index].fact.kind, Kind::MemberErased | Kind::MemberRegistered);
+        for index in (0..facts.booked.len()).filter(of_keys) {
+            self.tell_guests_of(tiers, &after, &facts.booked[index].fact, bytes_of(index), &mut parcel)?;
         }
         Ok(Gathered { parked, derived: parcel.list })
     }
 
-    /// The shards of those who are erased together with a member of this one are told.
-    fn erase_guests(
+    /// The shards of those who are erased together with a member of this one, or begin again with it, are told.
+    fn tell_guests_of(
         &self,
         tiers: &Tiers,
         family: &Family,
-        erased: &Fact<'_>,
+        fact: &Fact<'_>,
         bytes: &[u8],
         parcel: &mut Parcel<'_>,
     ) -> Result<(), ProjectionError> {
-        let winner = family.winner(erased.member);
-        let state = tiers.state(member_hash(erased.program, winner), erased.program, winner)?;
-        if !family.counts(erased.member) || state.is_none_or(|(state, _)| state.status() != Status::Erased) {
+        let winner = family.winner(fact.member);
+        let state = tiers.state(member_hash(fact.program, winner), fact.program, winner)?;
+        if !family.counts(fact.member) || !state.is_some_and(|(state, _)| changes_keys(&state, fact.kind)) {
             return Ok(());
         }
         for (member, _) in family.guests().filter(|(member, _)| family.winner(member) == winner && family.counts(member)) {
@@ -121,9 +122,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// The same for an erasure that came in order, of somebody who is one with others.
-    pub(super) fn erase_guests_of(&self, tiers: &Tiers, booking: &Booking<'_>) -> Result<Vec<u8>, ProjectionError> {
+    /// The same for a fact that came in order, of somebody who is one with others.
+    pub(super) fn tell_guests(&self, tiers: &Tiers, slot: u32, booking: &Booking<'_>) -> Result<Vec<u8>, ProjectionError> {
         let (fact, mut parcel) = (booking.candidate.fact, Parcel::new(self, booking.cause));
+        if !changes_keys(&tiers.live.slots[slot as usize].state, fact.kind) {
+            return Ok(Vec::new());
+        }
         for member in tiers.family(fact.program, fact.member)? {
             let links = tiers.links(fact.program, &member)?.flatten();
             if links.is_some_and(|links| links.served && !links.custody.own && *links.winner == *booking.owner.member(fact)) {

@@ -146,7 +146,7 @@ impl Ledger {
             site: None,
             is_beside: false,
             rebuild_due: false,
-            erasures: Vec::new(),
+            key_changes: Vec::new(),
         }
     }
 }

@@ -6,36 +6,47 @@ use crate::error::ProjectionError;
 use crate::look_up::{LookUp, LookUpHash};
 use crate::profile;
 use crate::shared::Tiers;
-use accrue_ledger::{Body, Fact, Instant, Kind, RecordKey, Status, Text};
+use accrue_ledger::{Body, Fact, Instant, Kind, Member, RecordKey, Status, Text};
 use accrue_proto::{pb, read_fact};
 use accrue_store::{Candidate, DeadLetter, Position, ShardLog, keys, member_hash};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// A member that is to be erased, with all its aliases.
-pub(super) struct Erasure {
+/// What is to become of a member's keys, and those of all its aliases.
+pub(super) struct KeyChange {
     pub program: Text,
     pub members: Vec<Text>,
     pub position: Position,
-    pub at: Instant,
+    pub to: Keys,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Keys {
+    /// Destroyed: erased at that instant.
+    Destroyed(Instant),
+    /// New ones, for what is told after the erasure, if that was before the instant.
+    Anew(Instant),
 }
 
 impl Ledger {
-    /// After a fact was folded into `slot`: keeps what its member is looked up by, and notes whom to erase.
+    /// After a fact was folded into `slot`: keeps what its member is looked up by, and notes what becomes of its keys.
     pub(super) fn note_person(&mut self, tiers: &mut Tiers, slot: u32, booking: &Booking<'_>) -> Result<(), ProjectionError> {
         let fact = booking.candidate.fact;
         self.note_look_ups(tiers, booking.candidate)?;
-        if fact.kind != Kind::MemberErased && !fact.kind.links_members() {
-            return Ok(());
+        let state = &tiers.live.slots[slot as usize].state;
+        let to = match fact.kind {
+            Kind::MemberErased => Keys::Destroyed(fact.occurred_at),
+            Kind::MemberRegistered if state.is_elsewhere() || was_erased(state).is_some() => Keys::Anew(fact.occurred_at),
+            _ if fact.kind.links_members() => return self.note_keys(tiers, fact.program, fact.member, booking.position),
+            _ => return Ok(()),
+        };
+        if !state.is_elsewhere() {
+            return self.note_keys(tiers, fact.program, fact.member, booking.position);
         }
-        if fact.kind == Kind::MemberErased && tiers.live.slots[slot as usize].state.is_elsewhere() {
-            // Its points are with another shard, its keys are here.
-            let members = vec![Text::new(fact.member)];
-            let (program, position) = (Text::new(fact.program), booking.position);
-            self.erasures.push(Erasure { program, members, position, at: fact.occurred_at });
-            return Ok(());
-        }
-        self.note_erased(tiers, fact.program, fact.member, booking.position)
+        // Its points are with another shard, its keys are here.
+        let (program, members, position) = (Text::new(fact.program), vec![Text::new(fact.member)], booking.position);
+        self.key_changes.push(KeyChange { program, members, position, to });
+        Ok(())
     }
 
     /// Keeps what the member of a fact is looked up by, if it says anything of that.
@@ -48,8 +59,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Who is merged into an erased member is erased with it.
-    pub(super) fn note_erased(
+    /// Who is merged into an erased member is erased with it, and begins again with it.
+    pub(super) fn note_keys(
         &mut self,
         tiers: &Tiers,
         program: &str,
@@ -58,65 +69,76 @@ impl Ledger {
     ) -> Result<(), ProjectionError> {
         let winner = tiers.winner(member_hash(program, member), program, member)?.unwrap_or_else(|| Text::new(member));
         let Some((state, _)) = tiers.state(member_hash(program, &winner), program, &winner)? else { return Ok(()) };
-        if state.status() != Status::Erased {
-            return Ok(());
-        }
-        let Some(at) = state.standing.as_ref().and_then(|standing| standing.erased_at) else { return Ok(()) };
+        let Some(at) = was_erased(&state) else { return Ok(()) };
+        // Whoever was erased and is not any more was registered after that.
+        let to = if state.status() == Status::Erased { Keys::Destroyed(at) } else { Keys::Anew(Instant(at.0 + 1)) };
         let merged = state.links().into_iter().flat_map(|links| links.merged.iter().cloned());
         let members = [Text::new(member), winner.clone()].into_iter().chain(merged).collect();
-        self.erasures.push(Erasure { program: Text::new(program), members, position, at });
+        self.key_changes.push(KeyChange { program: Text::new(program), members, position, to });
         Ok(())
     }
 
-    /// Destroys what is to be destroyed, now that the log says so durably. What was done before is not done again.
-    pub(super) fn erase_due(&mut self) -> Result<(), ProjectionError> {
-        for erasure in std::mem::take(&mut self.erasures) {
-            let vault = self.shared.log.vault()?;
-            if vault.is_erased(&erasure.program, &erasure.members, erasure.position)? {
-                continue;
+    /// Changes the keys that are to be changed, now that the log says so durably. What was done before is not done again.
+    pub(super) fn change_keys(&mut self) -> Result<(), ProjectionError> {
+        for change in std::mem::take(&mut self.key_changes) {
+            match change.to {
+                Keys::Destroyed(at) => self.destroy_keys(&change, at)?,
+                Keys::Anew(at) => {
+                    if let Some(vault) = self.shared.log.vault_if_any()? {
+                        vault.begin_again(&change.program, &change.members, at)?;
+                    }
+                }
             }
-            let shared = Arc::clone(&self.shared);
-            let mut tiers = shared.tiers.write();
-            for member in &erasure.members {
-                self.forget_look_ups(&mut tiers, &erasure.program, member)?;
-            }
-            drop(tiers);
-            // What could not be read may have come to any shard.
-            for shard in self.store.shard_ids() {
-                let of_them = |letter: &DeadLetter| erasure.members.iter().any(|member| is_of(letter, &erasure.program, member));
-                self.store.shard(shard)?.blank_dead_letters(of_them)?;
-            }
-            vault.erase(&erasure.program, &erasure.members, (erasure.position, erasure.at))?;
-            tracing::info!(shard = self.shared.log.shard(), position = %erasure.position, "personal data was destroyed");
         }
+        Ok(())
+    }
+
+    fn destroy_keys(&self, erased: &KeyChange, at: Instant) -> Result<(), ProjectionError> {
+        let vault = self.shared.log.vault()?;
+        if vault.is_erased(&erased.program, &erased.members, erased.position)? {
+            return Ok(());
+        }
+        let mut tiers = self.shared.tiers.write();
+        for member in &erased.members {
+            self.forget_look_ups(&mut tiers, &erased.program, member)?;
+        }
+        drop(tiers);
+        // What could not be read may have come to any shard.
+        for shard in self.store.shard_ids() {
+            let of_them = |letter: &DeadLetter| erased.members.iter().any(|member| is_of(letter, &erased.program, member));
+            self.store.shard(shard)?.blank_dead_letters(of_them)?;
+        }
+        vault.erase(&erased.program, &erased.members, (erased.position, at))?;
+        tracing::info!(shard = self.shared.log.shard(), position = %erased.position, "personal data was destroyed");
         Ok(())
     }
 
     /// What the writer forgets of the erased is forgotten here; their keys may be destroyed by now, so that nobody knows any
     /// more what they were looked up by.
     pub(super) fn forget_erased(&mut self) -> Result<(), ProjectionError> {
-        for erasure in std::mem::take(&mut self.erasures) {
+        let destroyed = |change: &KeyChange| matches!(change.to, Keys::Destroyed(_));
+        for erased in std::mem::take(&mut self.key_changes).into_iter().filter(destroyed) {
             let shared = Arc::clone(&self.shared);
             let mut tiers = shared.tiers.write();
-            let cards = self.cards_of(&tiers, &erasure)?;
-            for (hash, member) in tiers.look_ups_of(&erasure.program, &erasure.members)? {
+            let cards = self.cards_of(&tiers, &erased)?;
+            for (hash, member) in tiers.look_ups_of(&erased.program, &erased.members)? {
                 if cards.contains(&hash) {
                     continue;
                 }
-                tiers.live.look_ups.insert((erasure.program.clone(), hash, member), false);
+                tiers.live.look_ups.insert((erased.program.clone(), hash, member), false);
             }
         }
         Ok(())
     }
 
     /// Codes of cards are no personal data: they stay.
-    fn cards_of(&self, tiers: &Tiers, erasure: &Erasure) -> Result<BTreeSet<LookUpHash>, ProjectionError> {
+    fn cards_of(&self, tiers: &Tiers, erased: &KeyChange) -> Result<BTreeSet<LookUpHash>, ProjectionError> {
         let mut cards = BTreeSet::new();
-        for member in &erasure.members {
-            let state = tiers.state(member_hash(&erasure.program, member), &erasure.program, member)?;
+        for member in &erased.members {
+            let state = tiers.state(member_hash(&erased.program, member), &erased.program, member)?;
             let standing = state.and_then(|(state, _)| state.standing);
             let codes = standing.iter().flat_map(|standing| &standing.cards).map(|card| LookUp::Card(card.code.to_string()));
-            cards.extend(codes.filter_map(|card| card.hash(&self.secret, &erasure.program)));
+            cards.extend(codes.filter_map(|card| card.hash(&self.secret, &erased.program)));
         }
         Ok(cards)
     }
@@ -129,6 +151,19 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+}
+
+/// When its personal data was destroyed last, whatever came later.
+fn was_erased(state: &Member) -> Option<Instant> {
+    state.standing.as_ref()?.erased_at
+}
+
+/// Whether a fact of this kind decides over the keys of a member in this state, and its aliases.
+pub(super) fn changes_keys(state: &Member, kind: Kind) -> bool {
+    match state.status() {
+        Status::Erased => kind == Kind::MemberErased,
+        _ => kind == Kind::MemberRegistered && was_erased(state).is_some(),
     }
 }
 

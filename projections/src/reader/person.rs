@@ -3,7 +3,7 @@
 use super::{AsKnown, AsOf, Found, LedgerReader, Wanted};
 use crate::error::ProjectionError;
 use crate::look_up::{LookUp, LookUpHash};
-use crate::profile::{self, Profile};
+use crate::profile::{self, Profile, happened};
 use crate::{number, tier::Tier};
 use accrue_ledger::{Instant, Status, Text};
 use accrue_proto::{pb, read_fact};
@@ -16,10 +16,6 @@ fn known(asked: AsOf, position: Position, recorded: Instant) -> bool {
         AsKnown::At(at) => recorded <= at,
         AsKnown::Position(at) => position <= at,
     }
-}
-
-fn happened(fact: &pb::Fact) -> Instant {
-    fact.occurred_at.as_ref().and_then(accrue_proto::from_timestamp).unwrap_or(Instant::MIN)
 }
 
 impl LedgerReader {

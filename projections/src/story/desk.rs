@@ -3,7 +3,7 @@
 use super::StoryError;
 use crate::ledger::{Ledger, LedgerOptions};
 use crate::reader::LedgerReader;
-use accrue_ledger::{Decision, Fact, Instant, Kind, Outcome, Ruleset};
+use accrue_ledger::{Decision, Fact, Instant, Outcome, Ruleset};
 use accrue_proto::{Malformed, pb, read_fact, to_timestamp, write_decision, write_fact};
 use accrue_store::{
     Candidate, DeadLetter, FrameMeta, Group, Inline, Position, ShardLog, Source, Store, StoreOptions, Verdict, member_hash,
@@ -186,6 +186,17 @@ impl Desk {
     }
 
     pub(super) fn take_group(&mut self, facts: &[impl AsRef<[u8]>]) -> Result<Vec<Delivered>, StoryError> {
+        let read: Vec<Option<Fact<'_>>> = facts.iter().map(|bytes| read_fact(bytes.as_ref()).ok()).collect();
+        let (mut delivered, mut from) = (Vec::with_capacity(facts.len()), 0);
+        while from < facts.len() {
+            let count = self.log.together(read[from..].iter().map(Option::as_ref))?;
+            delivered.extend(self.take_together(&facts[from..from + count])?);
+            from += count;
+        }
+        Ok(delivered)
+    }
+
+    fn take_together(&mut self, facts: &[impl AsRef<[u8]>]) -> Result<Vec<Delivered>, StoryError> {
         let sealed = self.seal(facts)?;
         let facts: Vec<&[u8]> =
             facts.iter().zip(&sealed).map(|(fact, sealed)| sealed.as_deref().unwrap_or(fact.as_ref())).collect();
@@ -226,12 +237,6 @@ impl Desk {
             let bytes = bytes.as_ref();
             sealed.push(match read_fact(bytes) {
                 Ok(fact) if fact.kind.is_personal() => self.log.vault()?.seal(&[bytes])?.pop().flatten(),
-                Ok(fact) if fact.kind == Kind::MemberRegistered => {
-                    if let Some(vault) = self.log.vault_if_any()? {
-                        vault.begin_again(fact.program, fact.member, fact.occurred_at)?;
-                    }
-                    None
-                }
                 _ => None,
             });
         }

@@ -5,8 +5,8 @@ use super::value;
 use crate::problem::Problem;
 use crate::question::{OfMember, token};
 use crate::readers::Readers;
-use accrue_ledger::Instant;
-use accrue_projections::{LedgerReader, LookUp, MemberAnswer, MemberRow, Profile, ProjectionError, Sweeping};
+use accrue_ledger::{Instant, Status};
+use accrue_projections::{LedgerReader, LookUp, MemberAnswer, MemberRow, Profile, ProjectionError, Sweeping, happened};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -72,7 +72,9 @@ pub(super) fn add_profiles(readers: &Readers, of: &OfMember, found: &mut MemberA
             facts.extend(open.reader.said_of(&of.program, name, of.as_of, now)?);
         }
     }
-    if elsewhere && found.erased_at.is_none() {
+    if elsewhere && found.standing != Status::Erased.name() {
+        let erased = found.erased_at.as_deref().and_then(Instant::parse);
+        facts.retain(|fact| erased.is_none_or(|erased| happened(fact) > erased));
         found.profile = Profile::of_all(facts);
     }
     Ok(())

@@ -33,11 +33,15 @@ struct Shop {
 impl Shop {
     /// With these programs' rules in force.
     fn new(programs: &[&str]) -> Shop {
+        Shop::with_shards(programs, 2)
+    }
+
+    fn with_shards(programs: &[&str], shards: u32) -> Shop {
         let shop = Shop { desk: Desk::new() };
         for program in programs {
             let rules = format!("program = \"{program}\"\n{RULES}");
             shop.desk.write("rules.toml", &rules);
-            shop.run("rules activate rules.toml --from 2024-01-01");
+            shop.run(&format!("rules activate rules.toml --from 2024-01-01 --set shards={shards}"));
         }
         shop
     }
@@ -173,6 +177,51 @@ fn what_was_erased_is_in_no_file_and_in_no_answer() {
     }
     let told = shop.json("verify");
     assert_eq!(told["holds"], json!(true), "{told}");
+}
+
+/// Erased, registered again and told of anew: what is told after that stays, together or one by one, under any of the names.
+#[test]
+fn who_begins_again_keeps_what_is_told_then() {
+    let erased = |day| fact("gone", "acme", "ann", day, "member_erased", json!({}));
+    let registered = |member, day| fact("again", "acme", member, day, "member_registered", json!({}));
+    let merged = |day| fact("one", "acme", "ann", day, "members_merged", json!({ "loser": "ann2" }));
+    let told = |member: &str, day| {
+        let mut told = profile(member, OTHER);
+        (told["id"], told["occurred_at"]) = (json!(format!("new-{member}")), json!(format!("2024-02-{day:02}T00:00:00Z")));
+        told
+    };
+    let stories = [
+        vec![erased(4), registered("ann", 5), told("ann", 6)],
+        vec![merged(3), erased(4), registered("ann", 5), told("ann2", 6)],
+        vec![erased(4), merged(5), registered("ann2", 6), told("ann", 7)],
+        vec![erased(4), registered("ann2", 5), merged(6), told("ann", 7)],
+        vec![erased(4), merged(5), registered("ann", 6), told("ann2", 7)],
+        vec![registered("ann", 5), told("ann", 6), erased(4), told("ann", 7)],
+    ];
+    for (number, story) in stories.iter().enumerate() {
+        // Of two shards one hears what the other was told only after it was told something itself.
+        for (shards, together) in [(1, false), (1, true), (2, false)] {
+            let shop = Shop::with_shards(&["acme"], shards);
+            let before = [profile("ann", MARKER), order("A", "acme", "ann", 1, "50.00"), order("B", "acme", "ann2", 1, "7.00")];
+            if together {
+                shop.publish(&[&before[..], story].concat());
+            } else {
+                before.iter().chain(story).for_each(|fact| drop(shop.publish(std::slice::from_ref(fact))));
+            }
+            for rebuilt in [false, true] {
+                if rebuilt {
+                    shop.run("rebuild start");
+                    shop.run("rebuild flip 2");
+                }
+                let shown = shop.json("member show acme ann");
+                let case = format!("{number}, {shards} shards, together {together}, rebuilt {rebuilt}");
+                assert_eq!((&shown["standing"], &shown["profile"]["name"]), (&json!("registered"), &json!(OTHER)), "{case}");
+                assert!(shop.finds(&format!("--email {OTHER}@example.org")), "{case}");
+                assert!(!shop.finds(&format!("--email {MARKER}@example.org")), "{case}");
+            }
+            assert_eq!(shop.files_with(MARKER), Vec::<String>::new());
+        }
+    }
 }
 
 #[test]

@@ -95,9 +95,9 @@ fn a_destroyed_key_is_in_no_file_and_a_new_start_has_a_new_one() {
     assert!(text_of(&store, &blank).is_none() && !blank.windows(4).any(|window| window == b"late"));
     assert!(same_content(&sealed, &seal(&store, &note("1", "m", 5, "hello"))));
     // A new start lets in what is said after the erasure, nothing from before.
-    log.vault().unwrap().begin_again("acme", "m", Instant(9)).unwrap();
+    log.vault().unwrap().begin_again("acme", &["m"], Instant(9)).unwrap();
     assert_eq!(text_of(&store, &seal(&store, &note("4", "m", 20, "too early"))), None);
-    log.vault().unwrap().begin_again("acme", "m", Instant(11)).unwrap();
+    log.vault().unwrap().begin_again("acme", &["m"], Instant(11)).unwrap();
     assert_eq!(text_of(&store, &seal(&store, &note("5", "m", 10, "before"))), None);
     let anew = seal(&store, &note("6", "m", 20, "anew"));
     assert_eq!((text_of(&store, &anew).as_deref(), text_of(&store, &sealed)), (Some("anew"), None));
