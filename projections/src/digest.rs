@@ -1,7 +1,12 @@
 //! A digest of everything derived: equal on any number of shards and threads, whatever the order of arrival.
+//!
+//! Of members that merges tie together only who has the points counts, where they are: which way facts went between shards is no
+//! part of it.
 
 use crate::error::ProjectionError;
 use crate::reader::{Known, LedgerReader, RecordsInOrder};
+use crate::rows::packed_member;
+use accrue_ledger::{Custody, Member};
 use accrue_store::keys;
 use std::fmt;
 use std::ops::Range;
@@ -48,12 +53,38 @@ impl LedgerReader {
         let mut bytes = Vec::new();
         self.each_known(program, "", |member, known, records| {
             bytes.clear();
-            put_member((program, member), &known, Some(records), &mut bytes)?;
+            match linked(&known)? {
+                None => put_member((program, member), &known, Some(records), &mut bytes)?,
+                Some(state) => {
+                    let Some(state) = wherever(state) else { return Ok(true) };
+                    put_member((program, member), &Known::Memory(&state), Some(records), &mut bytes)?
+                }
+            };
             digest.merge(Digest::of(&bytes));
             Ok(true)
         })?;
         Ok(digest)
     }
+}
+
+/// The state of a member that merges tied to others. `None`: none ever did.
+fn linked(known: &Known<'_>) -> Result<Option<Member>, ProjectionError> {
+    let state = match known {
+        Known::Row(row) if !Member::has_standing(packed_member(row)?) => return Ok(None),
+        Known::Memory(state) if state.links().is_none() => return Ok(None),
+        known => known.read()?,
+    };
+    Ok(Some(state).filter(|state| state.links().is_some()))
+}
+
+/// The same in whatever shard it is. `None`: its facts are part of another state.
+fn wherever(mut state: Member) -> Option<Member> {
+    let links = state.standing.as_mut()?.links.as_mut()?;
+    if !links.served || !links.winner.is_empty() {
+        return None;
+    }
+    links.custody = Custody::default();
+    Some(state)
 }
 
 /// Appends what a member's part of a digest is over, with its records or without. Where in it the packed state is.

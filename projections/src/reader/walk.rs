@@ -112,7 +112,7 @@ pub(crate) enum Known<'a> {
 }
 
 impl Known<'_> {
-    fn read(&self) -> Result<Member, BadRow> {
+    pub fn read(&self) -> Result<Member, BadRow> {
         match self {
             Known::Memory(state) => Ok((*state).clone()),
             Known::Row(row) => read_member(row),

@@ -46,6 +46,8 @@ fn same(one: &mut World, many: &mut World, history: &History, seed: u64, when: &
             ensure!(one == many, "seed {seed}, {when}, {member}:\n{}", world::differences(&one, &many));
         }
     }
+    let (of_one, of_many) = (one.digest()?, many.digest()?);
+    ensure!(of_one == of_many, "seed {seed}, {when}: digest {of_one} of one shard, {of_many} of several");
     Ok(())
 }
 
@@ -55,7 +57,7 @@ fn several_shards_decide_as_one() -> Result<()> {
     for seed in seeds() {
         let mut history = generate(seed, &options(true))?;
         with_links(&mut history, seed);
-        let (mut one, mut many) = (World::open(&history, 1)?, World::open(&history, SHARDS)?);
+        let (mut one, mut many) = World::pair(&history, SHARDS)?;
         for (number, fact) in history.facts().iter().enumerate() {
             let (by_one, by_many) = (one.tell(fact)?, many.tell(fact)?);
             ensure!(by_one == by_many, "seed {seed}, fact {number}: {fact}\none shard: {by_one}\nseveral: {by_many}");
@@ -74,7 +76,7 @@ fn any_order_between_shards_and_any_crash_come_to_the_same() -> Result<()> {
     for seed in seeds() {
         let mut history = generate(seed, &options(false))?;
         with_links(&mut history, seed);
-        let (mut one, mut many) = (World::open(&history, 1)?, World::open(&history, SHARDS)?);
+        let (mut one, mut many) = World::pair(&history, SHARDS)?;
         let mut random = Random::new(seed ^ 0x5AD5);
         let mut facts = history.facts();
         facts.iter().try_for_each(|fact| one.tell(fact).map(drop))?;

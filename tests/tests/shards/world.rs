@@ -2,17 +2,19 @@
 
 use accrue_ledger::{Decision, Instant, Outcome};
 use accrue_projections::story::{Delivered, Desks};
-use accrue_projections::{AsKnown, AsOf, LedgerOptions, verify};
+use accrue_projections::{AsKnown, AsOf, Digest, LedgerOptions, verify};
 use accrue_proto::json::{Defaults, fact_from_value};
 use accrue_proto::write_fact;
-use accrue_store::Position;
+use accrue_store::{Position, Store, StoreOptions};
 use accrue_tests::beside::built_beside_is_the_same;
 use accrue_tests::history::random::Random;
 use accrue_tests::history::{History, with_codes};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fs;
 use tempfile::TempDir;
+use xxhash_rust::xxh3::xxh3_64;
 
 const PROGRAM: &str = "test";
 const BEGINNING: &str = "0001-01-01T00:00:00Z";
@@ -27,7 +29,28 @@ pub struct World {
 
 impl World {
     pub fn open(history: &History, shards: u32) -> Result<World> {
-        let dir = tempfile::tempdir()?;
+        World::in_dir(tempfile::tempdir()?, history, shards)
+    }
+
+    /// Of one shard and of several, with one secret: coupons have the same codes in both, so digests can be compared.
+    pub fn pair(history: &History, shards: u32) -> Result<(World, World)> {
+        let (one, many) = (tempfile::tempdir()?, tempfile::tempdir()?);
+        for (dir, shards) in [(&one, 1), (&many, shards)] {
+            drop(Store::open(dir.path(), StoreOptions { embedded_shards: Some(shards), ..StoreOptions::default() })?);
+        }
+        fs::copy(one.path().join("secret"), many.path().join("secret"))?;
+        let read = |dir: &TempDir| -> Result<Value> {
+            let text = fs::read_to_string(dir.path().join("store.json"))?;
+            Ok(serde_json::from_str(text.lines().next().context("a line")?)?)
+        };
+        let mut made = read(&many)?;
+        made["secret_check"] = read(&one)?["secret_check"].clone();
+        let json = made.to_string();
+        fs::write(many.path().join("store.json"), format!("{json}\n{:016x}\n", xxh3_64(json.as_bytes())))?;
+        Ok((World::in_dir(one, history, 1)?, World::in_dir(many, history, shards)?))
+    }
+
+    fn in_dir(dir: TempDir, history: &History, shards: u32) -> Result<World> {
         // Small, so that checkpoints come at all sorts of moments.
         let options = LedgerOptions { checkpoint_facts: 37, ..LedgerOptions::default() };
         let mut desks = Desks::open(dir.path(), shards, options)?;
@@ -132,6 +155,15 @@ impl World {
         answer["entries"] =
             entries.iter().map(|entry| format!("{} {} {} {}", entry.at, entry.kind, entry.ledger, entry.points)).collect();
         Ok(answer)
+    }
+
+    /// Of everything derived, in all shards.
+    pub fn digest(&mut self) -> Result<String> {
+        let mut digest = Digest::default();
+        for shard in 0..self.desks.count() {
+            digest.merge(self.desks.desk(shard).reader()?.digest(PROGRAM)?);
+        }
+        Ok(digest.to_string())
     }
 
     /// `verify` of every shard, and the same digest from the logs alone.

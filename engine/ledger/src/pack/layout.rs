@@ -38,6 +38,16 @@ sparse!(Member {
     tier,
     referrals,
 });
+/// Which of the fields is `standing`, from 0.
+const STANDING: u32 = 18;
+
+impl Member {
+    /// Whether packed bytes are of a member of which there is anything to say beside its points; nothing else is read.
+    pub fn has_standing(packed: &[u8]) -> bool {
+        u64::unpack(&mut Packed(packed)).is_ok_and(|something| something >> STANDING & 1 != 0)
+    }
+}
+
 packed!(Place { at, decision, id, source });
 packed!(ClosedCoupons { used, revoked, expired });
 packed!(Excluded { from, until, earn, redeem, erased });
@@ -201,5 +211,37 @@ impl Pack for VecDeque<Day> {
 
     fn is_nothing(&self) -> bool {
         self.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standing_is_seen_in_packed_bytes() {
+        let packed = |member: &Member| {
+            let mut bytes = Vec::new();
+            member.pack(&mut bytes);
+            bytes
+        };
+        let everything_else = Member {
+            known: true,
+            due: crate::Instant(5),
+            facts: 1,
+            closed: ClosedCoupons { used: 1, ..ClosedCoupons::default() },
+            exclusions: vec![Excluded {
+                from: crate::Instant(1),
+                until: crate::Instant(2),
+                earn: true,
+                redeem: true,
+                erased: false,
+            }],
+            counters: Some(Box::default()),
+            ..Member::default()
+        };
+        assert!(!Member::has_standing(&packed(&everything_else)));
+        let member = Member { standing: Some(Box::default()), ..Member::default() };
+        assert!(Member::has_standing(&packed(&member)));
     }
 }
