@@ -1,9 +1,9 @@
--- What ends when, of what members have at the export's instant: by month (UTC); the last row of a ledger never ends.
+-- What ends when, of what members have at the export's instant: by month of the last local day on which they can be used; the last row of a ledger never ends.
 CREATE OR REPLACE VIEW expiry_runway AS
 SELECT
   program,
   ledger,
-  date_trunc('month', ends_at)::DATE AS month,
+  date_trunc('month', last_day)::DATE AS month,
   sum("left")::BIGINT AS points,
   count(DISTINCT member) AS members
 FROM lots

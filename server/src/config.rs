@@ -8,7 +8,7 @@ pub use layers::{Layers, Origin, is_secret};
 
 use crate::answering::Guards;
 use crate::failure::Failure;
-use accrue_ingest::kafka::Connection;
+use accrue_ingest::kafka::{Assignment, Connection, KafkaOptions};
 use accrue_projections::{LedgerOptions, MilestoneOptions};
 use accrue_store::StoreOptions;
 use anyhow::Result;
@@ -93,6 +93,15 @@ impl Kafka {
     /// How to reach the brokers.
     pub fn connection(&self) -> Connection {
         Connection { brokers: self.brokers.clone(), extra: self.properties.clone() }
+    }
+
+    /// How the topic is read.
+    pub fn options(&self) -> KafkaOptions {
+        let mut options = KafkaOptions::new(&self.brokers, &self.topic, &self.group);
+        options.connection = self.connection();
+        options.instance = self.group_instance_id.clone();
+        options.assignment = self.partitions.clone().map_or(Assignment::Group, Assignment::Manual);
+        options
     }
 }
 

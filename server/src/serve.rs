@@ -8,7 +8,7 @@ use crate::http::{self, Health, Service, admin_router, router};
 use crate::intake::{self, Door, Topic};
 use crate::readers::Readers;
 use crate::telemetry;
-use accrue_ingest::kafka::{Assignment, KafkaOptions, KafkaPublisher, KafkaSource};
+use accrue_ingest::kafka::{KafkaPublisher, KafkaSource};
 use accrue_ingest::{Clock, Embedded};
 use accrue_store::Store;
 use anyhow::{Context as _, Result};
@@ -109,10 +109,7 @@ impl Source {
 
     fn from_kafka(config: &Config, kafka: &Kafka, store: &Store, readers: &Readers, health: &Health) -> Result<Source> {
         readers.set_spread(None);
-        let mut options = KafkaOptions::new(&kafka.brokers, &kafka.topic, &kafka.group);
-        options.connection = kafka.connection();
-        options.instance = kafka.group_instance_id.clone();
-        options.assignment = kafka.partitions.clone().map_or(Assignment::Group, Assignment::Manual);
+        let mut options = kafka.options();
         options.on_shard = readers.on_shard();
         let queue_batches_max = options.writer.queue_batches_max;
         options.writer = accrue_ingest::WriterOptions { queue_batches_max, ..intake::writer(config, readers) };

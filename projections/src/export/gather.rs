@@ -93,6 +93,7 @@ impl Rows {
                 activated_at: lot.activated_at,
                 expires_at: end(lot.expires_at),
                 ends_at: end(ends),
+                last_day: end(ends).and_then(|ends| last_day(folded.rules, ends)),
                 status,
                 amount: lot.amount,
                 left: lot.left,
@@ -322,5 +323,32 @@ impl Selection {
     /// The rows of a day, in the zone of the rules in force then.
     pub(super) fn day_of(rules: &Timeline, at: Instant) -> Option<i32> {
         rules.at(at).map(|rules| day_number(at, &rules.zone))
+    }
+}
+
+/// Ends are exclusive: a lot that ends at midnight can be used on the day before.
+fn last_day(rules: &Timeline, ends: Instant) -> Option<LocalDay> {
+    let last = Instant(ends.0 - 1);
+    rules.at(last).map(|rules| LocalDay(day_number(last, &rules.zone)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use accrue_ledger::Ruleset;
+
+    #[test]
+    fn the_day_before_an_end_is_the_last_one_where_the_members_are() {
+        for (zone, end, day) in [
+            ("America/New_York", "2024-02-01T05:00:00Z", 31),
+            ("Europe/Berlin", "2024-01-31T23:00:00Z", 31),
+            ("UTC", "2024-01-31T00:00:00Z", 30),
+            ("UTC", "2024-01-31T00:00:00.000001Z", 31),
+        ] {
+            let rules = Ruleset::parse(&format!("program = \"p\"\ncurrency = \"USD\"\ntime_zone = \"{zone}\"\n")).expect("right");
+            let end = Instant::parse(end).expect("an instant");
+            // 19,723 days after 1970 is 2024-01-01.
+            assert_eq!(last_day(&Timeline::always(rules), end), Some(LocalDay(19_722 + day)), "{zone} {end}");
+        }
     }
 }

@@ -116,6 +116,8 @@ rows! {
         expires_at: Option<Instant>,
         /// When what is left ends: its own end, or an earlier one for want of activity.
         ends_at: Option<Instant>,
+        /// The last local day on which what is left can be used.
+        last_day: Option<LocalDay>,
         /// `active`, `pending`, or `closed`: nothing is left.
         status: &'static str,
         /// Points at the beginning.

@@ -121,16 +121,23 @@ pub(super) fn told(
         .collect();
     let sizes: Vec<Value> =
         tally.sizes.iter().map(|(size, members)| json!({ "delta": range(*size), "members": members })).collect();
-    json!({
-        "program": program, "at": at.to_string(), "sample": sample,
-        "engine": env!("CARGO_PKG_VERSION"), "time_zone_data": accrue_ledger::time_zone_data(),
+    let mut answer = json!({
+        "program": program, "sample": sample,
         "old": rules(old), "new": rules(new), "shards": shards,
         "members": tally.members, "changed": tally.changed, "moved": tally.moved, "ledgers": ledgers,
         "liability": liability(&main, old, new, at),
         "tiers": tiers, "rules": rule_rows, "sizes": sizes,
         "uncovered": { "redemptions": tally.uncovered.0, "points": tally.uncovered.1, "largest": tally.shortfalls },
-        "gainers": tally.gainers, "losers": tally.losers, "digest": tally.digest(),
-    })
+        "gainers": tally.gainers, "losers": tally.losers,
+    });
+    // Over what each member has on both sides, and over all that is said here, but for who says it when.
+    let mut digest = blake3::Hasher::new();
+    digest.update(tally.digest().as_bytes());
+    digest.update(answer.to_string().as_bytes());
+    answer["digest"] = json!(digest.finalize().to_hex().to_string());
+    answer["at"] = json!(at.to_string());
+    (answer["engine"], answer["time_zone_data"]) = (json!(env!("CARGO_PKG_VERSION")), json!(accrue_ledger::time_zone_data()));
+    answer
 }
 
 fn ledger_row(shift: &LedgerShift) -> Value {
@@ -144,18 +151,20 @@ fn ledger_row(shift: &LedgerShift) -> Value {
     })
 }
 
-/// What active and pending points of `main` are worth, by the ruleset of each side. `null`: one of them says nothing of it.
+/// What active and pending points of `main` are worth, by the ruleset of each side; `null` on a side that says nothing of it, and
+/// altogether where both do.
 fn liability(main: &LedgerShift, old: &Timeline, new: &Timeline, at: Instant) -> Value {
     let of = |timeline: &Timeline, points: i64| {
         let rules = timeline.at(at)?;
         let (_, expected) = rules.liability?.of(points, rules.exponent);
         Some((expected, rules.exponent, rules.currency.to_string()))
     };
-    let was = of(old, main.old.active + main.old.pending);
-    let Some((is, exponent, currency)) = of(new, main.new.active + main.new.pending) else { return Value::Null };
-    let Some((was, ..)) = was else { return Value::Null };
+    let (was, is) = (of(old, main.old.active + main.old.pending), of(new, main.new.active + main.new.pending));
+    let Some((_, exponent, currency)) = was.clone().or_else(|| is.clone()) else { return Value::Null };
+    let (was, is) = (was.map(|(was, ..)| was), is.map(|(is, ..)| is));
     let shown = |amount: i64| format_amount(amount, exponent);
-    json!({ "currency": currency, "old": shown(was), "new": shown(is), "delta": format!("{}{}", if is > was { "+" } else { "" }, shown(is - was)) })
+    let delta = was.zip(is).map(|(was, is)| format!("{}{}", if is > was { "+" } else { "" }, shown(is - was)));
+    json!({ "currency": currency, "old": was.map(shown), "new": is.map(shown), "delta": delta })
 }
 
 /// `+10 to +99`, of a sign and a number of digits.

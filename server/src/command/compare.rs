@@ -137,14 +137,9 @@ pub(super) fn told(ctx: &Ctx, answer: &Value) -> String {
         of("at")
     );
     if answer["liability"].is_object() {
-        let liability = |name: &str| answer["liability"][name].as_str().unwrap_or_default();
-        page += &format!(
-            "liability {} → {} {} ({})\n",
-            liability("old"),
-            liability("new"),
-            liability("currency"),
-            liability("delta")
-        );
+        let liability = |name: &str| answer["liability"][name].as_str().unwrap_or("not said");
+        let delta = answer["liability"]["delta"].as_str().map(|delta| format!(" ({delta})")).unwrap_or_default();
+        page += &format!("liability {} → {} {}{delta}\n", liability("old"), liability("new"), liability("currency"));
     }
     if answer["uncovered"]["redemptions"] != 0 {
         let (redemptions, missing) = (number(&answer["uncovered"]["redemptions"]), number(&answer["uncovered"]["points"]));
@@ -179,6 +174,17 @@ pub(super) fn told(ctx: &Ctx, answer: &Value) -> String {
     page += &named_members(ctx, answer);
     let shards: Vec<String> =
         rows(answer, "shards").iter().map(|shard| format!("{} before {}", shard["shard"], shard["next_position"])).collect();
+    // Of each side the ruleset in force last.
+    let rules = |side: &str| {
+        let last = rows(answer, side).pop().unwrap_or_default();
+        let hash: String = last["ruleset"].as_str().unwrap_or_default().chars().take(16).collect();
+        format!("{hash} from {}", last["from"].as_str().unwrap_or_default())
+    };
+    let sample = match answer["sample"].as_u64() {
+        Some(1) | None => String::new(),
+        Some(sample) => format!(" · one of {sample} members"),
+    };
+    page += &style.dim(&format!("\nrules: {} → {}{sample}", rules("old"), rules("new")));
     page + &style.dim(&format!(
         "\nshards: {} · time-zone data {} · engine {} · digest {}\n",
         shards.join(", "),

@@ -3,6 +3,7 @@
 use super::Ctx;
 use crate::cli::ConfigCommand;
 use crate::config::{Origin, Shown};
+use crate::failure::Failure;
 use crate::print::{Column, text};
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -15,6 +16,9 @@ pub(super) fn run(ctx: &Ctx, command: &ConfigCommand) -> Result<()> {
     match command {
         // It was read and checked before any command began.
         ConfigCommand::Check => {
+            if let Some(kafka) = &ctx.config.kafka {
+                kafka.options().check().map_err(|error| Failure::usage(error.to_string()))?;
+            }
             eprintln!(
                 "the configuration is right: {} keys are chosen, the others have their defaults",
                 shown.iter().filter(chosen).count()

@@ -3,11 +3,13 @@
 use super::{Ctx, pages};
 use crate::answers::{Answers, must_exist};
 use crate::cli::{Dlq, Output};
+use crate::failure::Failure;
 use crate::intake::{Hand, REQUEUE_FEW, Summary};
 use crate::print::{Column, right, text};
 use crate::question::Question;
 use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 const ROWS: [Column; 8] = [
     text("letter", "/letter"),
@@ -84,6 +86,11 @@ fn requeue(ctx: &Ctx, mut named: Vec<(u32, u64)>, code: Option<&str>, all: bool)
         let (rows, _) = letters(&answers, false, usize::MAX)?;
         let wanted = rows.iter().filter(|row| code.is_none_or(|code| row["code"] == code));
         named = wanted.filter_map(|row| row["letter"].as_str()).map(parse).collect::<Result<_>>()?;
+        if let (Some(code), true, false) = (code, named.is_empty(), rows.is_empty()) {
+            let there: BTreeSet<&str> = rows.iter().filter_map(|row| row["code"].as_str()).collect();
+            let there: Vec<&str> = there.into_iter().collect();
+            return Err(Failure::usage(format!("no open dead letter has the code {code:?}; there are {}", there.join(", "))));
+        }
     }
     let hand = match (&ctx.url, &ctx.config.kafka) {
         (None, Some(_)) => Hand::for_letters(&ctx.config)?,

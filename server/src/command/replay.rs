@@ -117,6 +117,10 @@ fn target(asked: &Replay, open: Option<File>) -> Result<Target> {
             let failed = || format!("can't write {}", whole.part.display());
             (Box::new(File::create(&whole.part).with_context(failed)?), Some(whole))
         }
+        (None, Some(path)) if path.exists() => {
+            let shown = path.display();
+            return Err(Failure::usage(format!("{shown} is there: --resume goes on with it, or choose another --out")));
+        }
         (None, Some(path)) => {
             (Box::new(File::create_new(path).with_context(|| format!("can't write {}", path.display()))?), None)
         }

@@ -106,6 +106,10 @@ fn check(ctx: &Ctx, files: &[PathBuf]) -> Result<()> {
 fn test(ctx: &Ctx, paths: &[PathBuf]) -> Result<()> {
     let scratch = tempfile::Builder::new().prefix("accrue-stories-").tempdir()?;
     let reports = story::run(paths, scratch.path())?;
+    if reports.is_empty() {
+        let named: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        return Err(Failure::usage(format!("{} has no scenario: they are files that end in .toml", named.join(", "))));
+    }
     let row = |report: &story::StoryReport| {
         let result = if report.passed { "passed" } else { "FAILED" };
         let file = report.file.file_name().map(|name| name.to_string_lossy().into_owned());

@@ -216,7 +216,11 @@ impl<'a> Way<'a> {
     fn push(&mut self, fact: &Handed<'_>, place: String, summary: &mut Summary) -> Result<()> {
         match self {
             Way::Straight { publisher, places } => {
-                let message = Message { value: Some(fact.bytes), key: fact.key, ..Message::default() };
+                // As the topic is told: what is not even an object is not taken for protobuf.
+                let json: &[(&str, Option<&[u8]>)] = &[("content-type", Some(Form::Json.content_type().as_bytes()))];
+                let strange = fact.form == Form::Json && fact.bytes.trim_ascii_start().first() != Some(&b'{');
+                let headers = if strange { json } else { &[] };
+                let message = Message { value: Some(fact.bytes), key: fact.key, headers, ..Message::default() };
                 places.push_back(place);
                 publisher.push(&message)?;
                 take_receipts(publisher, places, summary);

@@ -109,6 +109,18 @@ fn what_is_misspelt_is_not_taken_for_nothing() {
         assert!(done.code == 4 && done.err.contains("there is no program nope"), "{line}: {} {}", done.code, done.err);
     }
     assert_eq!(desk.run("exceptions list shop --dir store").code, 0);
+    std::fs::create_dir(desk.dir.path().join("empty")).expect("made");
+    let (code, told) = desk.fails("rules test empty");
+    assert!(code == 2 && told.contains("empty has no scenario"), "{code} {told}");
+    let apply = "rules apply rules.toml --policy prospective --from 2024-02-01 --dry-run --dir store --cohort tier=golt:true_up";
+    let (code, told) = desk.fails(apply);
+    assert!(code == 2 && told.contains("tier \"golt\", which no ruleset"), "{code} {told}");
+    // An entry that is no object is no protobuf either.
+    desk.write("facts.json", "[5, \"text\"]");
+    let told = desk.run("publish facts.json --dir store --output json");
+    assert!(told.out.contains(r#""refused: wrong_type": 2"#), "{} {}", told.out, told.err);
+    let (code, told) = desk.fails("dlq requeue --code bogus --dir store");
+    assert!(code == 2 && told.contains("has the code \"bogus\"; there are wrong_type"), "{code} {told}");
     let (code, told) = desk.fails("member list --dir store --log-level inof");
     assert!(code == 2 && told.contains("\"inof\" is no level"), "{code} {told}");
     assert_eq!(desk.run("member list --dir store --log-level warn,accrue_ingest=debug").code, 0);

@@ -261,6 +261,15 @@ fn what_is_wrong_is_said_in_one_line() {
     desk.write("bad.toml", "[store]\nsync = \"perhaps\"\n");
     let (code, told) = desk.fails("config check --config bad.toml");
     assert_eq!((code, told.as_str()), (2, "accrue: bad.toml line 2: store.sync is \"perhaps\", it has to be true or false"));
+    for (set, wanted) in [
+        ("isolation.level=read_uncommitted", "kafka.properties.isolation.level is always read_committed"),
+        ("fetch.min.bites=1", "No such configuration property: \"fetch.min.bites\""),
+        ("security.protocol=tls", "kafka.properties.security.protocol is \"tls\""),
+    ] {
+        let (code, told) = desk.fails(&format!("config check --set kafka.brokers=a:1 --set kafka.properties.{set}"));
+        assert!(code == 2 && told.contains(wanted), "{code} {told}");
+    }
+    assert_eq!(desk.run("config check --set kafka.brokers=a:1 --set kafka.properties.linger.ms=1").code, 0);
     assert_eq!(desk.run("member show").code, 2);
     let (code, told) = desk.fails("topics plan");
     assert!(code == 2 && told.contains("kafka.brokers is not set"), "{code} {told}");

@@ -16,10 +16,10 @@ use xxhash_rust::xxh3::xxh3_64;
 /// After all facts; and between them.
 const INSTANTS: [&str; 2] = ["2029-01-01T00:00:00Z", "2024-07-01T00:00:00Z"];
 const SEED: u64 = 11;
-const STATE: &str = "b5d240b962e24ad24b2f40daad0e68d5ad4aa1913f055a01f4f5f4713c78a112";
+const STATE: &str = "1bc26244541c7a15eb4dcb714571856d527b9243310b03f1ed8c189d5b44792e";
 const EXPORTS: [&str; 2] = [
-    "42ab3d282e553b963217c762217b3b9171b50a6aefa78c29d27aa5ebb9e1e00f",
-    "b53d3ed9448e376254e655d8bfe18de3347fc8931d95270c9565c121bb1a16c9",
+    "d7bb36c25d23c20abd33df50e0d831d4820a1aa4b9f9e9f6c5ac2dea7279a951",
+    "f6ec1495c20a451b3293d68c8afcd8f3245e714c2f0a9d9645ac29554c912e6f",
 ];
 const OWED: [u64; 2] = [5006603375066235810, 7342655727044274716];
 

@@ -3,6 +3,7 @@
 use crate::{Clock, IngestError, OnShard, WriterOptions};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,7 @@ const NAMED: [&str; 5] = ["bootstrap.servers", "metadata.broker.list", "group.id
 pub struct Connection {
     /// `bootstrap.servers`.
     pub brokers: String,
-    /// Any other setting of librdkafka (`kafka.*` in the configuration, without the prefix): TLS, SASL, sizes.
+    /// Any other setting of librdkafka (`kafka.properties.*` in the configuration, without the prefix): TLS, SASL, sizes.
     pub extra: BTreeMap<String, String>,
 }
 
@@ -134,6 +135,22 @@ impl KafkaOptions {
         self.dead_letter_topic.clone().unwrap_or_else(|| dead_letter_topic(&self.topic))
     }
 
+    /// Whether clients can be made of these, without asking a broker.
+    ///
+    /// # Errors
+    /// A setting that is not for choosing, that there is none of, or with a value that it can't have.
+    pub fn check(&self) -> Result<(), IngestError> {
+        for client in [self.consumer()?, self.connection.producer()] {
+            client.create_native_config().map_err(|error| match error {
+                KafkaError::ClientConfig(_, why, key, value) => {
+                    IngestError::Setting(format!("kafka.properties.{key} is {value:?}: {why}"))
+                }
+                error => IngestError::Setting(format!("kafka.properties: {error}")),
+            })?;
+        }
+        Ok(())
+    }
+
     /// # Errors
     /// A setting that is not for choosing.
     pub(crate) fn consumer(&self) -> Result<ClientConfig, IngestError> {
@@ -144,10 +161,10 @@ impl KafkaOptions {
         }
         for key in self.connection.extra.keys() {
             if let Some((_, value)) = FIXED.iter().find(|(fixed, _)| fixed == key) {
-                return Err(IngestError::Setting(format!("kafka.{key} is always {value}: leave it out")));
+                return Err(IngestError::Setting(format!("kafka.properties.{key} is always {value}: leave it out")));
             }
             if NAMED.contains(&key.as_str()) {
-                return Err(IngestError::Setting(format!("kafka.{key} is not set this way: leave it out")));
+                return Err(IngestError::Setting(format!("kafka.properties.{key} is not set this way: leave it out")));
             }
         }
         let mut config = self.connection.config();

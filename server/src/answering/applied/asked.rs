@@ -124,6 +124,11 @@ impl Cohort {
         Ok(Cohort { of, policy })
     }
 
+    /// The tier that it is of, if it is of one.
+    pub fn tier(&self) -> Option<&str> {
+        if let Of::Tier(tier, _) = &self.of { Some(tier) } else { None }
+    }
+
     fn has(&self, who: &Who<'_>) -> bool {
         match &self.of {
             Of::Tier(tier, None) => who.tier == tier,

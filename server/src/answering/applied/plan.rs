@@ -10,7 +10,7 @@ use accrue_ledger::{Activation, Instant, Ruleset, Timeline};
 use accrue_projections::{Across, Comparison, Plan, Sweep, SweepOptions, Swept, Who, hash_of, true_ups_digest};
 use accrue_store::Position;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Gainers and losers named where nobody says how many, and at most.
@@ -66,6 +66,17 @@ fn changed(live: &Timeline, changes: &Changes) -> Timeline {
     changed
 }
 
+/// A tier that no member ever was in is rather misspelt.
+fn is_known(tier: &str, live: &Timeline) -> Result<(), Problem> {
+    let tiers = live.activations().iter().filter_map(|known| known.ruleset.tiers.as_deref());
+    let names: BTreeSet<&str> = tiers.flat_map(|tiers| &tiers.list).map(|tier| tier.id.as_str()).collect();
+    if names.contains(tier) {
+        return Ok(());
+    }
+    let there = if names.is_empty() { "there are none".to_owned() } else { names.into_iter().collect::<Vec<_>>().join(", ") };
+    Err(Problem::new("bad_request", format!("a cohort is of tier {tier:?}, which no ruleset in force has: {there}")))
+}
+
 impl Planned {
     pub(super) fn of(of: &Applying<'_>, asked: &Apply) -> Result<Planned, Problem> {
         let wrong = |why: String| Problem::new("bad_request", why);
@@ -97,6 +108,7 @@ impl Planned {
             let first = live.activations().first().map_or(Instant::MAX, |first| first.effective_from);
             return Err(wrong(format!("no ruleset is in force before {first}: nothing could be undone. Begin there or later")));
         }
+        planned.cohorts.iter().filter_map(Cohort::tier).try_for_each(|tier| is_known(tier, &live))?;
         Ok(planned)
     }
 
