@@ -93,7 +93,7 @@ impl Programs {
     fn apply_supposed(&mut self) {
         let Some((ruleset, from)) = &self.supposed else { return };
         if let Some(program) = self.by_id.get_mut(&*ruleset.program) {
-            program.timeline = program.timeline.replaced(*from, ruleset);
+            program.timeline = program.timeline.replaced(*from, None, ruleset);
         }
     }
 
@@ -144,7 +144,7 @@ impl Programs {
         let activations = program.timeline.activations().iter().filter(|activation| known.contains(&activation.position));
         activations.for_each(|activation| timeline.insert(activation.clone()));
         match &self.supposed {
-            Some((ruleset, from)) if *ruleset.program == *program_id => Some(timeline.replaced(*from, ruleset)),
+            Some((ruleset, from)) if *ruleset.program == *program_id => Some(timeline.replaced(*from, None, ruleset)),
             _ => Some(timeline),
         }
     }

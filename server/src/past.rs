@@ -87,7 +87,7 @@ impl Past {
             for name in names {
                 let Some(known) = open.reader.timeline_known(&name, until, recorded) else { continue };
                 if !known.activations().is_empty() {
-                    rules.insert(name, given.as_ref().map_or(known.clone(), |given| known.replaced(Instant::MIN, given)));
+                    rules.insert(name, given.as_ref().map_or(known.clone(), |given| known.replaced(Instant::MIN, None, given)));
                 }
             }
             shards.push(ShardPast { open, until, rules });

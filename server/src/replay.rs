@@ -64,7 +64,7 @@ pub fn replay(
     mut progress: impl FnMut(u32, Swept),
 ) -> Result<()> {
     let before = past.shards.iter().map(|shard| (shard.open.reader.shard(), shard.until.0)).collect();
-    let head = Head { at: past.at, before, question: token::question(asked) }.text();
+    let head = Head { at: past.at, before, log: token::log(past)?, question: token::question(asked) }.text();
     if asked.facts {
         return past.shards.iter().try_for_each(|shard| facts(past, shard, asked, after, &head, lines, &mut progress));
     }

@@ -114,6 +114,7 @@ impl FactsFile {
         let fail = |place, message: String| FactsFileError { file: name.to_owned(), place, message };
         let unreadable = |error: std::io::Error| fail(None, format!("can't be read: {error}"));
         let (reader, bytes_read) = unpacked(from).map_err(unreadable)?;
+        let reader = unmarked(reader).map_err(unreadable)?.ok_or_else(|| fail(None, UTF_16.to_owned()))?;
         let mut reader = BufReader::with_capacity(READ_BYTES, reader);
         let head = head(&mut reader).map_err(unreadable)?;
         let line = 1 + count_lines(&head);
@@ -160,6 +161,20 @@ impl Iterator for FactsFile {
             }
         }
     }
+}
+
+/// Without the mark of UTF-8 that some editors begin a file with. `None`: it is UTF-16.
+///
+/// No message is taken for either: none begins with a zero byte, and a length is written as short as it goes.
+fn unmarked(mut from: impl Read) -> std::io::Result<Option<impl Read>> {
+    let mut head = Vec::new();
+    from.by_ref().take(4).read_to_end(&mut head)?;
+    match head[..] {
+        [0xff, 0xfe, _, 0] | [0xfe, 0xff, 0, _] | [b'{' | b'[', 0, ..] | [0, b'{' | b'[', 0, _] => return Ok(None),
+        [0xef, 0xbb, 0xbf] | [0xef, 0xbb, 0xbf, 2..=0xff] => drop(head.drain(..3)),
+        _ => {}
+    }
+    Ok(Some(Cursor::new(head).chain(from)))
 }
 
 /// Everything up to and with the first byte that is not blank.
@@ -279,6 +294,7 @@ fn next_message(reader: &mut impl BufRead, number: &mut u64) -> Result<Option<Wr
     Ok(Some(Written { bytes, form: Form::Protobuf, place }))
 }
 
+const UTF_16: &str = "looks like utf-16: save it as utf-8, for example `iconv -f utf-16 -t utf-8`";
 const NO_LENGTH: &str = "not json, and no protobuf messages each after its length (varint)";
 
 #[cfg(test)]
@@ -307,6 +323,25 @@ mod tests {
         let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packer.write_all(text).expect("packs");
         assert_eq!(all(&packer.finish().expect("packs")), expected);
+    }
+
+    #[test]
+    fn marks_of_editors() {
+        assert_eq!(all(b"\xef\xbb\xbf{\"a\":1}\n{}"), pairs(&[("line 1", "{\"a\":1}"), ("line 2", "{}")]));
+        assert_eq!(all(b"\xef\xbb\xbf\r\n[1]"), pairs(&[("line 2", "1")]));
+        assert_eq!(all(b"\xef\xbb\xbf"), pairs(&[]));
+        for text in ["\u{feff}{\"a\":1}", "{\"a\":1}", "\u{feff}\n[1]"] {
+            let wide: Vec<u16> = text.encode_utf16().collect();
+            for bytes in [
+                wide.iter().flat_map(|unit| unit.to_le_bytes()).collect(),
+                wide.iter().flat_map(|unit| unit.to_be_bytes()).collect::<Vec<u8>>(),
+            ] {
+                assert_eq!(all(&bytes), Err(format!("f: {UTF_16}")), "{text:?}");
+            }
+        }
+        // A message that is as long as these marks say is one.
+        let long = "x".repeat(0x6f + (0x3b << 7) + (0x3f << 14) + (1 << 21));
+        assert_eq!(all(&[b"\xef\xbb\xbf\x01", long.as_bytes()].concat()), pairs(&[("message 1", &long)]));
     }
 
     #[test]

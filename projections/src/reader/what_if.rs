@@ -53,7 +53,7 @@ impl LedgerReader {
             return Ok(None);
         }
         let rules = match &what_if.rules {
-            Some((from, rules)) => recalled.rules.replaced(*from, rules),
+            Some((from, rules)) => recalled.rules.replaced(*from, None, rules),
             None => recalled.rules.clone(),
         };
         let mut otherwise = Vec::new();

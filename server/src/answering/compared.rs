@@ -25,6 +25,8 @@ pub struct Compare {
     pub new: Option<String>,
     /// A ruleset given judges from then on, those in force judge before; absent: always.
     pub from: Option<String>,
+    /// Those in force judge again from then on; absent: never.
+    pub to: Option<String>,
     /// Compared as of then; absent: now.
     pub at: Option<String>,
     /// One of so many members; absent: all.
@@ -55,6 +57,10 @@ pub fn compare(
             .ok_or_else(|| Problem::new("bad_request", format!("{name} is {text:?}, it has to be like 2024-10-12T07:20:50Z"))),
     };
     let (at, from) = (instant("at", &asked.at)?.unwrap_or(now), instant("from", &asked.from)?.unwrap_or(Instant::MIN));
+    let to = instant("to", &asked.to)?;
+    if to.is_some_and(|to| to <= from) {
+        return Err(Problem::new("bad_request", "to is not after from"));
+    }
     let (old, new) = (ruleset(program, asked.old.as_deref())?, ruleset(program, asked.new.as_deref())?);
     let defaults = SweepOptions::default();
     let options = SweepOptions {
@@ -69,7 +75,11 @@ pub fn compare(
     for (open, (_, until)) in open.iter().zip(&all) {
         let until = *until;
         let Some(live) = open.reader.timeline(program) else { continue };
-        let side = |given: &Option<Arc<Ruleset>>| given.as_ref().map_or_else(|| live.clone(), |given| live.replaced(from, given));
+        if let Some(to) = to.filter(|to| live.at(*to).is_none()) {
+            return Err(Problem::new("bad_request", format!("no ruleset is in force at {to}: nothing could judge from then on")));
+        }
+        let side =
+            |given: &Option<Arc<Ruleset>>| given.as_ref().map_or_else(|| live.clone(), |given| live.replaced(from, to, given));
         let (old, new) = (side(&old), side(&new));
         let sample = asked.sample.unwrap_or(1).max(1);
         let comparison =

@@ -154,7 +154,17 @@ fn before(keepers: &[Keeper]) -> Result<Vec<u32>, Problem> {
     if live.iter().any(|live| *live != older) && keepers.iter().zip(&live).all(is_way_back) {
         return Ok(vec![older; live.len()]);
     }
-    Ok(keepers.iter().map(Keeper::before).collect::<Result<_, _>>()?)
+    let before = keepers.iter().map(Keeper::before).collect::<Result<Vec<u32>, _>>()?;
+    match before.iter().zip(&live).find(|(before, live)| before > live) {
+        // Else rolling back twice would bring back what somebody rolled back from.
+        Some((before, live)) => {
+            let why = format!(
+                "generation {live} is older than {before}, which was live before it: `rebuild flip {before}` brings that back"
+            );
+            Err(Problem::new("generation_not_ready", why))
+        }
+        None => Ok(before),
+    }
 }
 
 fn start(keepers: &[Keeper], build: &Build) -> Result<Value, Problem> {

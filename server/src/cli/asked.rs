@@ -83,7 +83,7 @@ pub fn instant(text: &str) -> Result<Instant, String> {
     let day = || text.parse::<jiff::civil::Date>().ok().and_then(|_| Instant::parse(&format!("{text}T00:00:00Z")));
     Instant::parse(text)
         .or_else(day)
-        .ok_or_else(|| "write it as 2024-10-12T07:20:50Z or 2024-10-12 (its beginning, UTC)".to_owned())
+        .ok_or_else(|| "write it as 2024-10-12T07:20:50Z or 2024-10-12 (its beginning, UTC), at most 9999-12-30".to_owned())
 }
 
 /// `0:120045,1:98234`
@@ -126,6 +126,7 @@ mod tests {
 
     #[test]
     fn days_and_instants() {
+        assert!(instant("10000-01-01").is_err_and(|error| error.contains("at most 9999-12-30")) && instant("9999-12-30").is_ok());
         assert_eq!(instant("2024-10-12").map(|at| at.to_string()).as_deref(), Ok("2024-10-12T00:00:00Z"));
         assert_eq!(instant("2024-10-12T02:00:00+02:00"), instant("2024-10-12"));
         assert!(instant("2024-13-12").is_err() && instant("now").is_err());

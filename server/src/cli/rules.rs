@@ -132,6 +132,9 @@ pub struct Diff {
     /// A ruleset given judges from then on, and those in force before [default: always]
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     pub from: Option<Instant>,
+    /// The first instant that a ruleset given does not judge; afterwards rules are as before [default: it judges for good]
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub to: Option<Instant>,
     /// Compare as of then [default: now]
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     pub at: Option<Instant>,

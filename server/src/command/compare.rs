@@ -42,6 +42,8 @@ const SIZES: [Column; 2] = [text("a member's change", "/delta"), right("members"
 /// Members whose entries are shown, and entries of each; the page and JSON have more.
 const EXPLAINED: usize = 1;
 const EXPLAINED_ROWS: usize = 6;
+/// Rulesets of a side that are named, the latest; the page and JSON have all.
+const RULESETS: usize = 3;
 const BESIDE: [Column; 4] =
     [text("at", "/at").instant(), text("because of", "/source"), text("now", "/old"), text("then", "/new")];
 const NAMED: [Column; 6] = [
@@ -62,6 +64,7 @@ pub(super) fn run(ctx: &Ctx, diff: &Diff) -> Result<()> {
         old,
         new,
         from: diff.from.map(|from| from.to_string()),
+        to: diff.to.map(|to| to.to_string()),
         at: diff.at.map(|at| at.to_string()),
         sample: diff.sample,
         named: Some(diff.named),
@@ -174,11 +177,14 @@ pub(super) fn told(ctx: &Ctx, answer: &Value) -> String {
     page += &named_members(ctx, answer);
     let shards: Vec<String> =
         rows(answer, "shards").iter().map(|shard| format!("{} before {}", shard["shard"], shard["next_position"])).collect();
-    // Of each side the ruleset in force last.
     let rules = |side: &str| {
-        let last = rows(answer, side).pop().unwrap_or_default();
-        let hash: String = last["ruleset"].as_str().unwrap_or_default().chars().take(16).collect();
-        format!("{hash} from {}", last["from"].as_str().unwrap_or_default())
+        let rulesets = rows(answer, side);
+        let one = |row: &Value| {
+            let hash: String = row["ruleset"].as_str().unwrap_or_default().chars().take(16).collect();
+            format!("{hash} from {}", row["from"].as_str().unwrap_or_default())
+        };
+        let last = rulesets.iter().skip(rulesets.len().saturating_sub(RULESETS)).map(one).collect::<Vec<_>>().join(", ");
+        if rulesets.len() > RULESETS { format!("…, {last}") } else { last }
     };
     let sample = match answer["sample"].as_u64() {
         Some(1) | None => String::new(),

@@ -20,6 +20,8 @@ pub struct Shifts<'a> {
     pub sides: [Option<Arc<Ruleset>>; 2],
     /// Rules given judge from then on.
     pub from: Instant,
+    /// Those in force judge again from then on.
+    pub to: Option<Instant>,
     /// As of when.
     pub at: Instant,
     /// One of so many members.
@@ -40,6 +42,7 @@ impl Shifts<'_> {
             program,
             sides: [parsed(&asked.old)?, parsed(&asked.new)?],
             from: asked.from.as_deref().and_then(Instant::parse).unwrap_or(Instant::MIN),
+            to: asked.to.as_deref().and_then(Instant::parse),
             at: answer["at"].as_str().and_then(Instant::parse).unwrap_or(Instant::MAX),
             sample: asked.sample.unwrap_or(1),
             options: SweepOptions {
@@ -68,7 +71,7 @@ pub fn write(
     for (open, until) in &all {
         let (shard, Some(live)) = (open.reader.shard(), open.reader.timeline(of.program)) else { continue };
         let side = |given: &Option<Arc<Ruleset>>| -> Timeline {
-            given.as_ref().map_or_else(|| live.clone(), |given| live.replaced(of.from, given))
+            given.as_ref().map_or_else(|| live.clone(), |given| live.replaced(of.from, of.to, given))
         };
         let [old, new] = [side(&of.sides[0]), side(&of.sides[1])];
         let sweep = Sweep { log: &open.log, until: *until, recorded: None, options: of.options, across: Some(&across) };

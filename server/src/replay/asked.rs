@@ -73,23 +73,30 @@ impl ReplayAsked {
             from: instant("from", self.from.as_deref())?.unwrap_or(Instant::MIN),
             until: instant("to", self.to.as_deref())?.unwrap_or(Instant::MAX),
         };
-        let after = self.after.as_deref().map(|token| asked.again(token)).transpose()?;
-        Ok(Replay { past: Past::of(readers, &asked.past, now)?, asked, after, format: self.format })
+        let again = self.after.as_deref().map(|token| asked.again(token)).transpose()?;
+        let past = Past::of(readers, &asked.past, now)?;
+        let after = match again {
+            Some((_, log)) if token::log(&past)? != log => {
+                return Err(Problem::new("bad_request", "the token is of another log: ask where it came from, or begin again"));
+            }
+            again => again.map(|(place, _)| place),
+        };
+        Ok(Replay { past, asked, after, format: self.format })
     }
 }
 
 impl Asked {
-    /// The same again, behind a token.
-    fn again(&mut self, token: &str) -> Result<Place, Problem> {
+    /// The same again, behind a token: where, and of which log.
+    fn again(&mut self, token: &str) -> Result<(Place, String), Problem> {
         let wrong = |detail: String| Problem::new("bad_request", detail);
         let none = || wrong(format!("{token:?} is no token of a replay: take the last one that was written"));
-        let (Head { at, before, question }, place) = token::read(token).ok_or_else(none)?;
+        let (Head { at, before, log, question }, place) = token::read(token).ok_or_else(none)?;
         if question != token::question(self) {
             return Err(wrong("the token is of another replay: ask with the same flags".to_owned()));
         }
         self.past.as_of = Some(at.to_string());
         self.past.as_known_before = Some(before);
-        Ok(place)
+        Ok((place, log))
     }
 }
 

@@ -42,8 +42,13 @@ mod tests {
 
     #[test]
     fn the_last_whole_line() {
-        let head =
-            Head { at: Instant(7), before: BTreeMap::from([(0, 12), (1, 4)]), question: question(&Asked::default()) }.text();
+        let head = Head {
+            at: Instant(7),
+            before: BTreeMap::from([(0, 12), (1, 4)]),
+            log: question(&Asked::default()),
+            question: question(&Asked::default()),
+        }
+        .text();
         let token = |entry: u64| Place { shard: 1, order: 9, member: name("p", "m"), entry }.token(&head);
         let found = |text: String| {
             let mut file = tempfile::tempfile().expect("a file");

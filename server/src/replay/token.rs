@@ -1,21 +1,26 @@
-//! Where a replay was: with it the rest can be asked for, of the same log, whatever was appended since.
+//! Where a replay was: with it the rest can be asked for, of the same log, whatever was appended since; of no other.
 
 use super::Asked;
 use crate::export::{escaped, hex};
+use crate::past::Past;
 use accrue_ledger::Instant;
+use accrue_proto::read_fact;
+use accrue_store::{Position, StoreError};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
-/// Bytes of the hash of a question.
-const QUESTION_BYTES: usize = 6;
+/// Bytes of a hash.
+const HASH_BYTES: usize = 6;
 
-/// What all tokens of a replay begin with: as of when, as known before which positions, and a hash of what else was asked.
+/// What all tokens of a replay begin with: as of when, as known before which positions of which log, and a hash of what else was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// As of when.
     pub at: Instant,
     /// Before these positions.
     pub before: BTreeMap<u32, u64>,
+    /// Of this log.
+    pub log: String,
     /// What else was asked.
     pub question: String,
 }
@@ -37,7 +42,26 @@ pub struct Place {
 pub fn question(asked: &Asked) -> String {
     let past = &asked.past;
     let of = (&past.program, &past.rules, &past.as_known_at, &asked.member, asked.facts, asked.from, asked.until);
-    hex(&Sha256::digest(format!("{of:?}").as_bytes())[..QUESTION_BYTES])
+    hash(&format!("{of:?}"))
+}
+
+fn hash(of: &str) -> String {
+    hex(&Sha256::digest(of.as_bytes())[..HASH_BYTES])
+}
+
+/// The log before these positions, as a hash: of the last fact of each shard, which is the same wherever a topic was read into.
+///
+/// # Errors
+/// It can't be read.
+pub fn log(past: &Past) -> Result<String, StoreError> {
+    let mut last = Vec::new();
+    for shard in past.shards.iter().filter(|shard| shard.until > Position::FIRST) {
+        let (log, position) = (&shard.open.log, Position(shard.until.0 - 1));
+        let named =
+            |fact: &[u8]| read_fact(fact).ok().map(|fact| [fact.program, fact.member, fact.source, fact.id].map(str::to_owned));
+        last.push((log.shard(), position, log.read(position, |frame| named(frame.fact))?));
+    }
+    Ok(hash(&format!("{last:?}")))
 }
 
 /// A member's part of a place.
@@ -49,7 +73,7 @@ impl Head {
     /// The text that its tokens begin with.
     pub fn text(&self) -> String {
         let before: Vec<String> = self.before.iter().map(|(shard, position)| format!("{shard}:{position}")).collect();
-        format!("{}~{}~{}", self.at.0, before.join("+"), self.question)
+        format!("{}~{}~{}~{}", self.at.0, before.join("+"), self.log, self.question)
     }
 }
 
@@ -62,18 +86,19 @@ impl Place {
 
 /// Reads a token. `None`: it is none.
 pub fn read(token: &str) -> Option<(Head, Place)> {
-    let mut parts = token.splitn(7, '~');
+    let mut parts = token.splitn(8, '~');
     let at = Instant(parts.next()?.parse().ok()?);
     let before = parts.next()?.split('+').map(|part| {
         let (shard, position) = part.split_once(':')?;
         Some((shard.parse().ok()?, position.parse().ok()?))
     });
     let before = before.collect::<Option<BTreeMap<u32, u64>>>()?;
-    let question = parts.next().filter(|hash| hash.len() == 2 * QUESTION_BYTES)?.to_owned();
+    let mut hash = || parts.next().filter(|hash| hash.len() == 2 * HASH_BYTES).map(str::to_owned);
+    let (log, question) = (hash()?, hash()?);
     let shard = parts.next()?.parse().ok()?;
     let order = u64::from_str_radix(parts.next().filter(|order| order.len() == 16)?, 16).ok()?;
     let entry = parts.next()?.parse().ok()?;
-    Some((Head { at, before, question }, Place { shard, order, member: parts.next()?.to_owned(), entry }))
+    Some((Head { at, before, log, question }, Place { shard, order, member: parts.next()?.to_owned(), entry }))
 }
 
 #[cfg(test)]
@@ -82,7 +107,8 @@ mod tests {
 
     #[test]
     fn text_and_back() {
-        let head = Head { at: Instant(1_700), before: BTreeMap::from([(0, 12), (3, 4)]), question: question(&Asked::default()) };
+        let before = BTreeMap::from([(0, 12), (3, 4)]);
+        let head = Head { at: Instant(1_700), before, log: hash("one"), question: question(&Asked::default()) };
         let place = Place { shard: 3, order: 77, member: name("acme", "a~b,\"c"), entry: 5 };
         let token = place.token(&head.text());
         assert!(!token.contains([',', '"', ' ']), "{token}");

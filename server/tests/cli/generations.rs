@@ -60,4 +60,11 @@ fn they_are_compared_with_their_records_or_by_their_states() {
     assert_eq!(all["sums"]["main"]["earned"], json!({ "live": before, "other": before + 5 * LATER }));
     let page = desk.run("rebuild diff 3 --states --dir store");
     assert!(page.out.contains("12 of 30 members differ in their states (records were not compared)"), "{}{}", page.out, page.err);
+
+    // Rolled back twice is not forward again.
+    desk.json("rebuild flip 2 --dir store");
+    desk.json("rebuild rollback --dir store");
+    let (code, told) = desk.fails("rebuild rollback --dir store");
+    assert!(code != 0 && told.contains("`rebuild flip 2` brings that back"), "{code} {told}");
+    assert_eq!(desk.json("rebuild flip 2 --dir store")["shards"][0]["live"], 2);
 }

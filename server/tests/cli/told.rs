@@ -1,6 +1,7 @@
 //! Why a number is what it is, as it is told: with everything that went into it.
 
 use super::desk::Desk;
+use accrue_ledger::Instant;
 use serde_json::json;
 
 const RULES: &str = "program = \"shop\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n\
@@ -68,6 +69,23 @@ fn other_rules_are_tried_on_everything_and_nothing_changes() {
     // From an instant on, what was earned before stays.
     let later = desk.json("rules diff live twice.toml --from 2031-01-01 --dir store");
     assert_eq!(later["changed"], 0, "{later}");
+    // Two parts of the time are the whole; what is over before there was anything changes nothing.
+    let now = told["at"].as_str().and_then(Instant::parse).expect("an instant");
+    let middle = Instant(now.0 - 180 * 86_400 * 1_000_000);
+    let gives = |of: &str| {
+        let part = desk.json(&format!("rules diff live twice.toml --dir store {of}"));
+        let base = part["rules"].as_array().into_iter().flatten().find(|rule| rule["rule"] == "base").cloned();
+        base.and_then(|base| base["delta"].as_i64()).unwrap_or(0)
+    };
+    let (before, after) = (gives(&format!("--to {middle}")), gives(&format!("--from {middle}")));
+    assert!(before > 0 && after > 0 && before + after == new - old, "{before} and {after} of {}", new - old);
+    assert_eq!(gives("--from 2031-01-01 --to 2032-01-01"), 0);
+    for (of, why) in
+        [("--from 2024-02-01 --to 2024-02-01", "to is not after from"), ("--to 2002-01-01", "no ruleset is in force at 2002")]
+    {
+        let (code, wrong) = desk.fails(&format!("rules diff live twice.toml --dir store {of}"));
+        assert!(code == 2 && wrong.contains(why), "{code} {wrong}");
+    }
     assert_eq!(desk.run("digest --dir store").out, digest, "nothing was changed");
     desk.write("other.toml", "program = \"other\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n");
     let (code, told) = desk.fails("rules diff live other.toml --dir store");

@@ -143,7 +143,20 @@ fn a_replay_that_was_killed_goes_on() -> Result<()> {
     run(&shop.store(), &["replay", "--facts", "--as-of", AS_OF, "--out", &name])?;
     let other = command(&shop.store(), &["replay", "--resume", "--out", &name])?.output()?;
     ensure!(other.status.code() == Some(2), "{}", told(&other));
-    fs::remove_file(file)?;
+    fs::remove_file(&file)?;
+    // So is that of another log, though both have as many facts.
+    let another = Shop::make()?;
+    for (shop, id) in [(&shop, "one"), (&another, "other")] {
+        let fact = format!(
+            r#"{{"id":"{id}","source":"books","program":"demo","member":"m-00007","occurred_at":"2026-02-10T12:00:00Z","points_adjusted":{{"adjustment_id":"{id}","points":1,"reason":"x"}}}}"#
+        );
+        fs::write(shop.path("late.jsonl"), fact)?;
+        run(&shop.store(), &["publish", &shop.path("late.jsonl").display().to_string()])?;
+    }
+    run(&shop.store(), &["replay", "--facts", "--as-of", AS_OF, "--out", &name])?;
+    let other = command(&another.store(), &["replay", "--resume", "--facts", "--out", &name])?.output()?;
+    ensure!(other.status.code() == Some(2) && told(&other).contains("of another log"), "{}", told(&other));
+    run(&shop.store(), &["replay", "--resume", "--facts", "--out", &name])?;
     Ok(())
 }
 

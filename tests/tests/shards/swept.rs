@@ -110,7 +110,7 @@ impl Shards {
 pub fn same(one: &mut World, many: &mut World, instants: &[i64], now: i64) -> Result<()> {
     let (of_one, of_many) = (Shards::of(one)?, Shards::of(many)?);
     let ruleset = Arc::new(Ruleset::parse(super::spending::RULES).map_err(|error| anyhow::anyhow!("{error}"))?);
-    let new = of_one.rules()?.replaced(Instant::MIN, &ruleset);
+    let new = of_one.rules()?.replaced(Instant::MIN, None, &ruleset);
     for at in instants.iter().map(|at| Instant(*at)) {
         let (by_one, by_many) = (of_one.rows(at)?, of_many.rows(at)?);
         let plain = |world: &World, (rows, flows): (Vec<String>, String)| -> (Vec<String>, String) {

@@ -64,11 +64,16 @@ impl Timeline {
         next.map_or(Instant::MAX, |known| known.effective_from)
     }
 
-    /// The same before `from`, and another ruleset from then on.
-    pub fn replaced(&self, from: Instant, ruleset: &Arc<Ruleset>) -> Timeline {
+    /// The same before `from`, another ruleset from then on, and from `to` on, if it ever ends, what was in force there.
+    pub fn replaced(&self, from: Instant, to: Option<Instant>, ruleset: &Arc<Ruleset>) -> Timeline {
         let before = self.activations.iter().filter(|known| known.effective_from < from);
         let mut activations: Vec<Activation> = before.cloned().collect();
         activations.push(Activation { effective_from: from, position: u64::MAX, ruleset: Arc::clone(ruleset) });
+        if let Some(to) = to {
+            let then = self.activations.iter().rfind(|known| known.effective_from <= to);
+            activations.extend(then.map(|known| Activation { effective_from: to, ..known.clone() }));
+            activations.extend(self.activations.iter().filter(|known| known.effective_from > to).cloned());
+        }
         Timeline { activations, secret: self.secret }
     }
 
